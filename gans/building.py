@@ -1,0 +1,146 @@
+"""From a composed config to objects: every value is checked before anything is built."""
+
+import inspect
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_type_hints
+
+import torch
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+
+from gans.data.images import ImageData
+from gans.errors import InputError
+from gans.gan import GAN
+from gans.randomness import derive_seed
+from gans.stabilize import Stabilizers
+
+TRUSTED = ("gans.", "torch.nn.", "torch.optim.")
+"""What a config may name as ``_target_``: building from it runs no other code."""
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config as resolved dictionaries and lists.
+
+    Raises:
+        InputError: for a missing value or an interpolation that leads nowhere.
+    """
+    try:
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise InputError(one_line(error)) from error
+
+
+def check(node: Any, path: str) -> None:
+    """Check each value of a config node, and of those inside it, against the signature of its ``_target_``.
+
+    Raises:
+        InputError: naming the value's path, for an unknown key, a wrong type or a value out of range, and for a target
+            that is not this package's or torch's.
+    """
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            check(item, f"{path}[{index}]")
+    if not isinstance(node, Mapping):
+        return
+    for key, value in node.items():
+        check(value, f"{path}.{key}")
+    if "_target_" not in node:
+        return
+    accepted = _parameters(node["_target_"])
+    for key, value in node.items():
+        if key.startswith("_") or (isinstance(value, Mapping) and "_target_" in value):
+            continue
+        if key not in accepted:
+            raise InputError(f"{path}.{key} is not an option of {node['_target_']}: choose from {', '.join(accepted)}")
+        _check_value(accepted[key], value, f"{path}.{key}")
+
+
+def build(node: dict[str, Any], path: str, **further: Any) -> Any:
+    """The object that a checked node describes, with further arguments that no config can hold."""
+    try:
+        return instantiate(node, _convert_="all", _partial_=True)(**further)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise InputError(f"{path}: {one_line(error)}") from error
+
+
+def build_data(config: dict[str, Any]) -> ImageData:
+    """The data module, its data read and split."""
+    data = build(config["data"], "data", seed=config["seed"])
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def build_gan(config: dict[str, Any]) -> GAN:
+    """The GAN with its initial weights, a function of the config's seed."""
+    torch.manual_seed(derive_seed(config["seed"], "weights"))
+    stabilizers = {name: build(node, f"stabilize.{name}") for name, node in config["stabilize"].items()}
+    gan = build(
+        config["model"],
+        "model",
+        objective=build(config["objective"], "objective"),
+        stabilizers=Stabilizers(stabilizers),
+        seed=config["seed"],
+    )
+    try:
+        gan.configure_optimizers()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"model's optimizers: {one_line(error)}") from error
+    return gan
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's message, without line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@cache
+def _parameters(target: str) -> dict[str, Any]:
+    """The names and annotations that a target accepts; those of its base classes too, where it passes options on."""
+    if not target.startswith(TRUSTED):
+        raise InputError(f"_target_={target}: a config may only name classes of {', '.join(TRUSTED)}")
+    try:
+        function = get_object(target)
+    except Exception as error:
+        raise InputError(f"_target_={target}: {one_line(error)}") from error
+    levels = [level.__init__ for level in function.__mro__[:-1]] if inspect.isclass(function) else [function]
+    accepted: dict[str, Any] = {}
+    for level in levels:
+        parameters = inspect.signature(level).parameters.values()
+        hints = get_type_hints(level, include_extras=True)
+        accepted |= {
+            parameter.name: hints.get(parameter.name, Any)
+            for parameter in parameters
+            if parameter.name not in accepted and parameter.name != "self" and parameter.kind != parameter.VAR_KEYWORD
+        }
+        if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return accepted
+
+
+def _check_value(hint: Any, value: Any, path: str) -> None:
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError:  # a type that carries its own config
+        adapter = TypeAdapter(hint)
+    except PydanticSchemaGenerationError:
+        return
+    try:
+        adapter.validate_python(value)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))
+        message = problem["msg"]
+        raise InputError(f"{path}{place}={_shown(problem['input'])}: {message[0].lower()}{message[1:]}") from error
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)

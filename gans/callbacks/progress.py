@@ -1,0 +1,58 @@
+"""One progress bar over the whole run."""
+
+import sys
+from time import monotonic
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from tqdm import tqdm
+
+from gans.callbacks.curves import Curves
+from gans.data.batches import Batch
+from gans.gan import GAN
+from gans.trainer import Trainer
+
+
+class Progress(Callback):
+    """Images per second, time left, and the latest point of the curves that a person watches."""
+
+    SHOWN = {"D loss": "discriminator_loss", "G loss": "generator_loss", "D accuracy": "discriminator_accuracy"}
+
+    def __init__(self, curves: Curves) -> None:
+        self.curves = curves
+        self.bar: tqdm | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        images_per_step = trainer.datamodule.batch_size
+        self.bar = tqdm(
+            total=trainer.planned_steps * images_per_step,
+            initial=pl_module.training_steps * images_per_step,
+            unit="img",
+            unit_scale=True,
+            dynamic_ncols=True,
+            mininterval=0.2 if sys.stderr.isatty() else 10.0,
+            bar_format="{l_bar}{bar:20}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left, {rate_fmt}{postfix}]",
+        )
+        self.shown_at = monotonic()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, outputs: Any, batch: Batch, *_: Any) -> None:  # noqa: ARG002
+        if self.bar is None:
+            return
+        if self.curves.latest and monotonic() - self.shown_at >= self.bar.mininterval:
+            self.shown_at = monotonic()
+            shown = {label: f"{self.curves.latest[name]:.3f}" for label, name in self.SHOWN.items()}
+            epoch = pl_module.training_steps / trainer.num_training_batches
+            self.bar.set_postfix({"epoch": f"{epoch:.1f}", **shown}, refresh=False)
+        self.bar.update(len(batch.images))
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+        self._close()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: GAN, exception: BaseException) -> None:  # noqa: ARG002
+        self._close()
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None

@@ -1,0 +1,104 @@
+"""The run's own record: what was run with what, and what came out."""
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from gans.exporting import export_generator
+from gans.gan import GAN
+from gans.randomness import Streams
+from gans.run import write_json, write_text
+from gans.summary import parameter_count, summarize
+
+PACKAGES = ("gans", "torch", "torchvision", "lightning", "hydra-core", "numpy")
+
+
+class Record(Callback):
+    """Writes versions.json and figures/models.txt at the start, generator.safetensors and test.json at the end.
+
+    The config goes into each checkpoint, so that a checkpoint alone can be read.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        self.folder = folder
+        self.config = config
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        write_json(self.folder / "versions.json", versions(trainer))
+        (self.folder / "figures").mkdir(exist_ok=True)
+        write_text(self.folder / "figures" / "models.txt", model_summaries(pl_module, trainer))
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+        export_generator(pl_module, self.config, self.folder / "generator.safetensors")
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        results = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(flat(self.config), results)
+        images = len(trainer.datamodule.test_images.labels)
+        record = {"training_steps": pl_module.training_steps, "images": images, "results": results}
+        write_json(self.folder / "test.json", record)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        checkpoint["config"] = self.config
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested options as ``{"data.batch_size": 32, ...}``; lists as text."""
+    if not isinstance(config, dict):
+        return {prefix: config if isinstance(config, bool | int | float | str) else str(config)}
+    return {
+        name: leaf for key, value in config.items() for name, leaf in flat(value, f"{prefix}.{key}" if prefix else key).items()
+    }
+
+
+def model_summaries(gan: GAN, trainer: L.Trainer) -> str:
+    """Generator, discriminator and both together, as text."""
+    batch = type(trainer.datamodule.test_images)(*(field[:1] for field in trainer.datamodule.test_images)).to_batch()
+    images = batch.images.to(gan.device)
+    random = Streams(gan.seed, "summary", device=gan.device)
+    inputs = gan.generator.inputs(1, random("latent"), batch._replace(images=images, labels=batch.labels.to(gan.device)))
+    both, frozen = parameter_count(gan), parameter_count(gan.discriminator)
+    combined = f"both together: {both:,} parameters, of which {frozen:,} frozen while the generator trains"
+    parts = [
+        summarize("generator", gan.generator, inputs.arguments),
+        summarize("discriminator", gan.discriminator, [images]),
+        combined,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def versions(trainer: L.Trainer) -> dict[str, Any]:
+    """Packages, Python, git commit, device and precision."""
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "git": _git_commit(),
+        "device": device_name(trainer),
+        "precision": trainer.precision,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def device_name(trainer: L.Trainer) -> str:
+    device = trainer.strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} ({platform.machine()})"
+
+
+def _git_commit() -> str | None:
+    """The commit of the code that runs, with "-dirty" where it was changed since; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

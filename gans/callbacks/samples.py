@@ -1,0 +1,108 @@
+"""Samples: what the generator makes of the same inputs as training goes on, kept as arrays in the run folder."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from gans.data.batches import Batch, Images
+from gans.data.images import ImageData
+from gans.gan import GAN
+from gans.randomness import Streams
+from gans.trainer import Trainer
+
+DATA_SAMPLES_PER_CLASS = 10
+PAIRS_PER_CLASS = 2
+
+
+class Samples(Callback):
+    """Draws the fixed-noise grid at the named moments and, for the film, at ``frames`` evenly spaced ones.
+
+    The inputs depend on the seed alone. A conditional generator is asked for the classes in order; a generator that
+    transforms images is given held-out ones.
+
+    Args:
+        folder: where ``step_<step>.npz`` (``images`` uint8 (n, height, width), ``step``, ``epoch``), ``data.npz`` and
+            ``pairs.npz`` are written.
+        epochs, steps: the moments, in epochs and in training steps; a grid follows the end of that epoch or step.
+    """
+
+    def __init__(self, folder: Path, count: int, epochs: list[int], steps: list[int], frames: int) -> None:
+        self.folder = folder
+        self.count = count
+        self.epochs = epochs
+        self.steps = steps
+        self.frames = frames
+        self.moments: set[int] = set()
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self.folder.mkdir(exist_ok=True)
+        data: ImageData = trainer.datamodule
+        held_out = data.val_images if len(data.val_images.labels) >= self.count else data.train_images
+        batch = _on(pl_module, held_out[torch.arange(min(self.count, len(held_out.labels)))].to_batch())
+        classes = torch.arange(len(batch.labels), device=pl_module.device) * len(data.digits) // len(batch.labels)
+        random = Streams(pl_module.seed, "grid", device=pl_module.device)
+        self.inputs = pl_module.generator.inputs(len(batch.labels), random("latent"), batch, classes)
+        planned = trainer.planned_steps
+        per_epoch = int(trainer.num_training_batches)
+        self.moments = {round(planned * frame / max(1, self.frames)) for frame in range(self.frames + 1)}
+        self.moments |= {epoch * per_epoch for epoch in self.epochs} | {*self.steps, planned}
+        if pl_module.training_steps == 0:
+            shown = per_class(data.train_images, DATA_SAMPLES_PER_CLASS)
+            _save(self.folder / "data.npz", images=shown.pixels[:, 0], labels=shown.labels)
+            self._draw(trainer, pl_module)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
+        if pl_module.training_steps in self.moments:
+            self._draw(trainer, pl_module)
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        """Held-out pairs of a generator whose inputs are images."""
+        chosen = per_class(trainer.datamodule.test_images, PAIRS_PER_CLASS)
+        batch = _on(pl_module, chosen.to_batch())
+        random = Streams(pl_module.seed, "pairs", device=pl_module.device)
+        inputs = pl_module.generator.inputs(len(batch.labels), random("latent"), batch)
+        first = inputs.arguments[0]
+        if first.shape != batch.images.shape:
+            return
+        _save(
+            self.folder / "pairs.npz",
+            inputs=to_pixels(first)[:, 0],
+            outputs=to_pixels(pl_module.sample(inputs))[:, 0],
+            answers=chosen.pixels[:, 0],
+            labels=chosen.labels,
+        )
+
+    def _draw(self, trainer: L.Trainer, gan: GAN) -> None:
+        step = gan.training_steps
+        images = gan.sample(self.inputs)
+        epoch = step / trainer.num_training_batches
+        _save(self.folder / f"step_{step:07d}.npz", images=to_pixels(images)[:, 0], step=step, epoch=epoch)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("samples", make_grid(images.cpu(), nrow=10), step)
+
+
+def per_class(images: Images, count: int) -> Images:
+    """The first ``count`` images of each class (fewer where there are fewer), classes in order."""
+    chosen = [torch.nonzero(images.labels == label)[:count, 0] for label in images.labels.unique()]
+    return images[torch.cat(chosen)]
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """[0, 1] -> uint8, on the host."""
+    return images.mul(255).round().clamp(0, 255).to(torch.uint8).cpu()
+
+
+def _on(gan: GAN, batch: Batch) -> Batch:
+    return Batch(*(field.to(gan.device) for field in batch))
+
+
+def _save(path: Path, **arrays: Any) -> None:
+    numpy.savez_compressed(path, **{name: numpy.asarray(array) for name, array in arrays.items()})

@@ -1,0 +1,88 @@
+"""Batches by tensor indexing: images live in memory once, as uint8."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gans.randomness import derive_seed
+
+
+class Batch(NamedTuple):
+    images: Tensor
+    """float32 in [0, 1], shape (n, channels, height, width)."""
+    labels: Tensor
+    """Indices into the data module's ``digits``, int64, shape (n,)."""
+
+
+class Images(NamedTuple):
+    """A set of images at rest."""
+
+    pixels: Tensor
+    """uint8, shape (n, channels, height, width)."""
+    labels: Tensor
+    """int64, shape (n,)."""
+
+    def __getitem__(self, indices: Tensor) -> "Images":  # type: ignore[override]
+        return Images(self.pixels[indices], self.labels[indices])
+
+    def to_batch(self) -> Batch:
+        return Batch(self.pixels.to(torch.float32).div_(255), self.labels)
+
+
+class InOrder:
+    """Every image once, in order, the last batch perhaps smaller: for held-out data."""
+
+    def __init__(self, images: Images, batch_size: int) -> None:
+        self.images = images
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.images.labels) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for pixels, labels in zip(*(field.split(self.batch_size) for field in self.images), strict=True):
+            yield Images(pixels, labels).to_batch()
+
+
+class Shuffled:
+    """Full batches in random order; the order of an epoch is a function of (seed, epoch).
+
+    An epoch is as many batches as fit in one pass. ``replacement=True`` draws each index anew instead of each once.
+    The position is part of the state, so that a run that stopped within an epoch goes on where it was.
+    """
+
+    def __init__(self, images: Images, batch_size: int, seed: int, *, replacement: bool = False) -> None:
+        self.images = images
+        self.batch_size = batch_size
+        self.seed = seed
+        self.replacement = replacement
+        self.epoch = 0
+        self.position = 0
+
+    def __len__(self) -> int:
+        return len(self.images.labels) // self.batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        # the trainer counts batches and leaves the last iterator suspended, so an epoch ends where the next one begins
+        if self.position == len(self):
+            self.epoch, self.position = self.epoch + 1, 0
+        order = self._order().split(self.batch_size)
+        while self.position < len(self):
+            indices = order[self.position]
+            self.position += 1  # before the yield: state saved while this batch trains counts it as seen
+            yield self.images[indices].to_batch()
+
+    def _order(self) -> Tensor:
+        random = torch.Generator().manual_seed(derive_seed(self.seed, "data", self.epoch))
+        count, used = len(self.images.labels), len(self) * self.batch_size
+        if self.replacement:
+            return torch.randint(count, (used,), generator=random)
+        return torch.randperm(count, generator=random)[:used]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.epoch, self.position = state["epoch"], state["position"]

@@ -1,0 +1,45 @@
+"""Loss and accuracy curves of both players."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gans.figures.drawing import label_time, save
+from gans.run import Run
+
+COLORS = {"discriminator": "tab:blue", "generator": "tab:orange"}
+ACCURACIES = {"accuracy": "accuracy (taken for real or fake)", "class_accuracy": "accuracy (class named)"}
+
+
+def draw(run: Run, folder: Path) -> list[Path]:
+    """losses.png, and accuracy.png with one panel per head of the discriminator."""
+    heads = {name: label for name, label in ACCURACIES.items() if f"train/discriminator_{name}" in run.curves}
+    return [
+        save(panels(run, {"loss": "loss"}), folder / "losses.png"),
+        save(panels(run, heads), folder / "accuracy.png"),
+    ]
+
+
+def panels(run: Run, quantities: dict[str, str]) -> Figure:
+    """One panel per quantity: both players' figures of training steps (thin), of epochs and of held-out data (dashed)."""
+    figure = Figure(figsize=(8, 4 * len(quantities)), layout="constrained")
+    figure.suptitle(run.name, fontsize=10)
+    for axes, (quantity, label) in zip(figure.subplots(len(quantities), squeeze=False)[:, 0], quantities.items(), strict=True):
+        for player, color in COLORS.items():
+            styles = {
+                "train": {"alpha": 0.35, "linewidth": 0.7},
+                "epoch": {"linewidth": 2, "label": f"{player}, mean of each epoch"},
+                "val": {"linewidth": 1.5, "linestyle": "--", "label": f"{player}, held-out images"},
+            }
+            for stage, style in styles.items():
+                curve = run.curves.get(f"{stage}/{player}_{quantity}")
+                if curve is not None:
+                    marker = "o" if len(curve["epoch"]) == 1 else None
+                    axes.plot(curve["epoch"], curve["value"], color=color, marker=marker, markersize=4, **style)
+        axes.set_ylabel(label)
+        if "accuracy" in quantity:
+            axes.set_ylim(-0.02, 1.02)
+            axes.axhline(0.5, color="black", linewidth=0.6)
+        label_time(axes, run)
+        axes.legend(fontsize=8)
+    return figure

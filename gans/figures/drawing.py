@@ -1,0 +1,57 @@
+"""What the figures share: sizes, tiles, and an axis in epochs with its steps above."""
+
+from pathlib import Path
+
+import numpy
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from gans.run import Run
+
+GAP = 2
+SPACE = 128
+"""Grey between tiles, unlike the paper of either black or white backgrounds."""
+
+
+def tile(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
+    """Images (n, height, width) -> one image with ``columns`` of them in each row, grey between and around them."""
+    count, height, width = images.shape
+    rows = -(-count // columns)
+    sheet = numpy.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP), SPACE, numpy.uint8)
+    for index, image in enumerate(images):
+        top, left = GAP + index // columns * (height + GAP), GAP + index % columns * (width + GAP)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def picture(images: NDArray[numpy.uint8], columns: int, title: str, row_labels: list[str] | None = None) -> Figure:
+    """A titled sheet of images, each row perhaps labelled."""
+    sheet = tile(images, columns)
+    height, width = sheet.shape
+    figure = Figure(figsize=(width / 50 + 0.8, height / 50 + 0.7), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_title(title, fontsize=10)
+    axes.set_xticks([])
+    pitch = images.shape[1] + GAP
+    labels = row_labels or []
+    axes.set_yticks([GAP + row * pitch + images.shape[1] / 2 for row in range(len(labels))], labels)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def label_time(axes: Axes, run: Run) -> None:
+    """Epochs below, training steps above."""
+    some = max(run.curves.values(), key=lambda curve: len(curve["step"]))
+    steps_per_epoch = some["step"][-1] / some["epoch"][-1]
+    axes.set_xlabel("epoch")
+    above = axes.secondary_xaxis("top", (lambda epoch: epoch * steps_per_epoch, lambda step: step / steps_per_epoch))
+    above.set_xlabel("training step")
+    axes.grid(alpha=0.3)
+
+
+def save(figure: Figure, path: Path) -> Path:
+    figure.savefig(path, dpi=110)
+    return path

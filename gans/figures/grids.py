@@ -1,0 +1,46 @@
+"""The fixed-noise grid at the named moments, and as a film over training."""
+
+from pathlib import Path
+
+import numpy
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+
+from gans.figures.drawing import picture, save, tile
+from gans.run import Grid, Run
+
+COLUMNS = 10
+CAPTION = 16
+FRAME_MS = 150
+
+
+def draw(run: Run, folder: Path) -> list[Path]:
+    """samples_epoch_<n>.png or samples_step_<n>.png for each named moment, samples.png for the last, and film.gif."""
+    if not run.grids:
+        return []
+    named = {step: f"samples_step_{step:05d}.png" for step in run.config["samples"]["steps"]}
+    epochs = set(run.config["samples"]["epochs"])
+    files = []
+    for grid in run.grids:
+        name = named.get(grid.step) or (f"samples_epoch_{grid.epoch:03.0f}.png" if grid.epoch in epochs else None)
+        if name:
+            files.append(save(sheet(run, grid), folder / name))
+    return [*files, save(sheet(run, run.grids[-1]), folder / "samples.png"), film(run, folder / "film.gif")]
+
+
+def sheet(run: Run, grid: Grid) -> Figure:
+    title = f"{run.name}\nepoch {grid.epoch:.4g}, training step {grid.step:,}"
+    return picture(grid.images, COLUMNS, title)
+
+
+def film(run: Run, path: Path) -> Path:
+    """One frame per recorded grid, captioned with its moment; the last one stays longer."""
+    frames = []
+    for grid in run.grids:
+        pixels = tile(grid.images, COLUMNS)
+        frame = Image.fromarray(numpy.pad(pixels, ((CAPTION, 0), (0, 0)), constant_values=255))
+        ImageDraw.Draw(frame).text((4, 2), f"epoch {grid.epoch:.1f}   step {grid.step:,}", fill=0)
+        frames.append(frame)
+    durations = [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return path

@@ -1,0 +1,254 @@
+"""The alternating step that every GAN here shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from pydantic import NonNegativeInt, PositiveInt
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gans.data.batches import Batch
+from gans.generator import Generator, Inputs
+from gans.means import Means
+from gans.objectives import Objective
+from gans.randomness import Streams, derive_seed
+from gans.stabilize import Stabilizers
+from gans.turn import Side, Turn
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+DISCRIMINATOR_UPDATES: dict[str, Callable[[Turn], list[Turn]]] = {
+    "joint": lambda turn: [turn],
+    "alternating": lambda turn: [turn.only_real(), turn.only_fake()],
+}
+
+
+class GAN(L.LightningModule):
+    """A generator, a discriminator, an objective and stabilizers, trained by alternating steps.
+
+    Args:
+        discriminator: (n, channels, height, width) -> (n, 1 + k), column 0 the score without output activation.
+        generator_optimizer, discriminator_optimizer: called with a network's parameters.
+        discriminator_updates: "joint", one update per step on one batch of fakes and reals together, so that its loss is
+            the mean over both; or "alternating", two updates per step, first on the reals, then on the fakes.
+        discriminator_fakes: the mode in which the generator makes the fakes that the discriminator learns from:
+            "inference" (BatchNorm's moving averages, no dropout) or "training".
+        generator_batches: samples in the generator's update, as a multiple of the reals in a batch.
+        classes: what the class indices of the data stand for, to name figures per class.
+        seed: all random numbers of step t are a function of (seed, t).
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: nn.Module,
+        objective: Objective,
+        stabilizers: Stabilizers,
+        generator_optimizer: OptimizerFactory,
+        discriminator_optimizer: OptimizerFactory,
+        discriminator_updates: Literal["joint", "alternating"] = "joint",
+        discriminator_fakes: Literal["inference", "training"] = "inference",
+        generator_batches: PositiveInt = 1,
+        classes: Sequence[int | str] = (),
+        seed: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator = generator
+        self.discriminator = discriminator
+        self.objective = objective
+        self.stabilizers = stabilizers
+        self.optimizer_factories = (generator_optimizer, discriminator_optimizer)
+        self.discriminator_turns = DISCRIMINATOR_UPDATES[discriminator_updates]
+        self.discriminator_fakes_in_training_mode = discriminator_fakes == "training"
+        self.generator_batches = generator_batches
+        self.classes = tuple(classes)
+        self.seed = seed
+        self.training_steps = 0
+        self.means = Means()
+        self.held_out_means = Means()
+        stabilizers.attach(self)
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        networks = (self.generator, self.discriminator)
+        return [factory(net.parameters()) for factory, net in zip(self.optimizer_factories, networks, strict=True)]
+
+    # --- the step -----------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_index: int) -> None:  # noqa: ARG002
+        random = Streams(self.seed, "train", self.training_steps, self.device)
+        torch.manual_seed(derive_seed(self.seed, "layers", self.training_steps))  # dropout takes no generator
+        generator_optimizer, discriminator_optimizer = self.optimizers()
+
+        with self.only(discriminator_optimizer):
+            for turn in self.discriminator_turns(self.discriminator_turn(batch, random)):
+                terms = self.discriminator_terms(turn) | self.stabilizers.penalties(turn)
+                self.update("discriminator", discriminator_optimizer, turn, terms)
+        self.stabilizers.after_discriminator(self)
+
+        with self.only(generator_optimizer):
+            turn = self.generator_turn(batch, random)
+            self.update("generator", generator_optimizer, turn, self.generator_terms(turn))
+        self.stabilizers.after_generator(self)
+
+        self.training_steps += 1
+
+    def discriminator_turn(self, batch: Batch, random: Streams) -> Turn:
+        """Real images and fakes without gradient, with what the stabilizers tell the discriminator of them."""
+        real, count = self.real_side(batch), len(batch.images)
+        inputs = self.generator.inputs(count, random("latent"), batch)
+        self.generator.train(self.discriminator_fakes_in_training_mode)
+        with torch.no_grad():
+            fake = self.fake_side(self.generator, inputs, wanted_real=False)
+        self.generator.train()
+        real_targets, fake_targets = self.stabilizers.targets(real.targets, fake.targets, self.objective, random)
+        return Turn(self.judge(random), fake._replace(targets=fake_targets), real._replace(targets=real_targets))
+
+    def generator_turn(self, batch: Batch, random: Streams) -> Turn:
+        """Fresh fakes with gradient, told to be real."""
+        inputs = self.generator.inputs(self.generator_batches * len(batch.images), random("latent"), batch)
+        fake = self.fake_side(self.generator, inputs, wanted_real=True)
+        return Turn(self.judge(random), fake, fake.none())
+
+    def discriminator_terms(self, turn: Turn) -> dict[str, Tensor]:
+        """Named losses of the discriminator, one value per sample; it pays the sum of their means, and penalties."""
+        return {"adversarial": self.objective.discriminator(turn)}
+
+    def generator_terms(self, turn: Turn) -> dict[str, Tensor]:
+        """Named losses of the generator, one value per sample. It pays the sum of their means."""
+        return {"adversarial": self.objective.generator(turn)}
+
+    def update(self, player: str, optimizer: Optimizer, turn: Turn, terms: dict[str, Tensor]) -> None:
+        """One optimizer step on the sum of the terms' means, and what was measured on the way."""
+        loss = total(terms)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        self.means.add(self.measure(player, turn, terms), weight=len(turn.scores))
+
+    # --- its parts ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def only(self, optimizer: Optimizer) -> Iterator[None]:
+        """Gradients reach the parameters of this optimizer alone."""
+        self.toggle_optimizer(optimizer)
+        try:
+            yield
+        finally:
+            self.untoggle_optimizer(optimizer)
+
+    def judge(self, random: Streams) -> Callable[[Tensor, Tensor], Tensor]:
+        """The discriminator as it is in training: behind what the stabilizers let it see."""
+        return lambda images, labels: self.discriminate(self.stabilizers.see(images, random), labels)
+
+    def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+        """The discriminator's outputs, (n, 1 + k). A conditional one is given the labels too."""
+        return self.discriminator(images)
+
+    def real_side(self, batch: Batch) -> Side:
+        low, high = self.generator.pixel_range
+        images = low + (high - low) * batch.images
+        return self._side(images, batch.labels, wanted_real=True)
+
+    def fake_side(self, generator: nn.Module, inputs: Inputs, *, wanted_real: bool) -> Side:
+        return self._side(generator(*inputs.arguments), inputs.labels, wanted_real=wanted_real)
+
+    def _side(self, images: Tensor, labels: Tensor, *, wanted_real: bool) -> Side:
+        target = self.objective.real_target if wanted_real else self.objective.fake_target
+        return Side(
+            images,
+            labels,
+            targets=torch.full((len(images),), target, device=self.device),
+            wanted_real=torch.full((len(images),), wanted_real, device=self.device),
+        )
+
+    @torch.no_grad()
+    def measure(self, player: str, turn: Turn, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars to record: the loss, each of its terms, and the accuracies."""
+        means = {name: values.mean() for name, values in (terms | self.accuracies(turn)).items()}
+        return {f"{player}_{name}": mean for name, mean in {"loss": total(terms), **means}.items()}
+
+    def accuracies(self, turn: Turn) -> dict[str, Tensor]:
+        """Whether each sample is taken for what the player wants, whatever label stabilizers tell the discriminator."""
+        return {"accuracy": (self.objective.believes_real(turn.scores) == turn.both.wanted_real).float()}
+
+    # --- held-out data ------------------------------------------------------------------------------------------
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        self.measure_held_out(batch, batch_index)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_held_out("val")
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        self.measure_held_out(batch, batch_index, per_class=True)
+
+    def on_test_epoch_end(self) -> None:
+        self.log_held_out("test")
+
+    def measure_held_out(self, batch: Batch, batch_index: int, *, per_class: bool = False) -> None:
+        """Both players' losses and accuracies on held-out images, with unaltered targets and without penalties."""
+        random = Streams(self.seed, "held-out", batch_index, self.device)
+        network = self.stabilizers.sampler(self.generator)
+        inputs = self.generator.inputs(len(batch.images), random("latent"), batch)
+        fake = self.fake_side(network, inputs, wanted_real=False)
+        against = Turn(self.discriminate, fake, self.real_side(batch))
+        towards = Turn(self.discriminate, self._side(fake.images, fake.labels, wanted_real=True), fake.none())
+
+        measured = self.measure("discriminator", against, self.discriminator_terms(against))
+        measured |= self.measure("generator", towards, self.generator_terms(towards))
+        measures = self.held_out_measures(self.to_unit(fake.images), batch)
+        measured |= {name: values.mean() for name, values in measures.items()}
+        self.held_out_means.add(measured, weight=len(batch.images))
+        if per_class:
+            self._add_per_class(measures, batch.labels)
+
+    def held_out_measures(self, images: Tensor, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
+        """Further measures of generated images in [0, 1] beside the batch they were made for: (n,) values each."""
+        return {}
+
+    def log_held_out(self, stage: str) -> None:
+        values = {f"{stage}/{name}": value for name, value in self.held_out_means.pop().items()}
+        values[f"{stage}/imbalance"] = abs(values[f"{stage}/discriminator_accuracy"] - 0.5)
+        self.log_dict(values, logger=False)
+
+    def _add_per_class(self, measures: dict[str, Tensor], labels: Tensor) -> None:
+        for index in labels.unique().tolist():
+            chosen = labels == index
+            means = {f"{name}_class_{self.classes[index]}": values[chosen].mean() for name, values in measures.items()}
+            self.held_out_means.add(means, weight=int(chosen.sum()))
+
+    # --- samples ------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(self, inputs: Inputs) -> Tensor:
+        """Images in [0, 1], shape (n, channels, height, width), float32, from the network that stabilizers choose."""
+        network = self.stabilizers.sampler(self.generator)
+        was_training = network.training
+        network.eval()
+        images = self.to_unit(network(*inputs.arguments))
+        network.train(was_training)
+        return images
+
+    def to_unit(self, images: Tensor) -> Tensor:
+        """From the generator's pixel range to [0, 1], float32."""
+        low, high = self.generator.pixel_range
+        return (images.float() - low) / (high - low)
+
+    # --- checkpoints --------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["training_steps"] = self.training_steps
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.training_steps = checkpoint["training_steps"]
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    """What a player pays: the sum of the means of its terms."""
+    return torch.stack([values.mean() for values in terms.values()]).sum()

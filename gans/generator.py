@@ -1,0 +1,37 @@
+"""What every generator is: a network that knows what it must be fed."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gans.data.batches import Batch
+from gans.turn import NO_CLASS
+
+
+class Inputs(NamedTuple):
+    """What a generator is called with, for n samples."""
+
+    arguments: tuple[Tensor, ...]
+    """The positional arguments of ``forward``, each with n rows."""
+    labels: Tensor
+    """The class index asked of each sample, shape (n,), int64; ``NO_CLASS`` where none is."""
+
+
+class Generator(nn.Module):
+    """A network with N(0, 1) latents of ``latent_size``. One that takes something else overrides ``inputs``."""
+
+    latent_size: int
+    pixel_range: tuple[float, float]
+    """The range of the output's pixels, and so of the images that the discriminator sees."""
+
+    def inputs(self, count: int, random: torch.Generator, batch: Batch, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
+        """Fresh inputs for ``count`` samples.
+
+        Args:
+            random: where random inputs come from; they are on its device.
+            batch: images for a generator that transforms images, with at least ``count`` rows. Others ignore it.
+            classes: class indices asked for, shape (count,); a conditional generator draws them where None.
+        """
+        latents = torch.randn(count, self.latent_size, generator=random, device=random.device)
+        return Inputs((latents,), torch.full((count,), NO_CLASS, device=random.device))

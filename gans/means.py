@@ -1,0 +1,32 @@
+"""Weighted means of what every step measures, kept where it was measured and read rarely."""
+
+import torch
+from torch import Tensor
+
+
+class Means:
+    """Adds up on the device; the host waits only when ``pop`` reads the means."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._weights: dict[str, float] = {}
+
+    def add(self, values: dict[str, Tensor], weight: float = 1.0) -> None:
+        """Add scalars, each of which stands for ``weight`` samples or steps."""
+        for name, value in values.items():
+            weighted = value.detach() * weight
+            self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
+            self._weights[name] = self._weights.get(name, 0.0) + weight
+
+    def add_numbers(self, values: dict[str, float], weight: float) -> None:
+        """Likewise, of numbers that are already on the host."""
+        self.add({name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}, weight)
+
+    def pop(self) -> dict[str, float]:
+        """The means since the last call, in one transfer; empty if nothing was added."""
+        if not self._sums:
+            return {}
+        sums = torch.stack([value.double() for value in self._sums.values()]).tolist()
+        means = {name: total / self._weights[name] for name, total in zip(self._sums, sums, strict=True)}
+        self._sums, self._weights = {}, {}
+        return means

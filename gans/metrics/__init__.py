@@ -1,0 +1,1 @@
+"""Measures of images. They see images and features, never networks."""

@@ -1,0 +1,1 @@
+"""Networks, and the GANs that play for more than real against fake."""

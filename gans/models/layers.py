@@ -1,0 +1,29 @@
+"""Initialisation and constants of the framework that the report's networks were written in (Keras)."""
+
+from torch import nn
+
+BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
+"""Keras's epsilon, and its moving-average momentum 0.99 in PyTorch's convention."""
+
+_WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
+
+
+def glorot_uniform(network: nn.Module) -> None:
+    """Glorot-uniform weights and zero biases, Keras's default (Glorot and Bengio 2010, equation 16)."""
+    for module in network.modules():
+        if isinstance(module, _WEIGHTED):
+            nn.init.xavier_uniform_(module.weight)
+            _zero_bias(module)
+
+
+def normal(network: nn.Module, deviation: float) -> None:
+    """N(0, deviation²) weights and zero biases (Radford et al. 2016, section 4, with deviation 0.02)."""
+    for module in network.modules():
+        if isinstance(module, _WEIGHTED):
+            nn.init.normal_(module.weight, 0.0, deviation)
+            _zero_bias(module)
+
+
+def _zero_bias(module: nn.Module) -> None:
+    if getattr(module, "bias", None) is not None:
+        nn.init.zeros_(module.bias)  # type: ignore[arg-type]

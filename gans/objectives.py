@@ -1,0 +1,94 @@
+"""The games: what each player pays for the discriminator's scores.
+
+Discriminators return scores without an output activation. An objective that speaks of D(x) = sigmoid(score) works on
+the score itself, in a form that neither overflows nor loses digits, and equals the formula in its docstring.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gans.turn import Turn
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A game between the two players.
+
+    ``real_target`` and ``fake_target`` are what the discriminator is told about real and fake samples. Label
+    stabilizers alter them; the generator's target is always the unaltered ``real_target``.
+    """
+
+    real_target: float = 1.0
+    fake_target: float = 0.0
+
+    def discriminator(self, turn: Turn) -> Tensor:
+        """The discriminator's loss for each sample of its turn, shape (n,)."""
+        raise NotImplementedError
+
+    def generator(self, turn: Turn) -> Tensor:
+        """The generator's loss for each sample of its turn, shape (n,)."""
+        raise NotImplementedError
+
+    def believes_real(self, scores: Tensor) -> Tensor:
+        """Which samples a discriminator with these scores takes for real, bool, shape (n,): D(x) > 1/2."""
+        return scores > 0
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Objective):
+    """The non-saturating GAN: -t log D(x) - (1 - t) log(1 - D(x)), with t = 1 for real and 0 for fake.
+
+    Goodfellow et al. 2014, section 3 (the generator maximizes log D(G(z))). Targets outside [0, 1], as label smoothing
+    with U(-0.1, 0.1) makes them, are inserted in the same formula.
+    """
+
+    def discriminator(self, turn: Turn) -> Tensor:
+        return F.binary_cross_entropy_with_logits(turn.scores, turn.both.targets, reduction="none")
+
+    def generator(self, turn: Turn) -> Tensor:
+        return F.binary_cross_entropy_with_logits(turn.scores, turn.both.targets, reduction="none")
+
+
+@dataclass(frozen=True)
+class MeanSquaredLogarithmicError(BinaryCrossEntropy):
+    """Cross-entropy for the discriminator, (log 2 - log(1 + D(G(z))))² for the generator.
+
+    The generator's loss is Keras's ``mean_squared_logarithmic_error`` between 1 and D(G(z)). It lies in [0, log(2)²].
+    """
+
+    def generator(self, turn: Turn) -> Tensor:
+        # (1 + D) / 2 = 1 - sigmoid(-score) / 2, which keeps its digits where D is close to 1
+        return torch.log1p(-torch.sigmoid(-turn.scores) / 2).square()
+
+
+@dataclass(frozen=True)
+class Wasserstein(Objective):
+    """mean(target x critic(x)), with target +1 for real and -1 for fake (Arjovsky et al. 2017, equation 2).
+
+    The sign convention, stated here once: the critic minimizes critic(real) - critic(fake), so it scores reals LOW and
+    fakes HIGH, and the generator minimizes critic(fake). The paper's critic is the negative of this one.
+
+    ``bounded=True`` passes the scores through a sigmoid first: a critic with values in [0, 1], which needs neither weight
+    clipping nor a gradient penalty to keep its loss finite, but is no longer an estimate of the Wasserstein distance.
+    """
+
+    real_target: float = 1.0
+    fake_target: float = -1.0
+    bounded: bool = False
+
+    def discriminator(self, turn: Turn) -> Tensor:
+        return turn.both.targets * self._critic(turn.scores)
+
+    def generator(self, turn: Turn) -> Tensor:
+        return turn.both.targets * self._critic(turn.scores)
+
+    def believes_real(self, scores: Tensor) -> Tensor:
+        """The critic's value is below the middle of its range (below 0 if it has no bounds)."""
+        return scores < 0
+
+    def _critic(self, scores: Tensor) -> Tensor:
+        return torch.sigmoid(scores) if self.bounded else scores
+

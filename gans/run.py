@@ -1,0 +1,151 @@
+"""A run folder: made once, written while training, read back by everything else."""
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from gans.errors import InputError
+
+
+def run_name(choices: Mapping[str, str], config: dict[str, Any]) -> str:
+    """What was run: data, model, objective, stabilizers and seed."""
+    digits = config["data"]["digits"]
+    data = choices["data"] + ("" if len(digits) == 10 else "".join(map(str, digits)))
+    stabilizers = "+".join(config["stabilize"]) or "none"
+    return "-".join((data, choices["model"], choices["objective"], stabilizers, f"seed{config['seed']}"))
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Make ``parent/name``, or the first of ``name_2``, ``name_3``, ... that does not exist yet.
+
+    Raises:
+        InputError: where the folder can't be made.
+    """
+    attempt = 1
+    while True:
+        folder = parent / (name if attempt == 1 else f"{name}_{attempt}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError as error:
+            if not parent.is_dir():
+                raise InputError(f"can't make '{folder}': '{parent}' is not a folder") from error
+            attempt += 1
+        except OSError as error:
+            raise InputError(f"can't make '{folder}': {error.strerror}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing: beside its place, flushed, then renamed."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Generated images at one moment of training."""
+
+    step: int
+    epoch: float
+    images: NDArray[numpy.uint8]
+    """Shape (n, height, width)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Raises:
+        InputError: when made from a path that is no run folder.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        if not (self.path / "config.yaml").is_file():
+            raise InputError(f"'{self.path}' is not a run folder: it has no config.yaml (train.py makes run folders)")
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        try:
+            return OmegaConf.to_container(OmegaConf.load(self.path / "config.yaml"), resolve=True)  # type: ignore[return-value]
+        except Exception as error:
+            raise InputError(f"'{self.path / 'config.yaml'}' can't be read: {' '.join(str(error).split())}") from error
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def classes(self) -> list[int]:
+        return self.config["data"]["digits"]
+
+    @property
+    def last_checkpoint(self) -> Path:
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @cached_property
+    def curves(self) -> dict[str, dict[str, NDArray[numpy.float64]]]:
+        """``curves[name]`` has the arrays ``step``, ``epoch`` and ``value``, one entry per recorded point."""
+        with (self.path / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        names = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch")]
+        return {name: _column([row for row in rows if row[name] != ""], name) for name in names}
+
+    @cached_property
+    def data_samples(self) -> tuple[NDArray[numpy.uint8], NDArray[numpy.int64]]:
+        """Images (n, height, width) of the training set and their class indices (n,)."""
+        with numpy.load(self.path / "samples" / "data.npz") as file:
+            return file["images"], file["labels"]
+
+    @cached_property
+    def grids(self) -> list[Grid]:
+        """The fixed-noise grids in order of training."""
+        grids = []
+        for path in sorted((self.path / "samples").glob("step_*.npz")):
+            with numpy.load(path) as file:
+                grids.append(Grid(int(file["step"]), float(file["epoch"]), file["images"]))
+        return grids
+
+    @cached_property
+    def pairs(self) -> dict[str, NDArray[Any]] | None:
+        """``inputs``, ``outputs``, ``answers`` (n, height, width) and ``labels`` (n,) of held-out images, if recorded."""
+        path = self.path / "samples" / "pairs.npz"
+        if not path.is_file():
+            return None
+        with numpy.load(path) as file:
+            return dict(file)
+
+
+def _column(rows: list[dict[str, str]], name: str) -> dict[str, NDArray[numpy.float64]]:
+    return {
+        key: numpy.array([float(row[column]) for row in rows])
+        for key, column in (("step", "step"), ("epoch", "epoch"), ("value", name))
+    }

@@ -1,0 +1,92 @@
+"""The places of the step at which a stabilizer can act, and the container that folds several into one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from gans.objectives import Objective
+from gans.randomness import Streams
+from gans.turn import Turn
+
+if TYPE_CHECKING:
+    from gans.gan import GAN
+
+
+class Stabilizer(nn.Module):
+    """Does nothing anywhere. A technique overrides the place at which it acts.
+
+    It is a module so that what it keeps (averaged weights, an adaptive probability) is saved in checkpoints.
+    """
+
+    def attach(self, gan: GAN) -> None:
+        """Called once, before the optimizers exist. May change the networks.
+
+        Raises:
+            InputError: with a sentence that says why this technique means nothing for this GAN, and what to use.
+        """
+
+    def see(self, images: Tensor, random: Streams) -> Tensor:  # noqa: ARG002
+        """What the discriminator sees in place of ``images``, real and fake alike; differentiable, same shape."""
+        return images
+
+    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """What the discriminator is told of real and of fake samples, in its own update only; shapes (n,), (m,)."""
+        return real, fake
+
+    def penalties(self, turn: Turn) -> dict[str, Tensor]:  # noqa: ARG002
+        """What the discriminator pays on top: named terms with one value per sample."""
+        return {}
+
+    def after_discriminator(self, gan: GAN) -> None:
+        """After the discriminator's last update of a step."""
+
+    def after_generator(self, gan: GAN) -> None:
+        """After the generator's update."""
+
+    def sampler(self, generator: nn.Module) -> nn.Module:
+        """Who draws the samples that are shown and evaluated."""
+        return generator
+
+
+class Stabilizers(Stabilizer):
+    """Several stabilizers as one: functions compose in order, dictionaries merge, effects run in sequence."""
+
+    def __init__(self, named: Mapping[str, Stabilizer] | None = None) -> None:
+        super().__init__()
+        self.named = nn.ModuleDict(dict(named or {}))
+
+    def __iter__(self) -> Iterator[Stabilizer]:
+        return iter(self.named.values())  # type: ignore[arg-type]
+
+    def attach(self, gan: GAN) -> None:
+        for stabilizer in self:
+            stabilizer.attach(gan)
+
+    def see(self, images: Tensor, random: Streams) -> Tensor:
+        for stabilizer in self:
+            images = stabilizer.see(images, random)
+        return images
+
+    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:
+        for stabilizer in self:
+            real, fake = stabilizer.targets(real, fake, objective, random)
+        return real, fake
+
+    def penalties(self, turn: Turn) -> dict[str, Tensor]:
+        return {name: term for stabilizer in self for name, term in stabilizer.penalties(turn).items()}
+
+    def after_discriminator(self, gan: GAN) -> None:
+        for stabilizer in self:
+            stabilizer.after_discriminator(gan)
+
+    def after_generator(self, gan: GAN) -> None:
+        for stabilizer in self:
+            stabilizer.after_generator(gan)
+
+    def sampler(self, generator: nn.Module) -> nn.Module:
+        for stabilizer in self:
+            generator = stabilizer.sampler(generator)
+        return generator

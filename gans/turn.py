@@ -1,0 +1,66 @@
+"""The one record that objectives, a GAN's own losses and stabilizers look at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+NO_CLASS = -1
+"""The label of an image whose class nobody asked for; it is not a valid class index, so using it fails loudly."""
+
+
+class Side(NamedTuple):
+    """Samples of one kind, real or fake, with what goes with them."""
+
+    images: Tensor
+    """Shape (n, channels, height, width), in the GAN's pixel range."""
+    labels: Tensor
+    """Class indices, shape (n,), int64; ``NO_CLASS`` where there is none."""
+    targets: Tensor
+    """What the player is told about each sample, shape (n,): the objective's real or fake target, perhaps altered."""
+    wanted_real: Tensor
+    """The verdict that the player wants, bool, shape (n,): the truth in the discriminator's turn, real in the generator's.
+    Nothing alters it."""
+
+    def none(self) -> "Side":
+        """The same kind of samples, zero of them."""
+        return Side(*(field[:0] for field in self))
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one player's update looks at. Every loss term is a function of a turn to one value per sample.
+
+    All samples of a turn pass the discriminator together, fakes first, and only when their scores are first looked
+    at. A side may be empty: the generator's turn has no reals, and a discriminator that learns from reals and fakes in
+    two updates takes two turns.
+    """
+
+    judge: Callable[[Tensor, Tensor], Tensor]
+    """(images, labels) -> outputs of shape (n, 1 + k): column 0 is the score, the others are the GAN's own."""
+    fake: Side
+    real: Side
+
+    def only_real(self) -> "Turn":
+        return replace(self, fake=self.fake.none())
+
+    def only_fake(self) -> "Turn":
+        return replace(self, real=self.real.none())
+
+    @cached_property
+    def both(self) -> Side:
+        """All samples of the turn, fakes first."""
+        return Side(*(torch.cat(pair) for pair in zip(self.fake, self.real, strict=True)))
+
+    @cached_property
+    def outputs(self) -> Tensor:
+        """The discriminator's outputs, shape (n, 1 + k), float32."""
+        return self.judge(self.both.images, self.both.labels).float()
+
+    @property
+    def scores(self) -> Tensor:
+        """Logits, or a critic's unbounded values, shape (n,)."""
+        return self.outputs[:, 0]
