@@ -13,7 +13,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from gans.building import one_line
-from gans.errors import InputError, Interrupted, TrainingError
+from gans.errors import InputError, InterruptedTraining, TrainingError
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -25,10 +25,10 @@ def run_command(main: Callable[[], None]) -> None:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Bad input ends the process with one line. Used inside a Hydra main too, where Hydra would add lines of its own."""
+    """Bad input ends the process with one line. Inside a Hydra main too, where Hydra would add lines of its own."""
     try:
         yield
-    except (InputError, TrainingError, Interrupted) as error:
+    except (InputError, TrainingError, InterruptedTraining) as error:
         fail(str(error), error.exit_code)
     except (HydraException, OmegaConfBaseException) as error:
         fail(explain(error), InputError.exit_code)
@@ -46,7 +46,7 @@ def quiet() -> None:
 
 
 def fail(message: str, exit_code: int) -> None:
-    print(f"{'' if exit_code == Interrupted.exit_code else 'error: '}{message}", file=sys.stderr)
+    print(f"{'' if exit_code == InterruptedTraining.exit_code else 'error: '}{message}", file=sys.stderr)
     sys.exit(exit_code)
 
 
@@ -54,7 +54,9 @@ def explain(error: Exception) -> str:
     """Hydra's complaint in one line."""
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        return f"unknown {group} '{name}'{suggestion(name, error.options)}: choose from {', '.join(sorted(error.options))}"
+        return (
+            f"unknown {group} '{name}'{suggestion(name, error.options)}: choose from {', '.join(sorted(error.options))}"
+        )
     message = one_line(error)
     key = re.match(r"Could not override '([^']+)'", message)
     if key and "No match in the defaults list" not in message:

@@ -13,7 +13,7 @@ class TrainingError(Exception):
     exit_code = 3
 
 
-class Interrupted(Exception):
+class InterruptedTraining(Exception):
     """The person pressed Ctrl-C; what was under way is saved."""
 
     exit_code = 130

@@ -34,8 +34,8 @@ class GAN(L.LightningModule):
     Args:
         discriminator: (n, channels, height, width) -> (n, 1 + k), column 0 the score without output activation.
         generator_optimizer, discriminator_optimizer: called with a network's parameters.
-        discriminator_updates: "joint", one update per step on one batch of fakes and reals together, so that its loss is
-            the mean over both; or "alternating", two updates per step, first on the reals, then on the fakes.
+        discriminator_updates: "joint", one update per step on one batch of fakes and reals together, so that its
+            loss is the mean over both; or "alternating", two updates per step, first on the reals, then on the fakes.
         discriminator_fakes: the mode in which the generator makes the fakes that the discriminator learns from:
             "inference" (BatchNorm's moving averages, no dropout) or "training".
         generator_batches: samples in the generator's update, as a multiple of the reals in a batch.

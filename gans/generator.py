@@ -25,13 +25,18 @@ class Generator(nn.Module):
     pixel_range: tuple[float, float]
     """The range of the output's pixels, and so of the images that the discriminator sees."""
 
-    def inputs(self, count: int, random: torch.Generator, batch: Batch, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
+    takes_classes = False
+    """Whether it can be asked for a class."""
+    takes_images = False
+    """Whether it makes each image from an image of the data."""
+
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
         """Fresh inputs for ``count`` samples.
 
         Args:
             random: where random inputs come from; they are on its device.
-            batch: images for a generator that transforms images, with at least ``count`` rows. Others ignore it.
-            classes: class indices asked for, shape (count,); a conditional generator draws them where None.
+            batch: images for a generator that transforms images, with at least ``count`` rows; others need none.
+            classes: class indices asked for, shape (count,); a generator that takes classes draws them where None.
         """
         latents = torch.randn(count, self.latent_size, generator=random, device=random.device)
         return Inputs((latents,), torch.full((count,), NO_CLASS, device=random.device))

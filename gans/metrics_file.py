@@ -10,8 +10,8 @@ from lightning.pytorch.loggers import Logger
 class MetricsFile(Logger):
     """Rows of ``step``, ``epoch`` and whatever was measured then; cells are empty where nothing was.
 
-    Written every ``rows_in_memory`` rows and whenever ``save`` is called. A file that exists is gone on with, but rows of
-    steps after ``from_step`` are dropped: they belong to a future that a resumed run lives again.
+    Written every ``rows_in_memory`` rows and whenever ``save`` is called. A file that exists is gone on with, but rows
+    of steps after ``from_step`` are dropped: they belong to a future that a resumed run lives again.
     """
 
     name = "metrics"

@@ -71,8 +71,8 @@ class Wasserstein(Objective):
     The sign convention, stated here once: the critic minimizes critic(real) - critic(fake), so it scores reals LOW and
     fakes HIGH, and the generator minimizes critic(fake). The paper's critic is the negative of this one.
 
-    ``bounded=True`` passes the scores through a sigmoid first: a critic with values in [0, 1], which needs neither weight
-    clipping nor a gradient penalty to keep its loss finite, but is no longer an estimate of the Wasserstein distance.
+    ``bounded=True`` passes the scores through a sigmoid first: a critic with values in [0, 1], which needs neither
+    weight clipping nor a gradient penalty to keep its loss finite, but no longer estimates the Wasserstein distance.
     """
 
     real_target: float = 1.0
@@ -91,4 +91,3 @@ class Wasserstein(Objective):
 
     def _critic(self, scores: Tensor) -> Tensor:
         return torch.sigmoid(scores) if self.bounded else scores
-

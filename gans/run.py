@@ -136,7 +136,7 @@ class Run:
 
     @cached_property
     def pairs(self) -> dict[str, NDArray[Any]] | None:
-        """``inputs``, ``outputs``, ``answers`` (n, height, width) and ``labels`` (n,) of held-out images, if recorded."""
+        """``inputs``, ``outputs``, ``answers`` (n, height, width), ``labels`` (n,) of held-out images, if recorded."""
         path = self.path / "samples" / "pairs.npz"
         if not path.is_file():
             return None

@@ -16,7 +16,7 @@ from gans.callbacks.progress import Progress
 from gans.callbacks.record import Record, device_name
 from gans.callbacks.samples import Samples
 from gans.data.images import ImageData
-from gans.errors import InputError, Interrupted
+from gans.errors import InputError, InterruptedTraining
 from gans.exporting import read_checkpoint
 from gans.figures import draw_figures
 from gans.gan import GAN
@@ -56,8 +56,8 @@ def train_and_test(run: Run, data: ImageData, gan: GAN, from_step: int = 0) -> R
     print(headline(trainer, data, gan), flush=True)
     try:
         trainer.fit(gan, datamodule=data, ckpt_path=run.last_checkpoint if from_step else None)
-    except Interrupted as stop:
-        raise Interrupted(f"{stop}. Go on with: python train.py resume={run.path}") from None
+    except InterruptedTraining as stop:
+        raise InterruptedTraining(f"{stop}. Go on with: python train.py resume={run.path}") from None
     trainer.test(gan, datamodule=data, verbose=False)
     for logger in trainer.loggers:
         logger.finalize("success")
@@ -92,8 +92,8 @@ def headline(trainer: L.Trainer, data: ImageData, gan: GAN) -> str:
     return (
         f"{type(gan).__name__} on {device_name(trainer)}, {trainer.precision}: "
         f"{counts['train']:,} training, {counts['val']:,} validation and {counts['test']:,} test images; "
-        f"{parameter_count(gan.generator):,} parameters in the generator, {parameter_count(gan.discriminator):,} in the "
-        "discriminator"
+        f"{parameter_count(gan.generator):,} parameters in the generator, {parameter_count(gan.discriminator):,} "
+        "in the discriminator"
     )
 
 

@@ -22,8 +22,8 @@ class Side(NamedTuple):
     targets: Tensor
     """What the player is told about each sample, shape (n,): the objective's real or fake target, perhaps altered."""
     wanted_real: Tensor
-    """The verdict that the player wants, bool, shape (n,): the truth in the discriminator's turn, real in the generator's.
-    Nothing alters it."""
+    """The verdict that the player wants, bool, shape (n,): the truth in the discriminator's turn, real in the
+    generator's. Nothing alters it."""
 
     def none(self) -> "Side":
         """The same kind of samples, zero of them."""

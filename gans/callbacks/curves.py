@@ -46,8 +46,8 @@ class Curves(Callback):
         broken = [name for name, value in self.latest.items() if not isfinite(value)]
         if broken:
             raise TrainingError(
-                f"{broken[0]} is {self.latest[broken[0]]} at training step {gan.training_steps}: a smaller learning rate "
-                "may help; the last checkpoint is from before"
+                f"{broken[0]} is {self.latest[broken[0]]} at training step {gan.training_steps}; the last checkpoint "
+                "is from before. A smaller learning rate may help"
             )
         self._epoch.add_numbers(self.latest, self._steps_since)
         self._steps_since = 0

@@ -8,12 +8,12 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from gans.errors import Interrupted
+from gans.errors import InterruptedTraining
 from gans.gan import GAN
 
 
 class Interrupt(Callback):
-    """Turns the first SIGINT into a checkpoint after the step that is under way, and ``Interrupted``."""
+    """Turns the first SIGINT into a checkpoint after the step that is under way, and ``InterruptedTraining``."""
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
@@ -25,7 +25,7 @@ class Interrupt(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         if self.asked:
             trainer.save_checkpoint(self.checkpoint)
-            raise Interrupted(f"stopped at training step {pl_module.training_steps}")
+            raise InterruptedTraining(f"stopped at training step {pl_module.training_steps}")
 
     def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
         self._restore()

@@ -13,11 +13,11 @@ from gans.data.batches import Batch
 from gans.gan import GAN
 from gans.trainer import Trainer
 
+SHOWN = {"D loss": "discriminator_loss", "G loss": "generator_loss", "D accuracy": "discriminator_accuracy"}
+
 
 class Progress(Callback):
     """Images per second, time left, and the latest point of the curves that a person watches."""
-
-    SHOWN = {"D loss": "discriminator_loss", "G loss": "generator_loss", "D accuracy": "discriminator_accuracy"}
 
     def __init__(self, curves: Curves) -> None:
         self.curves = curves
@@ -41,7 +41,7 @@ class Progress(Callback):
             return
         if self.curves.latest and monotonic() - self.shown_at >= self.bar.mininterval:
             self.shown_at = monotonic()
-            shown = {label: f"{self.curves.latest[name]:.3f}" for label, name in self.SHOWN.items()}
+            shown = {label: f"{self.curves.latest[name]:.3f}" for label, name in SHOWN.items()}
             epoch = pl_module.training_steps / trainer.num_training_batches
             self.bar.set_postfix({"epoch": f"{epoch:.1f}", **shown}, refresh=False)
         self.bar.update(len(batch.images))

@@ -57,7 +57,9 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(config, dict):
         return {prefix: config if isinstance(config, bool | int | float | str) else str(config)}
     return {
-        name: leaf for key, value in config.items() for name, leaf in flat(value, f"{prefix}.{key}" if prefix else key).items()
+        name: leaf
+        for key, value in config.items()
+        for name, leaf in flat(value, f"{prefix}.{key}" if prefix else key).items()
     }
 
 
@@ -66,7 +68,9 @@ def model_summaries(gan: GAN, trainer: L.Trainer) -> str:
     batch = type(trainer.datamodule.test_images)(*(field[:1] for field in trainer.datamodule.test_images)).to_batch()
     images = batch.images.to(gan.device)
     random = Streams(gan.seed, "summary", device=gan.device)
-    inputs = gan.generator.inputs(1, random("latent"), batch._replace(images=images, labels=batch.labels.to(gan.device)))
+    inputs = gan.generator.inputs(
+        1, random("latent"), batch._replace(images=images, labels=batch.labels.to(gan.device))
+    )
     both, frozen = parameter_count(gan), parameter_count(gan.discriminator)
     combined = f"both together: {both:,} parameters, of which {frozen:,} frozen while the generator trains"
     parts = [

@@ -8,12 +8,12 @@ import numpy
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
 from torchvision.utils import make_grid
 
 from gans.data.batches import Batch, Images
 from gans.data.images import ImageData
 from gans.gan import GAN
+from gans.pixels import to_pixels
 from gans.randomness import Streams
 from gans.trainer import Trainer
 
@@ -64,16 +64,15 @@ class Samples(Callback):
 
     def on_test_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         """Held-out pairs of a generator whose inputs are images."""
+        if not pl_module.generator.takes_images:
+            return
         chosen = per_class(trainer.datamodule.test_images, PAIRS_PER_CLASS)
         batch = _on(pl_module, chosen.to_batch())
         random = Streams(pl_module.seed, "pairs", device=pl_module.device)
         inputs = pl_module.generator.inputs(len(batch.labels), random("latent"), batch)
-        first = inputs.arguments[0]
-        if first.shape != batch.images.shape:
-            return
         _save(
             self.folder / "pairs.npz",
-            inputs=to_pixels(first)[:, 0],
+            inputs=to_pixels(inputs.arguments[0])[:, 0],
             outputs=to_pixels(pl_module.sample(inputs))[:, 0],
             answers=chosen.pixels[:, 0],
             labels=chosen.labels,
@@ -93,11 +92,6 @@ def per_class(images: Images, count: int) -> Images:
     """The first ``count`` images of each class (fewer where there are fewer), classes in order."""
     chosen = [torch.nonzero(images.labels == label)[:count, 0] for label in images.labels.unique()]
     return images[torch.cat(chosen)]
-
-
-def to_pixels(images: Tensor) -> Tensor:
-    """[0, 1] -> uint8, on the host."""
-    return images.mul(255).round().clamp(0, 255).to(torch.uint8).cpu()
 
 
 def _on(gan: GAN, batch: Batch) -> Batch:

@@ -1,6 +1,7 @@
 """Batches by tensor indexing: images live in memory once, as uint8."""
 
 from collections.abc import Iterator
+from math import ceil
 from typing import Any, NamedTuple
 
 import torch
@@ -39,7 +40,7 @@ class InOrder:
         self.batch_size = batch_size
 
     def __len__(self) -> int:
-        return -(-len(self.images.labels) // self.batch_size)
+        return ceil(len(self.images.labels) / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         for pixels, labels in zip(*(field.split(self.batch_size) for field in self.images), strict=True):

@@ -22,8 +22,8 @@ class ImageData(L.LightningDataModule):
         digits: the classes to keep, distinct. Labels are indices into this list.
         invert: x -> 1 - x, black digits on white.
         limit: how many training images to keep, each digit in proportion; null keeps all.
-        val_size: how many images of the source's training set to hold out for validation, before ``digits`` filters them,
-            each digit in proportion.
+        val_size: how many images of the source's training set to hold out for validation, each digit in
+            proportion, before ``digits`` filters them.
         split_seed: which images are held out and which ``limit`` keeps. Apart from ``seed``, so that runs of many seeds
             are judged on the same images.
         replacement: draw each training index anew instead of each once per epoch.

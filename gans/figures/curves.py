@@ -21,10 +21,12 @@ def draw(run: Run, folder: Path) -> list[Path]:
 
 
 def panels(run: Run, quantities: dict[str, str]) -> Figure:
-    """One panel per quantity: both players' figures of training steps (thin), of epochs and of held-out data (dashed)."""
+    """A panel per quantity: both players' figures of training steps (thin), epochs and held-out data (dashed)."""
     figure = Figure(figsize=(8, 4 * len(quantities)), layout="constrained")
     figure.suptitle(run.name, fontsize=10)
-    for axes, (quantity, label) in zip(figure.subplots(len(quantities), squeeze=False)[:, 0], quantities.items(), strict=True):
+    for axes, (quantity, label) in zip(
+        figure.subplots(len(quantities), squeeze=False)[:, 0], quantities.items(), strict=True
+    ):
         for player, color in COLORS.items():
             styles = {
                 "train": {"alpha": 0.35, "linewidth": 0.7},

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy
 
-from gans.figures.drawing import picture, save
+from gans.figures.drawing import pad_row, picture, save
 from gans.run import Run
 
 
@@ -13,7 +13,6 @@ def draw(run: Run, folder: Path) -> list[Path]:
     images, labels = run.data_samples
     columns = int(numpy.bincount(labels).max())
     present = numpy.unique(labels)
-    rows = [images[labels == label] for label in present]
-    padded = [numpy.pad(row, ((0, columns - len(row)), (0, 0), (0, 0)), constant_values=128) for row in rows]
+    rows = [pad_row(images[labels == label], columns) for label in present]
     names = [str(run.classes[label]) for label in present]
-    return [save(picture(numpy.concatenate(padded), columns, "training images", names), folder / "data.png")]
+    return [save(picture(numpy.concatenate(rows), columns, "training images", names), folder / "data.png")]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gans.run import Run
 
+COLUMNS = 10
 GAP = 2
 SPACE = 128
 """Grey between tiles, unlike the paper of either black or white backgrounds."""
@@ -23,6 +24,11 @@ def tile(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
         top, left = GAP + index // columns * (height + GAP), GAP + index % columns * (width + GAP)
         sheet[top : top + height, left : left + width] = image
     return sheet
+
+
+def pad_row(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
+    """A row of images made ``columns`` long with grey ones."""
+    return numpy.pad(images, ((0, columns - len(images)), (0, 0), (0, 0)), constant_values=SPACE)
 
 
 def picture(images: NDArray[numpy.uint8], columns: int, title: str, row_labels: list[str] | None = None) -> Figure:

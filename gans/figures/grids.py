@@ -6,10 +6,9 @@ import numpy
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from gans.figures.drawing import picture, save, tile
+from gans.figures.drawing import COLUMNS, picture, save, tile
 from gans.run import Grid, Run
 
-COLUMNS = 10
 CAPTION = 16
 FRAME_MS = 150
 

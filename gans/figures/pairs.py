@@ -4,10 +4,8 @@ from pathlib import Path
 
 import numpy
 
-from gans.figures.drawing import picture, save
+from gans.figures.drawing import COLUMNS, pad_row, picture, save
 from gans.run import Run
-
-PER_STRIP = 10
 
 
 def draw(run: Run, folder: Path) -> list[Path]:
@@ -16,12 +14,11 @@ def draw(run: Run, folder: Path) -> list[Path]:
         return []
     kinds = ("inputs", "outputs", "answers")
     count = len(run.pairs["inputs"])
-    columns = min(PER_STRIP, count)
+    columns = min(COLUMNS, count)
     strips, names = [], []
     for start in range(0, count, columns):
         for kind in kinds:
-            row = run.pairs[kind][start : start + columns]
-            strips.append(numpy.pad(row, ((0, columns - len(row)), (0, 0), (0, 0)), constant_values=128))
+            strips.append(pad_row(run.pairs[kind][start : start + columns], columns))
             names.append(kind.removesuffix("s"))
     title = f"{run.name}\nheld-out test images"
     return [save(picture(numpy.concatenate(strips), columns, title, names), folder / "pairs.png")]

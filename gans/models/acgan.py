@@ -25,6 +25,7 @@ class ACGANGenerator(Generator):
         InputError: for fewer than two classes.
     """
 
+    takes_classes = True
     pixel_range = (-1.0, 1.0)
 
     def __init__(
@@ -56,7 +57,7 @@ class ACGANGenerator(Generator):
     def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
         return self.layers(torch.cat((self.latent_channels(latents), self.class_channel(classes)), 1))
 
-    def inputs(self, count: int, random: torch.Generator, batch: Batch, classes: Tensor | None = None) -> Inputs:
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
         (latents,), _ = super().inputs(count, random, batch)
         if classes is None:
             classes = torch.randint(self.class_count, (count,), generator=random, device=random.device)

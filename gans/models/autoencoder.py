@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.gan import GAN
-from gans.metrics.reconstruction import reconstruction_errors
 from gans.generator import Generator, Inputs
+from gans.metrics.reconstruction import reconstruction_errors
 from gans.models.layers import glorot_uniform
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -25,6 +25,7 @@ class AutoencoderGenerator(Generator):
     discriminator knows as real, so the exact answer to each input is known.
     """
 
+    takes_images = True
     pixel_range = (0.0, 1.0)
 
     def __init__(self, negative_slope: float = 0.2, dropout: Probability = 0.3) -> None:
@@ -42,9 +43,11 @@ class AutoencoderGenerator(Generator):
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)
 
-    def inputs(self, count: int, random: torch.Generator, batch: Batch, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
-        if count > len(batch.images):
-            raise InputError("this generator makes one image from each image of the data: use model.generator_batches=1")
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
+        if batch is None or count > len(batch.images):
+            raise InputError(
+                "this generator makes one image from each image of the data: use model.generator_batches=1"
+            )
         return Inputs((1 - batch.images[:count],), batch.labels[:count])
 
 

@@ -1,0 +1,159 @@
+"""Images from a trained generator, written as a labelled grid and, if asked, one by one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
+from torch import Tensor
+
+from gans.building import build_data, check
+from gans.data.batches import Batch
+from gans.errors import InputError
+from gans.exporting import TrainedGenerator, load_generator
+from gans.figures.drawing import COLUMNS, pad_row, picture, save
+from gans.pixels import to_pixels
+from gans.randomness import Streams
+from gans.run import Run, new_folder
+
+BATCH = 500
+
+
+class Request(BaseModel):
+    """What to generate; see conf/generate.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: str
+    count: PositiveInt
+    seed: NonNegativeInt
+    classes: list[int] | None
+    pngs: bool
+    npz: bool
+    output: str | None
+    data_root: str | None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Generated images, and what they are."""
+
+    images: NDArray[numpy.uint8]
+    """Shape (n, height, width)."""
+    labels: NDArray[numpy.int64]
+    """The digit asked for or shown to the generator, shape (n,); -1 where there is none."""
+    inputs: NDArray[numpy.uint8] | None
+    """The images that the generator was shown, for one that transforms images."""
+
+
+def generate(options: dict[str, Any]) -> Path:
+    """Write ``grid.png``, and ``images.npz`` and ``0000.png``, ... if asked, to a new folder, which is returned."""
+    request = _checked(options)
+    trained = load_generator(_weights(Path(request.run)))
+    sheet = draw_samples(trained, request)
+    where = Path(request.output) if request.output else _home(Path(request.run)) / "generated"
+    folder = new_folder(where.parent, where.name)
+    save(_grid(sheet, trained), folder / "grid.png")
+    if request.npz:
+        numpy.savez_compressed(folder / "images.npz", images=sheet.images, labels=sheet.labels)
+    if request.pngs:
+        for index, image in enumerate(sheet.images):
+            Image.fromarray(image).save(folder / f"{index:04d}.png")
+    return folder
+
+
+@torch.no_grad()
+def draw_samples(trained: TrainedGenerator, request: Request) -> Sheet:
+    """``count`` images; the same for the same seed, whatever else is asked for."""
+    network, digits = trained.network, trained.config["data"]["digits"]
+    classes = _class_indices(request, digits)
+    if classes is not None and not network.takes_classes:
+        raise InputError("classes: this generator can't be asked for a digit; model=acgan's can")
+    batch = _held_out(trained.config, request) if network.takes_images else None
+    count = len(batch.labels) if batch else request.count
+    if classes is None and network.takes_classes:
+        classes = torch.arange(count) * len(digits) // count
+    inputs = network.inputs(count, Streams(request.seed, "generate")("latent"), batch, classes)
+    parts = zip(*(argument.split(BATCH) for argument in inputs.arguments), strict=True)
+    low, high = network.pixel_range
+    images = (torch.cat([network(*part) for part in parts]) - low) / (high - low)
+    labels = inputs.labels.numpy()
+    return Sheet(
+        images=_pixels(images),
+        labels=numpy.where(labels < 0, labels, numpy.array(digits)[labels]),
+        inputs=_pixels(inputs.arguments[0]) if network.takes_images else None,
+    )
+
+
+def _checked(options: dict[str, Any]) -> Request:
+    try:
+        return Request.model_validate(options)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise InputError(f"{place}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
+
+
+def _weights(path: Path) -> Path:
+    """The file that holds the weights: the path itself, or the generator of a run folder."""
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise InputError(f"there is no '{path}': give a run folder or one of its checkpoints")
+    for file in (Run(path).path / "generator.safetensors", Run(path).last_checkpoint):
+        if file.is_file():
+            return file
+    raise InputError(f"'{path}' holds no trained generator: its training has not saved one yet")
+
+
+def _home(path: Path) -> Path:
+    """The run folder of a checkpoint, where it is in one; else the folder that it is in."""
+    folder = path if path.is_dir() else path.parent
+    return folder.parent if folder.name == "checkpoints" else folder
+
+
+def _class_indices(request: Request, digits: list[int]) -> Tensor | None:
+    """The classes asked for, in turn, in order: [3, 7] and 4 images give 3, 3, 7, 7."""
+    if request.classes is None:
+        return None
+    unknown = [digit for digit in request.classes if digit not in digits]
+    if unknown or not request.classes:
+        raise InputError(f"classes={request.classes}: choose from the digits it was trained on, {digits}")
+    chosen = torch.tensor([digits.index(digit) for digit in request.classes])
+    return chosen[torch.arange(request.count) * len(chosen) // request.count]
+
+
+def _held_out(config: dict[str, Any], request: Request) -> Batch:
+    """The first ``count`` test images of the run's data, in a random order of their own."""
+    data_config = config["data"] | ({"root": request.data_root} if request.data_root else {})
+    check(data_config, "data")
+    images = build_data(config | {"data": data_config}).test_images
+    if request.count > len(images.labels):
+        raise InputError(f"count={request.count} is more than the {len(images.labels)} held-out images it transforms")
+    order = torch.randperm(len(images.labels), generator=Streams(request.seed, "generate")("images"))
+    return images[order[: request.count]].to_batch()
+
+
+def _pixels(images: Tensor) -> NDArray[numpy.uint8]:
+    return to_pixels(images)[:, 0].numpy()
+
+
+def _grid(sheet: Sheet, trained: TrainedGenerator) -> Figure:
+    """The images in rows of ten with their digits, each row of inputs above its outputs where there are inputs."""
+    columns = min(COLUMNS, len(sheet.images))
+    rows, names = [], []
+    for start in range(0, len(sheet.images), columns):
+        part = slice(start, start + columns)
+        digits = " ".join(str(digit) for digit in sheet.labels[part] if digit >= 0)
+        if sheet.inputs is not None:
+            rows.append(pad_row(sheet.inputs[part], columns))
+            names.append(digits)
+        rows.append(pad_row(sheet.images[part], columns))
+        names.append("output" if sheet.inputs is not None else digits)
+    title = f"{type(trained.network).__name__}, training step {trained.training_steps:,}"
+    return picture(numpy.concatenate(rows), columns, title, names)

@@ -1,0 +1,92 @@
+"""Every network against what the reports state of it."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from gans.errors import InputError
+from gans.gan import GAN
+from gans.models.acgan import ACGANDiscriminator, ACGANGenerator
+from gans.models.autoencoder import AutoencoderGenerator, DenseDiscriminator
+from gans.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from gans.summary import parameter_count
+
+DIGITS = list(range(10))
+
+# counted by hand from the layers: weights + biases, and 4 numbers per BatchNorm channel
+ACGAN_GENERATOR = (
+    (10 * 50) + (50 * 49 + 49) + (100 * 384 * 49 + 384 * 49) + (25 * 385 * 192 + 192) + 4 * 192 + (25 * 192 * 1 + 1)
+)
+ACGAN_DISCRIMINATOR = (
+    (9 * 1 * 32 + 32)
+    + (9 * 32 * 64 + 64 + 4 * 64)
+    + (9 * 64 * 128 + 128 + 4 * 128)
+    + (9 * 128 * 256 + 256 + 4 * 256)
+    + (12544 * 1 + 1)
+    + (12544 * 10 + 10)
+)
+
+
+@pytest.mark.parametrize(
+    ("network", "count"),
+    [
+        (AutoencoderGenerator(), 1_153_712),
+        (DenseDiscriminator(), 533_505),
+        (DCGANGenerator(), 840_705),
+        (DCGANDiscriminator(), 212_865),
+        (ACGANGenerator(DIGITS), ACGAN_GENERATOR),
+        (ACGANDiscriminator(DIGITS), ACGAN_DISCRIMINATOR),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_parameter_counts_equal_the_reports(network: nn.Module, count: int) -> None:
+    assert parameter_count(network) == count
+
+
+def test_dcgan_holds_384_moving_averages_and_the_autoencoder_layers_are_the_reports() -> None:
+    weights = sum(value.numel() for value in DCGANGenerator().parameters())
+    assert parameter_count(DCGANGenerator()) - weights == 384
+    layers = [module for module in AutoencoderGenerator().modules() if isinstance(module, nn.Linear)]
+    counts = [parameter_count(layer) for layer in layers]
+    assert counts == [401_920, 131_328, 32_896, 8_256, 2_080, 2_112, 8_320, 33_024, 131_584, 402_192]
+    assert sum(isinstance(module, nn.Dropout) for module in AutoencoderGenerator().modules()) == 8
+
+
+@pytest.mark.parametrize("model", ["dcgan", "acgan", "wgan", "autoencoder"])
+def test_constants_are_those_of_keras(make_gan: Callable[..., GAN], model: str) -> None:
+    gan = make_gan(f"model={model}")
+    for module in gan.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert (module.eps, module.momentum) == (1e-3, 0.01)
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            assert module.bias is not None
+            assert not module.bias.any()
+    expected = {"dcgan": (1e-3, [0.9, 0.999]), "wgan": (1e-3, [0.9, 0.999])}.get(model, (2e-4, [0.5, 0.999]))
+    for optimizer in gan.configure_optimizers():
+        group = optimizer.param_groups[0]
+        assert (group["lr"], list(group["betas"]), group["eps"]) == (*expected, 1e-7)
+
+
+def test_initial_weights_follow_the_stated_distributions() -> None:
+    torch.manual_seed(0)
+    dense = DCGANGenerator().layers[0].weight
+    limit = (6 / (100 + 6272)) ** 0.5
+    assert dense.abs().max() <= limit
+    assert dense.std().item() == pytest.approx(limit / 3**0.5, rel=0.02)
+    embedded = ACGANGenerator(DIGITS)
+    for module in (embedded.class_channel[0], embedded.latent_channels[0], embedded.layers[0]):
+        assert module.weight.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+@pytest.mark.parametrize("model", ["dcgan", "acgan", "autoencoder"])
+def test_the_weights_are_a_function_of_the_seed(make_gan: Callable[..., GAN], model: str) -> None:
+    first, same, other = (make_gan(f"model={model}", f"seed={seed}").state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_class_conditional_gan_needs_two_classes(make_gan: Callable[..., GAN]) -> None:
+    with pytest.raises(InputError, match=r"data\.digits=\[8\]"):
+        make_gan("model=acgan", "data.digits=[8]")
