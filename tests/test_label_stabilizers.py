@@ -7,12 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.objectives import BinaryCrossEntropy, Objective, Wasserstein
 from gans.randomness import Streams
 from gans.stabilize import Stabilizers
 from gans.stabilize.labels import LabelSmoothing, NoisyLabels
+from gans.turn import Turn
 
 objectives = st.sampled_from([BinaryCrossEntropy(), Wasserstein(), Wasserstein(bounded=True)])
 counts = st.integers(1, 300)
@@ -87,9 +89,7 @@ def test_accuracy_is_measured_against_the_truth(make_gan: Callable[..., GAN]) ->
     torch.testing.assert_close(gan.accuracies(noisy)["accuracy"], plain.accuracies(clean)["accuracy"])
 
 
-def turn_for(gan: GAN) -> object:
-    from gans.data.batches import Batch
-
+def turn_for(gan: GAN) -> Turn:
     gan.discriminator.eval()
     batch = Batch(torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0)), torch.zeros(4).long())
     return gan.discriminator_turn(batch, Streams(0, "train"))

@@ -1,0 +1,201 @@
+"""The commands as a person types them: bad input is one line, an exit code, and nothing half-written."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+from PIL import Image
+
+import generate
+import train
+from gans.cli import run_command
+from tests.conftest import ROOT
+
+SMALL = ["data=digits", "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1"]
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """(module, arguments) -> exit code, output, error output; run in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name: str, *arguments: str) -> tuple[int, str, str]:
+        module = {"train.py": train, "generate.py": generate}[name]
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr(sys, "argv", [str(ROOT / name), *arguments])
+        capfd.readouterr()
+        code = 0
+        try:
+            run_command(module.main)
+        except SystemExit as ending:
+            code = int(ending.code or 0)
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model=dcgann"], r"unknown model 'dcgann' \(did you mean 'dcgan'\?\): choose from acgan, autoencoder, dcgan"),
+        (["data=cifar"], "unknown data 'cifar'.*digits, mnist"),
+        (["stabilize=nois"], "unknown stabilize 'nois'.*label_smoothing"),
+        (["stabilize=[noisy_labels,smooth]"], "unknown stabilize 'smooth'"),
+        (["experiment=report_c"], "unknown experiment 'report_c'.*report_a"),
+        (["model.generater.latent_size=3"], "unknown option 'model.generater.latent_size'"),
+        (["lr=1"], "unknown option 'lr'.*did you mean 'model.*optimizer.lr'"),
+        (["model.generator_optimizer.lr=abc"], "model.generator_optimizer.lr=abc"),
+        (["model.generator_optimizer.lr=-1"], "[Ii]nvalid learning rate: -1"),
+        (
+            ["stabilize=noisy_labels", "stabilize.noisy_labels.flip_probability=1.5"],
+            "flip_probability=1.5: .*less than",
+        ),
+        (["stabilize=label_smoothing", "stabilize.label_smoothing.width=-0.1"], "width=-0.1: .*greater than"),
+        (["data.digits=[11]"], "data.digits.*11"),
+        (["data.digits=[]"], "data.digits"),
+        (["data.limit=0"], "data.limit=0"),
+        (["data.batch_size=5000"], "batch_size=5000 is more than the 1200 training images"),
+        (["+data.limits=3"], "data.limits is not an option"),
+        (["model.discriminator_fakes=eval"], "discriminator_fakes=eval: .*'inference' or 'training'"),
+        (["model=acgan", "data.digits=[8]"], "two or more"),
+        (["model=autoencoder", "model.generator_batches=2"], "generator_batches=1"),
+        (["trainer.precision=7-bit"], "trainer: .*[Pp]recision"),
+        (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
+        (["trainer.max_epochs=null"], "how long to train"),
+        (["seed=-1"], "seed=-1"),
+        (["seed=one"], "seed=one"),
+        (["checkpoint.monitor=val/nothing"], "checkpoint.monitor=val/nothing"),
+        (["objective._target_=os.system"], "_target_=os.system"),
+        (["runs=/dev/null/runs"], "can't make '/dev/null/runs"),
+        (["resume=nowhere"], "'nowhere' is not a run folder"),
+        (["model=[dcgan"], "."),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    command: Command, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    data = [] if any(argument.startswith("data=") for argument in arguments) else ["data=digits"]
+    code, output, errors = command("train.py", *data, *arguments)
+    assert code == 2
+    assert output == ""
+    assert re.fullmatch(r"error: [^\n]+\n", errors), errors
+    assert re.search(message, errors), errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commands_of_the_readme(command: Command, tmp_path: Path) -> None:
+    code, output, _ = command("train.py", "model=wgan", "stabilize=noisy_labels", *SMALL)
+    folder = tmp_path / "runs" / "digits-wgan-wasserstein_bounded-noisy_labels-seed0"
+    assert code == 0
+    assert str(folder.relative_to(tmp_path) / "figures") in output.splitlines()[-1]
+    assert "cpu" in output.splitlines()[0]
+
+    code, output, _ = command("generate.py", f"run={folder}", "count=7", "npz=true", "pngs=true")
+    written = folder / "generated"
+    assert code == 0
+    assert str(written) in output
+    images = numpy.load(written / "images.npz")["images"]
+    assert images.shape == (7, 28, 28)
+    assert numpy.array_equal(images[6], numpy.asarray(Image.open(written / "0006.png")))
+    assert (written / "grid.png").is_file()
+
+    command("generate.py", f"run={folder}", "count=7", "npz=true")
+    again = numpy.load(folder / "generated_2" / "images.npz")["images"]
+    command("generate.py", f"run={folder}/checkpoints/last.ckpt", "count=3", "npz=true", "seed=1")
+    other = numpy.load(folder / "generated_3" / "images.npz")["images"]
+    assert numpy.array_equal(again, images)
+    assert not numpy.array_equal(other, images[:3])
+
+
+def test_classes_are_chosen_for_a_conditional_gan_only(command: Command, tmp_path: Path) -> None:
+    command("train.py", "model=acgan", "data.digits=[1,3,7]", *SMALL)
+    command("train.py", "model=dcgan", *SMALL)
+    conditional, plain = (
+        tmp_path / "runs" / name for name in ("digits137-acgan-bce-none-seed0", "digits-dcgan-bce-none-seed0")
+    )
+    code, _, _ = command("generate.py", f"run={conditional}", "classes=[7,3]", "count=4", "npz=true")
+    assert code == 0
+    assert numpy.load(conditional / "generated" / "images.npz")["labels"].tolist() == [7, 7, 3, 3]
+    code, _, errors = command("generate.py", f"run={conditional}", "classes=[5]")
+    assert (code, "[1, 3, 7]" in errors) == (2, True)
+    code, _, errors = command("generate.py", f"run={plain}", "classes=[5]")
+    assert (code, "can't be asked for a digit" in errors) == (2, True)
+
+
+def test_generated_pairs_of_the_autoencoder_are_held_out_digits(command: Command, tmp_path: Path) -> None:
+    command("train.py", "model=autoencoder", "data.digits=[8]", "data.batch_size=32", *SMALL)
+    folder = tmp_path / "runs" / "digits8-autoencoder-msle-none-seed0"
+    code, _, errors = command("generate.py", f"run={folder}", "count=12", "npz=true")
+    assert code == 0, errors
+    assert set(numpy.load(folder / "generated" / "images.npz")["labels"].tolist()) == {8}
+    code, _, errors = command("generate.py", f"run={folder}", "count=1000")
+    assert (code, "held-out images" in errors) == (2, True)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("owned",)
+
+
+def test_files_that_are_no_generator_are_refused_and_run_nothing(command: Command, tmp_path: Path) -> None:
+    torch.save(Evil(), tmp_path / "evil.ckpt")
+    torch.save({"a": 1}, tmp_path / "other.ckpt")
+    foreign = {"model": {"generator": {"_target_": "os.mkdir", "path": "owned"}}}
+    torch.save({"state_dict": {}, "config": foreign, "training_steps": 1}, tmp_path / "foreign.ckpt")
+    (tmp_path / "text.safetensors").write_text("nothing")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "no_checkpoint").mkdir()
+    OmegaConf.save({"data": {}}, tmp_path / "no_checkpoint" / "config.yaml")
+    for name in ("evil.ckpt", "other.ckpt", "foreign.ckpt", "text.safetensors", "empty", "no_checkpoint", "nowhere"):
+        code, _, errors = command("generate.py", f"run={name}")
+        assert code == 2, name
+        assert re.fullmatch(r"error: [^\n]+\n", errors), errors
+        assert name in errors
+    assert not (tmp_path / "owned").exists()
+    code, _, errors = command("generate.py")
+    assert (code, "run" in errors) == (2, True)
+
+
+def test_a_checkpoint_of_another_model_is_refused(command: Command, tmp_path: Path) -> None:
+    command("train.py", "model=dcgan", *SMALL)
+    path = tmp_path / "runs" / "digits-dcgan-bce-none-seed0" / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["config"]["model"]["generator"] = {"_target_": "gans.models.autoencoder.AutoencoderGenerator"}
+    torch.save(checkpoint, path)
+    code, _, errors = command("generate.py", f"run={path}")
+    assert (code, "does not fit" in errors) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_sweep_in_real_processes(tmp_path: Path) -> None:
+    arguments = ["-m", "model=dcgan,autoencoder", "stabilize=none,[label_smoothing,noisy_labels]", "seed=0,1", *SMALL]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    folders = sorted(path.name for path in (tmp_path / "runs").glob("digits-*"))
+    assert len(folders) == 8
+    assert "digits-dcgan-bce-label_smoothing+noisy_labels-seed1" in folders
+
+
+def test_a_real_process_answers_bad_input_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "data=digits", "data.limit=0"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: data\.limit=0[^\n]+\n", done.stderr)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,252 @@
+"""The step: whose weights move, on which batches, and at the published rate on the one GAN that is solved exactly."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import lightning as L
+import numpy
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gans.data.batches import Batch
+from gans.gan import GAN
+from gans.generator import Generator, Inputs
+from gans.objectives import BinaryCrossEntropy, Objective, Wasserstein
+from gans.randomness import Streams
+from gans.stabilize import Stabilizer, Stabilizers
+from gans.turn import NO_CLASS, Turn
+
+MODELS = ["dcgan", "acgan", "wgan", "autoencoder"]
+
+
+class Listed:
+    """Given batches as a loader; a bare list of tuples would be taken for several loaders."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.batches)
+
+
+def train(gan: GAN, batches: list[Batch], **options: Any) -> L.Trainer:
+    """The batches once each, through the real trainer."""
+    silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    trainer = L.Trainer(max_epochs=1, enable_model_summary=False, **silent, **options)
+    trainer.fit(gan, Listed(batches))
+    return trainer
+
+
+def random_batch(count: int = 8, seed: int = 0) -> Batch:
+    random = torch.Generator().manual_seed(seed)
+    return Batch(torch.rand(count, 1, 28, 28, generator=random), torch.arange(count) % 10)
+
+
+def weights(network: nn.Module) -> list[Tensor]:
+    return [value.detach().clone() for value in network.parameters()]
+
+
+def same(before: list[Tensor], after: list[Tensor]) -> bool:
+    return all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+class Spy(Stabilizer):
+    """Keeps the weights between the two players' updates, and what the discriminator was shown."""
+
+    def after_discriminator(self, gan: GAN) -> None:
+        self.between = weights(gan.generator), weights(gan.discriminator)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_player_moves_its_own_weights_only(make_gan: Callable[..., GAN], model: str) -> None:
+    gan = make_gan(f"model={model}")
+    spy = Spy()
+    gan.stabilizers = Stabilizers({"spy": spy})
+    before = weights(gan.generator), weights(gan.discriminator)
+    train(gan, [random_batch()])
+    after = weights(gan.generator), weights(gan.discriminator)
+    assert same(before[0], spy.between[0])
+    assert not same(before[1], spy.between[1])
+    assert not same(spy.between[0], after[0])
+    assert same(spy.between[1], after[1])
+    assert all(value.requires_grad for value in gan.parameters())
+
+
+@pytest.mark.parametrize(("model", "passes"), [("dcgan", [64, 32]), ("acgan", [32, 32, 64]), ("autoencoder", [64, 32])])
+def test_what_the_discriminator_is_shown_in_one_step(
+    make_gan: Callable[..., GAN], model: str, passes: list[int]
+) -> None:
+    """DCGAN: one batch of 32 fakes and 32 reals, then 32 fakes. ACGAN: 32 reals, 32 fakes, then 64 fakes."""
+    gan = make_gan(f"model={model}")
+    shown: list[Tensor] = []
+    gan.discriminator.register_forward_pre_hook(lambda _, arguments: shown.append(arguments[0].detach()))
+    batch = random_batch(32)
+    low, high = gan.generator.pixel_range
+    real = low + (high - low) * batch.images
+    train(gan, [batch])
+    assert [len(images) for images in shown] == passes
+    if model == "acgan":
+        torch.testing.assert_close(shown[0], real)
+    else:
+        torch.testing.assert_close(shown[0][32:], real)  # fakes first
+    assert not torch.equal(shown[-1][:32], shown[0][:32])  # the generator's fakes are fresh
+
+
+@pytest.mark.parametrize(("mode", "moves"), [("inference", False), ("training", True)])
+def test_mode_of_the_generator_that_makes_the_discriminators_fakes(
+    make_gan: Callable[..., GAN], mode: str, moves: bool
+) -> None:
+    gan = make_gan(f"model.discriminator_fakes={mode}")
+    norm = gan.generator.layers[2]
+    before = norm.running_mean.clone()
+    gan.discriminator_turn(random_batch(), Streams(0, "train"))
+    assert torch.equal(norm.running_mean, before) is not moves
+    assert gan.generator.training
+
+
+def test_the_discriminators_fakes_carry_no_gradient_and_the_generators_do(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan()
+    random = Streams(0, "train")
+    assert not gan.discriminator_turn(random_batch(), random).fake.images.requires_grad
+    assert gan.generator_turn(random_batch(), random).fake.images.requires_grad
+
+
+def test_the_autoencoder_is_shown_the_negatives_of_the_same_images(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("model=autoencoder")
+    batch = random_batch()
+    shown: list[Tensor] = []
+    gan.generator.register_forward_pre_hook(lambda _, arguments: shown.append(arguments[0]))
+    turn = gan.discriminator_turn(batch, Streams(0, "train"))
+    torch.testing.assert_close(shown[0], 1 - batch.images)
+    torch.testing.assert_close(turn.real.images, batch.images)
+
+
+def test_acgan_pays_cross_entropy_of_logits(make_gan: Callable[..., GAN]) -> None:
+    """Softmax before cross-entropy (PyTorch-GAN#141) would not reach these values."""
+    gan = make_gan("model=acgan")
+    logits = torch.tensor([[0.0, 10.0, *[-10.0] * 9], [0.0, -10.0, 10.0, *[-10.0] * 8]])
+    side = gan._side(torch.zeros(2, 1, 28, 28), torch.tensor([0, 0]), wanted_real=True)
+    turn = Turn(lambda *_: logits, side, side.none())
+    expected = [numpy.log(numpy.exp(values).sum()) - values[0] for values in logits[:, 1:].double().numpy()]
+    numpy.testing.assert_allclose(gan.discriminator_terms(turn)["class"].numpy(), expected, rtol=1e-5, atol=1e-6)
+    assert gan.accuracies(turn)["class_accuracy"].tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_one_seed_gives_the_same_weights_and_another_does_not(make_gan: Callable[..., GAN], model: str) -> None:
+    def trained(seed: int, disturb: bool) -> list[Tensor]:
+        gan = make_gan(f"model={model}", f"seed={seed}", "stabilize=[label_smoothing,noisy_labels]")
+        if disturb:
+            torch.rand(7)  # someone else draws from the global generator
+        train(gan, [random_batch(seed=1), random_batch(seed=2)])
+        return weights(gan)
+
+    first = trained(0, disturb=False)
+    assert same(first, trained(0, disturb=True))
+    assert not same(first, trained(3, disturb=False))
+
+
+def test_a_second_term_adds_to_the_loss_and_gets_its_own_curve(make_gan: Callable[..., GAN]) -> None:
+    class Three(Stabilizer):
+        def penalties(self, turn: Turn) -> dict[str, Tensor]:
+            return {"three": torch.full_like(turn.scores, 3.0)}
+
+    gan = make_gan()
+    gan.stabilizers = Stabilizers({"three": Three()})
+    train(gan, [random_batch()])
+    means = gan.means.pop()
+    assert means["discriminator_three"] == 3.0
+    assert means["discriminator_loss"] == pytest.approx(means["discriminator_adversarial"] + 3.0)
+
+
+# --- the Dirac-GAN (Mescheder, Geiger and Nowozin 2018, "Which training methods for GANs do actually converge?") ----
+
+STEP = 0.2
+
+
+class DiracGenerator(Generator):
+    """G = theta, whatever the latent."""
+
+    pixel_range = (0.0, 1.0)
+
+    def __init__(self, theta: float) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(torch.tensor([theta], dtype=torch.float32))
+
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
+        return Inputs((torch.zeros(count, 1),), torch.full((count,), NO_CLASS))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.theta + 0 * latents
+
+
+class DiracDiscriminator(nn.Module):
+    """D(x) = psi x."""
+
+    def __init__(self, psi: float) -> None:
+        super().__init__()
+        self.psi = nn.Parameter(torch.tensor([psi], dtype=torch.float32))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.psi * values
+
+
+def dirac(theta: float, psi: float, objective: Objective, rates: tuple[float, float] = (STEP, STEP)) -> GAN:
+    """Reals and fakes in turns of their own, so that each side's mean has the paper's weight 1."""
+    optimizers = [partial(torch.optim.SGD, lr=rate) for rate in rates]
+    return GAN(
+        DiracGenerator(theta),
+        DiracDiscriminator(psi),
+        objective,
+        Stabilizers(),
+        *optimizers,
+        discriminator_updates="alternating",
+    )
+
+
+def walk(theta: float, psi: float, objective: Objective, steps: int, rates: tuple[float, float]) -> numpy.ndarray:
+    gan = dirac(theta, psi, objective, rates)
+    train(gan, [Batch(torch.zeros(1, 1), torch.zeros(1).long())] * steps)
+    return numpy.array([gan.generator.theta.item(), gan.discriminator.psi.item()])
+
+
+def linearized(objective: Objective, rates: tuple[float, float]) -> numpy.ndarray:
+    """The matrix of one training step at the equilibrium (0, 0), from two steps close to it."""
+    tiny = 1e-3
+    return numpy.stack([walk(*start, objective, 1, rates) / tiny for start in ((tiny, 0.0), (0.0, tiny))], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("objective", "slope", "modulus"), [(BinaryCrossEntropy(), 0.5, 1.00499), (Wasserstein(), 1.0, 1.0198)]
+)
+def test_dirac_gan_turns_at_the_published_rate(objective: Objective, slope: float, modulus: float) -> None:
+    """Simultaneous steps spiral out by |lambda| = sqrt(1 + (h f'(0))²); alternating ones turn on the unit circle."""
+    # both players' moves from the same point: each player alone, the other standing still
+    alone = linearized(objective, (STEP, 0.0)) + linearized(objective, (0.0, STEP)) - numpy.eye(2)
+    eigenvalues = numpy.linalg.eigvals(alone)
+    numpy.testing.assert_allclose(abs(eigenvalues), modulus, atol=1e-4)
+    numpy.testing.assert_allclose(sorted(eigenvalues.imag), [-STEP * slope, STEP * slope], atol=1e-4)
+
+    # alternating, as the step is: lambda = 1 - a²/2 ± i a sqrt(1 - a²/4) with a = h f'(0), of modulus 1
+    a = STEP * slope
+    eigenvalues = numpy.linalg.eigvals(linearized(objective, (STEP, STEP)))
+    numpy.testing.assert_allclose(abs(eigenvalues), 1.0, atol=1e-4)
+    numpy.testing.assert_allclose(
+        sorted(eigenvalues.imag), [-a * (1 - a**2 / 4) ** 0.5, a * (1 - a**2 / 4) ** 0.5], atol=1e-4
+    )
+
+
+def test_dirac_gan_keeps_turning_over_many_steps() -> None:
+    """63 alternating steps of angle 2 asin(0.05) are one whole turn: the generator is back where it started."""
+    start = numpy.array([0.01, 0.0])
+    angle = 2 * numpy.arcsin(STEP * 0.5 / 2)
+    steps = round(2 * numpy.pi / angle)
+    end = walk(*start, BinaryCrossEntropy(), steps, (STEP, STEP))
+    assert numpy.linalg.norm(end - start) < 0.05 * numpy.linalg.norm(start)
+    half = walk(*start, BinaryCrossEntropy(), steps // 2, (STEP, STEP))
+    assert half[0] < -0.009

@@ -1,0 +1,177 @@
+"""Every experiment and every model with every stabilizer: trains, tests, leaves its folder, and reloads."""
+
+import csv
+import json
+import signal
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gans.errors import InterruptedTraining, TrainingError
+from gans.exporting import load_generator, read_checkpoint
+from gans.gan import GAN
+from gans.run import Run
+from gans.running import resume_run, start_run
+from tests.conftest import DATA_ROOT, composed, names, needs_mnist
+
+MODELS = names("model")
+STABILIZERS = [name for name in names("stabilize") if name != "none"]
+LISTS = ["none", *STABILIZERS, *(f"[{','.join(pair)}]" for pair in combinations(STABILIZERS, 2))]
+SMALL = ["trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1", "log_every=1"]
+
+
+def run_of(folder: Path, *overrides: str) -> Run:
+    config = composed(f"runs={folder}", *overrides)
+    choices = {"data": "digits", "model": "some", "objective": "own"}
+    return start_run(config, choices)
+
+
+@pytest.mark.parametrize("stabilizers", LISTS)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_with_every_stabilizer_trains_tests_and_reloads(
+    tmp_path: Path, model: str, stabilizers: str
+) -> None:
+    run = run_of(tmp_path, "data=digits", f"model={model}", f"stabilize={stabilizers}", *SMALL)
+    results = json.loads((run.path / "test.json").read_text())
+    assert results["training_steps"] == 2
+    assert {"test/discriminator_loss", "test/discriminator_accuracy", "test/generator_loss"} <= results[
+        "results"
+    ].keys()
+    exported = load_generator(run.path / "generator.safetensors")
+    checkpointed = load_generator(run.last_checkpoint)
+    for first, second in zip(
+        exported.network.state_dict().values(), checkpointed.network.state_dict().values(), strict=True
+    ):
+        assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("experiment", names("experiment"))
+def test_every_experiment_trains_and_leaves_the_figures_of_its_report(tmp_path: Path, experiment: str) -> None:
+    data = [f"data.root={DATA_ROOT}", "data.limit=300"] if DATA_ROOT else ["data=digits", "data.val_size=200"]
+    config = composed(f"experiment={experiment}", *data)
+    batch = min(config["data"]["batch_size"], 20)
+    # the first moment at which the report shows a grid is brought forward to the end of this run
+    moments = ["samples.steps=[2]"] if config["samples"]["steps"] else ["samples.epochs=[1]"]
+    small = [f"data.batch_size={batch}", "samples.count=10", "samples.frames=2", "trainer.max_steps=2"]
+    if not config["samples"]["steps"]:
+        small = [*small[:-1], "data.limit=40", "trainer.max_epochs=1"]
+    run = run_of(tmp_path, f"experiment={experiment}", *data, *small, *moments)
+    drawn = {path.name for path in run.figures.iterdir()}
+    moment = "samples_step_00002.png" if config["samples"]["steps"] else "samples_epoch_001.png"
+    expected = {"data.png", "models.txt", "losses.png", "accuracy.png", "samples.png", "film.gif", moment}
+    assert expected | ({"pairs.png"} if "report_a" in experiment else set()) == drawn
+
+
+def test_a_run_folder_holds_what_it_promises(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "data=digits", "model=acgan", "data.limit=100", "trainer.max_epochs=2", *SMALL[2:])
+    held = {path.name for path in run.path.iterdir()}
+    assert held == {
+        "checkpoints", "config.yaml", "figures", "generator.safetensors", "metrics.csv", "samples", "tensorboard",
+        "test.json", "versions.json",
+    }  # fmt: skip
+    assert {path.name for path in (run.path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {"python", "packages", "git", "device", "precision"} <= json.loads(
+        (run.path / "versions.json").read_text()
+    ).keys()
+
+    for player in ("discriminator", "generator"):
+        for quantity in ("loss", "adversarial", "class", "accuracy", "class_accuracy"):
+            assert run.curves[f"train/{player}_{quantity}"]["step"].tolist() == [1, 2, 3, 4, 5, 6]
+            assert run.curves[f"epoch/{player}_{quantity}"]["epoch"].tolist() == [1, 2]
+            assert run.curves[f"val/{player}_{quantity}"]["step"].tolist() == [3, 6]
+    steps, epochs = (run.curves[f"{kind}/generator_loss"]["value"] for kind in ("train", "epoch"))
+    assert epochs == pytest.approx([steps[:3].mean(), steps[3:].mean()], rel=1e-5)
+
+    events = EventAccumulator(str(run.path / "tensorboard"))
+    events.Reload()
+    assert "train/generator_loss" in events.Tags()["scalars"]
+    assert "samples" in events.Tags()["images"]
+    with Image.open(run.figures / "film.gif") as film:
+        assert film.n_frames == len(run.grids) == 2
+    summary = (run.figures / "models.txt").read_text()
+    assert "3,757,176" in summary
+    assert "527,627" in summary
+
+
+def test_a_second_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    first, second = (run_of(tmp_path, "data=digits", "model=autoencoder", *SMALL) for _ in range(2))
+    assert second.path.name == f"{first.path.name}_2"
+    assert (first.path / "metrics.csv").read_text() == (second.path / "metrics.csv").read_text()
+
+
+def test_the_autoencoder_is_tested_against_the_exact_answer(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "data=digits", "model=autoencoder", *SMALL)
+    results = json.loads((run.path / "test.json").read_text())["results"]
+    per_digit = [results[f"test/mse_class_{digit}"] for digit in range(10)]
+    counts = [40, 40, 39, 40, 40, 40, 40, 40, 38, 40]  # of the 397 test images
+    assert sum(counts) == 397
+    weighted = sum(value * count for value, count in zip(per_digit, counts, strict=True)) / 397
+    assert results["test/mse"] == pytest.approx(weighted, rel=1e-2)
+    assert run.pairs is not None
+    answers, inputs = (run.pairs[kind].astype(int) for kind in ("answers", "inputs"))
+    assert abs(answers + inputs - 255).max() <= 1  # the exact answer to x is 1 - x
+
+
+def test_half_precision_is_an_override(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "data=digits", "model=dcgan", "trainer.precision=bf16-mixed", *SMALL)
+    weights = load_file(run.path / "generator.safetensors")
+    assert all(value.dtype in (torch.float32, torch.int64) for value in weights.values())
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="at training step"):
+        run_of(
+            tmp_path, "data=digits", "model=dcgan", "objective=wasserstein", "log_every=1", "trainer.max_steps=40",
+            "model.discriminator_optimizer.lr=1e30", "model.generator_optimizer.lr=1e30", "samples.count=10",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("stop_at", [2, 3, 4])
+@pytest.mark.parametrize("model", ["dcgan", "autoencoder"])
+def test_ctrl_c_saves_and_the_resumed_run_ends_as_if_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, stop_at: int
+) -> None:
+    options = ["data=digits", f"model={model}", "data.limit=100", "data.batch_size=30", "trainer.max_epochs=2",
+               "trainer.max_steps=6", "stabilize=[label_smoothing,noisy_labels]", *SMALL[2:]]  # fmt: skip
+    whole = run_of(tmp_path / "whole", *options)
+
+    original = GAN.training_step
+
+    def interrupted(self: GAN, *arguments: Any) -> None:
+        if self.training_steps == stop_at - 1:
+            signal.raise_signal(signal.SIGINT)
+        original(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GAN, "training_step", interrupted)
+        with pytest.raises(InterruptedTraining, match=f"step {stop_at}. Go on with: python train.py resume="):
+            run_of(tmp_path / "stopped", *options)
+    (folder,) = (tmp_path / "stopped").iterdir()
+    assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["training_steps"] == stop_at
+    resumed = resume_run(folder)
+
+    first, second = (load_file(run.path / "generator.safetensors") for run in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    curves = [list(csv.DictReader((run.path / "metrics.csv").open())) for run in (whole, resumed)]
+    losses = [
+        [(row["step"], row["train/generator_loss"]) for row in rows if row["train/generator_loss"]] for rows in curves
+    ]
+    assert losses[0] == losses[1]
+    assert [grid.step for grid in whole.grids] == [grid.step for grid in resumed.grids]
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_report_a_learns_to_write_an_eight_on_white(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "experiment=report_a", "trainer.max_steps=600", "samples.frames=1")
+    results = json.loads((run.path / "test.json").read_text())["results"]
+    background = run.grids[-1].images[:, :3, :3]
+    assert background.mean() > 200
+    assert results["test/mse"] < 0.15  # a white page scores 0.11 on average, noise 0.33
+    assert results["test/mse_class_8"] == pytest.approx(results["test/mse"])
