@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
@@ -30,8 +30,21 @@ def plain(config: DictConfig) -> dict[str, Any]:
     """
     try:
         return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except MissingMandatoryValue as error:
+        raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested options as ``{"data.batch_size": 32, ...}``; lists as text."""
+    if not isinstance(config, dict):
+        return {prefix: config if isinstance(config, bool | int | float | str) else str(config)}
+    return {
+        name: leaf
+        for key, value in config.items()
+        for name, leaf in flat(value, f"{prefix}.{key}" if prefix else key).items()
+    }
 
 
 def check(node: Any, path: str) -> None:
@@ -138,8 +151,8 @@ def _check_value(hint: Any, value: Any, path: str) -> None:
     except ValidationError as error:
         problem = error.errors()[0]
         place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))
-        message = problem["msg"]
-        raise InputError(f"{path}{place}={_shown(problem['input'])}: {message[0].lower()}{message[1:]}") from error
+        messages = dict.fromkeys(each["msg"][0].lower() + each["msg"][1:] for each in error.errors())
+        raise InputError(f"{path}{place}={_shown(problem['input'])}: {', or '.join(messages)}") from error
 
 
 def _shown(value: Any) -> str:

@@ -5,14 +5,18 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gans.building import one_line
+from gans.building import flat, one_line
 from gans.errors import InputError, InterruptedTraining, TrainingError
 
 
@@ -58,12 +62,37 @@ def explain(error: Exception) -> str:
             f"unknown {group} '{name}'{suggestion(name, error.options)}: choose from {', '.join(sorted(error.options))}"
         )
     message = one_line(error)
-    key = re.match(r"Could not override '([^']+)'", message)
-    if key and "No match in the defaults list" not in message:
-        return f"unknown option '{key[1]}': see the options of your command with --cfg job"
+    missing = re.search(r"Could not load '([^/']+)/([^']+)'", message)
+    if missing:
+        choices = sorted(path.stem for path in (_conf() / missing[1]).glob("*.yaml"))
+        return f"unknown {missing[1]} '{missing[2]}'{suggestion(missing[2], choices)}: choose from {', '.join(choices)}"
+    key = re.match(r"Could not override '([^'=]+)", message)
+    if key:
+        known = _known_options()
+        close = suggestion(key[1], known) or suggestion(
+            key[1].rpartition(".")[2], {name.rpartition(".")[2]: name for name in known}
+        )
+        return f"unknown option '{key[1]}'{close}: --cfg job shows all options"
     return message
 
 
-def suggestion(word: str, choices: Sequence[str]) -> str:
-    close = get_close_matches(word, choices, n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+def suggestion(word: str, choices: Iterable[str]) -> str:
+    """ " (did you mean ...?)", or nothing where no choice is close; of a mapping, the value of the closest key."""
+    close = get_close_matches(word, list(choices), n=1)
+    if not close:
+        return ""
+    return f" (did you mean '{choices[close[0]] if isinstance(choices, Mapping) else close[0]}'?)"
+
+
+def _conf() -> Path:
+    return Path(sys.argv[0]).resolve().parent / "conf"
+
+
+def _known_options() -> list[str]:
+    """The dotted names of all options of the command that runs, with the group choices that it was given."""
+    groups = {path.name for path in _conf().iterdir() if path.is_dir()}
+    chosen = [argument for argument in sys.argv[1:] if argument.partition("=")[0] in groups]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(_conf()), version_base="1.3"):
+        config = compose("generate" if Path(sys.argv[0]).stem == "generate" else "config", overrides=chosen)
+    return list(flat(OmegaConf.to_container(config)))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gans.data.batches import Batch
+from gans.errors import InputError
 from gans.generator import Generator, Inputs
 from gans.means import Means
 from gans.objectives import Objective
@@ -43,6 +44,9 @@ class GAN(L.LightningModule):
         seed: all random numbers of step t are a function of (seed, t).
     """
 
+    best_by = "imbalance"
+    """The held-out figure that the best checkpoint minimizes: here |discriminator accuracy - 1/2|."""
+
     def __init__(
         self,
         generator: Generator,
@@ -72,6 +76,8 @@ class GAN(L.LightningModule):
         self.training_steps = 0
         self.means = Means()
         self.held_out_means = Means()
+        if generator.takes_images and generator_batches > 1:
+            raise InputError("this generator makes one image from each image of a batch: use model.generator_batches=1")
         stabilizers.attach(self)
 
     def configure_optimizers(self) -> list[Optimizer]:

@@ -52,7 +52,7 @@ def resume_run(folder: Path) -> Run:
 
 
 def train_and_test(run: Run, data: ImageData, gan: GAN, from_step: int = 0) -> Run:
-    trainer = run_trainer(run, from_step)
+    trainer = run_trainer(run, gan, from_step)
     print(headline(trainer, data, gan), flush=True)
     try:
         trainer.fit(gan, datamodule=data, ckpt_path=run.last_checkpoint if from_step else None)
@@ -66,7 +66,7 @@ def train_and_test(run: Run, data: ImageData, gan: GAN, from_step: int = 0) -> R
     return run
 
 
-def run_trainer(run: Run, from_step: int) -> L.Trainer:
+def run_trainer(run: Run, gan: GAN, from_step: int) -> L.Trainer:
     """A trainer whose callbacks and loggers write the run folder."""
     config = run.config
     tensorboard = TensorBoardLogger(run.path, name="", version="tensorboard", default_hp_metric=False)
@@ -82,7 +82,7 @@ def run_trainer(run: Run, from_step: int) -> L.Trainer:
         Interrupt(run.last_checkpoint),
     ]
     if config["data"]["val_size"]:
-        callbacks.append(ModelCheckpoint(**checkpoints, filename="best", monitor=config["checkpoint"]["monitor"]))
+        callbacks.append(ModelCheckpoint(**checkpoints, filename="best", monitor=f"val/{gan.best_by}"))
     return build(config["trainer"], "trainer", callbacks=callbacks, logger=[tensorboard, metrics_file])
 
 

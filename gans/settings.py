@@ -17,12 +17,6 @@ class SampleSettings(BaseModel):
     frames: PositiveInt
 
 
-class CheckpointSettings(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    monitor: str
-
-
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +25,6 @@ class Settings(BaseModel):
     resume: str | None
     log_every: PositiveInt
     samples: SampleSettings
-    checkpoint: CheckpointSettings
     data: dict[str, Any]
     model: dict[str, Any]
     objective: dict[str, Any]

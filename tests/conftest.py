@@ -38,7 +38,8 @@ def make_gan() -> Callable[..., GAN]:
 
 
 @pytest.fixture(autouse=True)
-def _two_threads() -> Iterator[None]:
-    torch.set_num_threads(2)
+def _share_the_cores(worker_id: str) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads if worker_id == "master" else 1)
     yield
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads)

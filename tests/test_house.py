@@ -15,7 +15,10 @@ ALLOWED = {
     "gans.metrics": {"gans.metrics"},
     "gans.figures": {"gans.figures", "gans.run"},
     "gans.run": {"gans.errors"},
-    "gans.gan": {"gans.generator", "gans.means", "gans.objectives", "gans.stabilize", "gans.turn", "gans.randomness", "gans.data"},
+    "gans.gan": {
+        "gans.generator", "gans.means", "gans.errors",
+        "gans.objectives", "gans.stabilize", "gans.turn", "gans.randomness", "gans.data",
+    },
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from gans.building import flat
 from gans.exporting import export_generator
 from gans.gan import GAN
 from gans.randomness import Streams
@@ -50,17 +51,6 @@ class Record(Callback):
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         checkpoint["config"] = self.config
-
-
-def flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested options as ``{"data.batch_size": 32, ...}``; lists as text."""
-    if not isinstance(config, dict):
-        return {prefix: config if isinstance(config, bool | int | float | str) else str(config)}
-    return {
-        name: leaf
-        for key, value in config.items()
-        for name, leaf in flat(value, f"{prefix}.{key}" if prefix else key).items()
-    }
 
 
 def model_summaries(gan: GAN, trainer: L.Trainer) -> str:

@@ -18,7 +18,7 @@ from gans.randomness import Streams
 from gans.trainer import Trainer
 
 DATA_SAMPLES_PER_CLASS = 10
-PAIRS_PER_CLASS = 2
+PAIRS = 20
 
 
 class Samples(Callback):
@@ -66,7 +66,8 @@ class Samples(Callback):
         """Held-out pairs of a generator whose inputs are images."""
         if not pl_module.generator.takes_images:
             return
-        chosen = per_class(trainer.datamodule.test_images, PAIRS_PER_CLASS)
+        data: ImageData = trainer.datamodule
+        chosen = per_class(data.test_images, max(1, PAIRS // len(data.digits)))
         batch = _on(pl_module, chosen.to_batch())
         random = Streams(pl_module.seed, "pairs", device=pl_module.device)
         inputs = pl_module.generator.inputs(len(batch.labels), random("latent"), batch)

@@ -45,9 +45,7 @@ class AutoencoderGenerator(Generator):
 
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
         if batch is None or count > len(batch.images):
-            raise InputError(
-                "this generator makes one image from each image of the data: use model.generator_batches=1"
-            )
+            raise InputError(f"{count} images were asked of a generator that makes one from each image it is given")
         return Inputs((1 - batch.images[:count],), batch.labels[:count])
 
 
@@ -72,6 +70,8 @@ class DenseDiscriminator(nn.Module):
 
 class AutoencoderGAN(GAN):
     """Its held-out measures compare each output with the exact answer: the image whose negative it was shown."""
+
+    best_by = "mse"
 
     def held_out_measures(self, images: Tensor, batch: Batch) -> dict[str, Tensor]:
         return reconstruction_errors(images, batch.images)
