@@ -124,9 +124,11 @@ def _parameters(target: str) -> dict[str, Any]:
         function = get_object(target)
     except Exception as error:
         raise InputError(f"_target_={target}: {one_line(error)}") from error
-    levels = [level.__init__ for level in function.__mro__[:-1]] if inspect.isclass(function) else [function]
+    levels = (
+        [vars(level).get("__init__") for level in function.__mro__[:-1]] if inspect.isclass(function) else [function]
+    )
     accepted: dict[str, Any] = {}
-    for level in levels:
+    for level in filter(None, levels):
         parameters = inspect.signature(level).parameters.values()
         hints = get_type_hints(level, include_extras=True)
         accepted |= {

@@ -136,7 +136,7 @@ def _held_out(config: dict[str, Any], request: Request) -> Batch:
     if request.count > len(images.labels):
         raise InputError(f"count={request.count} is more than the {len(images.labels)} held-out images it transforms")
     order = torch.randperm(len(images.labels), generator=Streams(request.seed, "generate")("images"))
-    return images[order[: request.count]].to_batch()
+    return images.at(order[: request.count]).to_batch()
 
 
 def _pixels(images: Tensor) -> NDArray[numpy.uint8]:

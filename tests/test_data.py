@@ -45,7 +45,7 @@ def test_the_three_sets_are_disjoint_parts_of_the_source(source: str) -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_pixels_use_the_whole_range_white_on_black(source: str) -> None:
-    batch = next(iter(data_of(f"data={source}").val_dataloader()))
+    batch = data_of(f"data={source}").val_images.to_batch()
     assert batch.images.shape[1:] == (1, 28, 28)
     assert batch.images.dtype == torch.float32
     assert batch.images.min() == 0
@@ -104,7 +104,7 @@ def test_a_restored_loader_goes_on_where_it_was(position: int) -> None:
     whole = Shuffled(images, 5, seed=3)
     batches = [batch.labels for _ in range(2) for batch in whole]
     stopped = Shuffled(images, 5, seed=3)
-    seen = []
+    seen: list[torch.Tensor] = []
     for batch in (batch for _ in range(2) for batch in stopped):
         if len(seen) == position:
             break

@@ -102,7 +102,8 @@ def test_mode_of_the_generator_that_makes_the_discriminators_fakes(
     make_gan: Callable[..., GAN], mode: str, moves: bool
 ) -> None:
     gan = make_gan(f"model.discriminator_fakes={mode}")
-    norm = gan.generator.layers[2]
+    norm = next(module for module in gan.generator.modules() if isinstance(module, nn.BatchNorm2d))
+    assert norm.running_mean is not None
     before = norm.running_mean.clone()
     gan.discriminator_turn(random_batch(), Streams(0, "train"))
     assert torch.equal(norm.running_mean, before) is not moves
@@ -198,27 +199,28 @@ class DiracDiscriminator(nn.Module):
 
 def dirac(theta: float, psi: float, objective: Objective, rates: tuple[float, float] = (STEP, STEP)) -> GAN:
     """Reals and fakes in turns of their own, so that each side's mean has the paper's weight 1."""
-    optimizers = [partial(torch.optim.SGD, lr=rate) for rate in rates]
     return GAN(
         DiracGenerator(theta),
         DiracDiscriminator(psi),
         objective,
         Stabilizers(),
-        *optimizers,
+        partial(torch.optim.SGD, lr=rates[0]),
+        partial(torch.optim.SGD, lr=rates[1]),
         discriminator_updates="alternating",
     )
 
 
-def walk(theta: float, psi: float, objective: Objective, steps: int, rates: tuple[float, float]) -> numpy.ndarray:
-    gan = dirac(theta, psi, objective, rates)
+def walk(start: tuple[float, float], objective: Objective, steps: int, rates: tuple[float, float]) -> numpy.ndarray:
+    gan = dirac(*start, objective, rates)
     train(gan, [Batch(torch.zeros(1, 1), torch.zeros(1).long())] * steps)
-    return numpy.array([gan.generator.theta.item(), gan.discriminator.psi.item()])
+    theta, psi = (parameter.item() for parameter in gan.parameters())
+    return numpy.array([theta, psi])
 
 
 def linearized(objective: Objective, rates: tuple[float, float]) -> numpy.ndarray:
     """The matrix of one training step at the equilibrium (0, 0), from two steps close to it."""
     tiny = 1e-3
-    return numpy.stack([walk(*start, objective, 1, rates) / tiny for start in ((tiny, 0.0), (0.0, tiny))], axis=1)
+    return numpy.stack([walk(start, objective, 1, rates) / tiny for start in ((tiny, 0.0), (0.0, tiny))], axis=1)
 
 
 @pytest.mark.parametrize(
@@ -243,10 +245,10 @@ def test_dirac_gan_turns_at_the_published_rate(objective: Objective, slope: floa
 
 def test_dirac_gan_keeps_turning_over_many_steps() -> None:
     """63 alternating steps of angle 2 asin(0.05) are one whole turn: the generator is back where it started."""
-    start = numpy.array([0.01, 0.0])
+    start = (0.01, 0.0)
     angle = 2 * numpy.arcsin(STEP * 0.5 / 2)
     steps = round(2 * numpy.pi / angle)
-    end = walk(*start, BinaryCrossEntropy(), steps, (STEP, STEP))
-    assert numpy.linalg.norm(end - start) < 0.05 * numpy.linalg.norm(start)
-    half = walk(*start, BinaryCrossEntropy(), steps // 2, (STEP, STEP))
+    end = walk(start, BinaryCrossEntropy(), steps, (STEP, STEP))
+    assert numpy.linalg.norm(end - numpy.array(start)) < 0.05 * numpy.linalg.norm(start)
+    half = walk(start, BinaryCrossEntropy(), steps // 2, (STEP, STEP))
     assert half[0] < -0.009

@@ -55,7 +55,7 @@ class Record(Callback):
 
 def model_summaries(gan: GAN, trainer: L.Trainer) -> str:
     """Generator, discriminator and both together, as text."""
-    batch = type(trainer.datamodule.test_images)(*(field[:1] for field in trainer.datamodule.test_images)).to_batch()
+    batch = trainer.datamodule.test_images.at(slice(1)).to_batch()
     images = batch.images.to(gan.device)
     random = Streams(gan.seed, "summary", device=gan.device)
     inputs = gan.generator.inputs(

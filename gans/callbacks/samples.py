@@ -45,7 +45,7 @@ class Samples(Callback):
         self.folder.mkdir(exist_ok=True)
         data: ImageData = trainer.datamodule
         held_out = data.val_images if len(data.val_images.labels) >= self.count else data.train_images
-        batch = _on(pl_module, held_out[torch.arange(min(self.count, len(held_out.labels)))].to_batch())
+        batch = _on(pl_module, held_out.at(slice(self.count)).to_batch())
         classes = torch.arange(len(batch.labels), device=pl_module.device) * len(data.digits) // len(batch.labels)
         random = Streams(pl_module.seed, "grid", device=pl_module.device)
         self.inputs = pl_module.generator.inputs(len(batch.labels), random("latent"), batch, classes)
@@ -92,7 +92,7 @@ class Samples(Callback):
 def per_class(images: Images, count: int) -> Images:
     """The first ``count`` images of each class (fewer where there are fewer), classes in order."""
     chosen = [torch.nonzero(images.labels == label)[:count, 0] for label in images.labels.unique()]
-    return images[torch.cat(chosen)]
+    return images.at(torch.cat(chosen))
 
 
 def _on(gan: GAN, batch: Batch) -> Batch:
@@ -100,4 +100,4 @@ def _on(gan: GAN, batch: Batch) -> Batch:
 
 
 def _save(path: Path, **arrays: Any) -> None:
-    numpy.savez_compressed(path, **{name: numpy.asarray(array) for name, array in arrays.items()})
+    numpy.savez_compressed(path, allow_pickle=False, **{name: numpy.asarray(array) for name, array in arrays.items()})

@@ -25,7 +25,8 @@ class Images(NamedTuple):
     labels: Tensor
     """int64, shape (n,)."""
 
-    def __getitem__(self, indices: Tensor) -> "Images":  # type: ignore[override]
+    def at(self, indices: Tensor | slice) -> "Images":
+        """The images at these indices, or where a boolean mask is true."""
         return Images(self.pixels[indices], self.labels[indices])
 
     def to_batch(self) -> Batch:
@@ -73,7 +74,7 @@ class Shuffled:
         while self.position < len(self):
             indices = order[self.position]
             self.position += 1  # before the yield: state saved while this batch trains counts it as seen
-            yield self.images[indices].to_batch()
+            yield self.images.at(indices).to_batch()
 
     def _order(self) -> Tensor:
         random = torch.Generator().manual_seed(derive_seed(self.seed, "data", self.epoch))

@@ -23,4 +23,4 @@ class Digits(ImageData):
         train, test = train_test_split(
             range(len(images.labels)), test_size=TEST_SIZE, stratify=source.target, random_state=0
         )
-        return images[torch.tensor(train)], images[torch.tensor(test)]
+        return images.at(torch.tensor(train)), images.at(torch.tensor(test))

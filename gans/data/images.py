@@ -68,7 +68,7 @@ class ImageData(L.LightningDataModule):
         if self.is_set_up:
             return
         train, test = self.read()
-        val, train = self._split(train, self.val_size, "val_size") if self.val_size else (train[:0], train)
+        val, train = self._split(train, self.val_size, "val_size") if self.val_size else (train.at(slice(0)), train)
         train, self.val_images, self.test_images = (self._choose(images) for images in (train, val, test))
         if self.limit is not None and self.limit < len(train.labels):
             train, _ = self._split(train, self.limit, "limit")
@@ -99,7 +99,7 @@ class ImageData(L.LightningDataModule):
         """The chosen digits, their labels as indices into ``digits``, perhaps inverted."""
         index_of = torch.full((10,), -1)
         index_of[torch.tensor(self.digits)] = torch.arange(len(self.digits))
-        pixels, labels = images[index_of[images.labels] >= 0]
+        pixels, labels = images.at(index_of[images.labels] >= 0)
         return Images(255 - pixels if self.invert else pixels, index_of[labels])
 
     def _split(self, images: Images, size: int, option: str) -> tuple[Images, Images]:
@@ -110,7 +110,7 @@ class ImageData(L.LightningDataModule):
         chosen, others = train_test_split(
             torch.arange(total).numpy(), train_size=size, stratify=images.labels.numpy(), random_state=self.split_seed
         )
-        return images[_sorted(chosen)], images[_sorted(others)]
+        return images.at(_sorted(chosen)), images.at(_sorted(others))
 
 
 def _sorted(indices: object) -> Tensor:

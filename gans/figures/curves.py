@@ -1,6 +1,7 @@
 """Loss and accuracy curves of both players."""
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -28,7 +29,7 @@ def panels(run: Run, quantities: dict[str, str]) -> Figure:
         figure.subplots(len(quantities), squeeze=False)[:, 0], quantities.items(), strict=True
     ):
         for player, color in COLORS.items():
-            styles = {
+            styles: dict[str, dict[str, Any]] = {
                 "train": {"alpha": 0.35, "linewidth": 0.7},
                 "epoch": {"linewidth": 2, "label": f"{player}, mean of each epoch"},
                 "val": {"linewidth": 1.5, "linestyle": "--", "label": f"{player}, held-out images"},

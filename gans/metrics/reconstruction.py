@@ -16,4 +16,5 @@ def reconstruction_errors(outputs: Tensor, answers: Tensor) -> dict[str, Tensor]
         Gaussian window with deviation 1.5); one value per image, shape (n,).
     """
     similarity = structural_similarity_index_measure(outputs, answers, data_range=1.0, reduction="none")
+    assert isinstance(similarity, Tensor)  # a tuple only where more is asked for
     return {"mse": (outputs - answers).square().flatten(1).mean(1), "ssim": similarity.reshape(len(outputs))}

@@ -11,7 +11,7 @@ from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import Generator, Inputs
-from gans.models.layers import BATCH_NORM, normal
+from gans.models.layers import batch_norm, normal
 from gans.turn import Turn
 
 
@@ -47,7 +47,7 @@ class ACGANGenerator(Generator):
         )
         self.layers = nn.Sequential(
             nn.ConvTranspose2d(385, 192, 5, stride=2, padding=2, output_padding=1),
-            nn.BatchNorm2d(192, **BATCH_NORM),
+            batch_norm(192),
             nn.ReLU(),
             nn.ConvTranspose2d(192, 1, 5, stride=2, padding=2, output_padding=1),
             nn.Tanh(),
@@ -118,7 +118,7 @@ class ACGAN(GAN):
 def _block(channels_in: int, channels_out: int, stride: int, dropout: float) -> tuple[nn.Module, ...]:
     return (
         nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1),
-        nn.BatchNorm2d(channels_out, **BATCH_NORM),
+        batch_norm(channels_out),
         nn.LeakyReLU(0.2),
         nn.Dropout(dropout),
     )

@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from gans.generator import Generator
-from gans.models.layers import BATCH_NORM, glorot_uniform
+from gans.models.layers import batch_norm, glorot_uniform
 
 
 class DCGANGenerator(Generator):
@@ -25,10 +25,10 @@ class DCGANGenerator(Generator):
         self.layers = nn.Sequential(
             nn.Linear(latent_size, 128 * 7 * 7),
             nn.Unflatten(1, (128, 7, 7)),
-            nn.BatchNorm2d(128, **BATCH_NORM),
+            batch_norm(128),
             nn.ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),
             nn.SELU(),
-            nn.BatchNorm2d(64, **BATCH_NORM),
+            batch_norm(64),
             nn.ConvTranspose2d(64, 1, 5, stride=2, padding=2, output_padding=1),
             nn.Tanh(),
         )

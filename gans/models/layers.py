@@ -2,8 +2,11 @@
 
 from torch import nn
 
-BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
-"""Keras's epsilon, and its moving-average momentum 0.99 in PyTorch's convention."""
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """With Keras's epsilon, and its moving-average momentum 0.99 in PyTorch's convention."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
 
 _WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
 
