@@ -149,7 +149,8 @@ def _grid(sheet: Sheet, trained: TrainedGenerator) -> Figure:
     rows, names = [], []
     for start in range(0, len(sheet.images), columns):
         part = slice(start, start + columns)
-        digits = " ".join(str(digit) for digit in sheet.labels[part] if digit >= 0)
+        shown = [str(digit) for digit in sheet.labels[part] if digit >= 0]
+        digits = " ".join(shown if len(set(shown)) > 1 else shown[:1])
         if sheet.inputs is not None:
             rows.append(pad_row(sheet.inputs[part], columns))
             names.append(digits)
