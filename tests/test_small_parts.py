@@ -1,0 +1,84 @@
+"""The small parts: random streams, means, the metrics file, tiles."""
+
+import csv
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gans.figures.drawing import GAP, SPACE, tile
+from gans.means import Means
+from gans.metrics_file import MetricsFile
+from gans.randomness import Streams, derive_seed
+from gans.run import new_folder
+
+seeds = st.integers(0, 2**63 - 1)
+
+
+@given(seeds, st.integers(0, 10**6))
+def test_a_stream_depends_on_its_seed_stage_step_and_name_alone(seed: int, step: int) -> None:
+    def draw(*position: int | str, name: str = "latent") -> list[float]:
+        streams = Streams(seed, *position)  # type: ignore[arg-type]
+        return torch.rand(4, generator=streams(name)).tolist()
+
+    first = draw("train", step)
+    busy = Streams(seed, "train", step)
+    torch.rand(100, generator=busy("labels"))
+    assert torch.rand(4, generator=busy("latent")).tolist() == first
+    assert draw("train", step + 1) != first
+    assert draw("held-out", step) != first
+    assert draw("train", step, name="labels") != first
+    assert derive_seed(seed, "train", step) != derive_seed(seed + 1, "train", step)
+
+
+def test_asking_a_stream_twice_goes_on_where_it_was() -> None:
+    once = torch.rand(6, generator=Streams(0, "train")("latent"))
+    streams = Streams(0, "train")
+    twice = torch.cat([torch.rand(3, generator=streams("latent")) for _ in range(2)])
+    torch.testing.assert_close(once, twice)
+
+
+@given(st.lists(st.tuples(st.floats(-1e3, 1e3), st.integers(1, 50)), min_size=1, max_size=20))
+def test_means_are_weighted_means(values: list[tuple[float, int]]) -> None:
+    means = Means()
+    for value, weight in values:
+        means.add({"loss": torch.tensor(value, dtype=torch.float64)}, weight)
+    numbers, weights = zip(*values, strict=True)
+    assert means.pop()["loss"] == pytest.approx(numpy.average(numbers, weights=weights), rel=1e-9, abs=1e-9)
+    assert means.pop() == {}
+
+
+def test_the_metrics_file_keeps_earlier_rows_when_columns_appear_and_drops_a_lost_future(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    first = MetricsFile(path, rows_in_memory=1)
+    first.log_metrics({"a": 1.0}, step=1)
+    first.log_metrics({"a": 2.0, "b": 5.0}, step=2)
+    first.log_metrics({"b": 6.0}, step=3)
+    resumed = MetricsFile(path, from_step=2)
+    resumed.log_metrics({"a": 3.0, "c": 7.0}, step=3)
+    resumed.save()
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [
+        {"step": "1", "a": "1.0", "b": "", "c": ""},
+        {"step": "2", "a": "2.0", "b": "5.0", "c": ""},
+        {"step": "3", "a": "3.0", "b": "", "c": "7.0"},
+    ]
+
+
+@given(st.integers(1, 12), st.integers(1, 5))
+def test_tiles_stand_in_reading_order_with_grey_between(count: int, columns: int) -> None:
+    images = numpy.stack([numpy.full((3, 4), index, numpy.uint8) for index in range(count)])
+    sheet = tile(images, columns)
+    for index in range(count):
+        top, left = GAP + index // columns * (3 + GAP), GAP + index % columns * (4 + GAP)
+        assert (sheet[top : top + 3, left : left + 4] == index).all()
+        assert (sheet[top - GAP : top, left : left + 4] == SPACE).all()
+
+
+def test_folders_are_numbered_not_overwritten(tmp_path: Path) -> None:
+    names = [new_folder(tmp_path / "runs", "a").name for _ in range(3)]
+    assert names == ["a", "a_2", "a_3"]
