@@ -3,20 +3,23 @@
 import inspect
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from gans.data.images import ImageData
 from gans.errors import InputError
 from gans.gan import GAN
+from gans.metrics.base import Metric
 from gans.randomness import derive_seed
 from gans.stabilize import Stabilizers
+
+Model = TypeVar("Model", bound=BaseModel)
 
 TRUSTED = ("gans.", "torch.nn.", "torch.optim.")
 """What a config may name as ``_target_``: building from it runs no other code."""
@@ -72,6 +75,20 @@ def check(node: Any, path: str) -> None:
         _check_value(accepted[key], value, f"{path}.{key}")
 
 
+def validated(model: type[Model], options: dict[str, Any]) -> Model:
+    """Options as a pydantic model.
+
+    Raises:
+        InputError: naming the first value that is wrong, and why.
+    """
+    try:
+        return model.model_validate(options)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise InputError(f"{place}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
+
+
 def build(node: dict[str, Any], path: str, **further: Any) -> Any:
     """The object that a checked node describes, with further arguments that no config can hold."""
     try:
@@ -108,6 +125,11 @@ def build_gan(config: dict[str, Any]) -> GAN:
     except (TypeError, ValueError) as error:
         raise InputError(f"model's optimizers: {one_line(error)}") from error
     return gan
+
+
+def build_metrics(config: dict[str, Any]) -> dict[str, Metric]:
+    """The metrics that the config names, by name."""
+    return {name: build(node, f"metric.{name}") for name, node in config["metric"].items()}
 
 
 def one_line(error: BaseException) -> str:

@@ -92,7 +92,8 @@ def _known_options() -> list[str]:
     """The dotted names of all options of the command that runs, with the group choices that it was given."""
     groups = {path.name for path in _conf().iterdir() if path.is_dir()}
     chosen = [argument for argument in sys.argv[1:] if argument.partition("=")[0] in groups]
+    command = Path(sys.argv[0]).stem
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(_conf()), version_base="1.3"):
-        config = compose("generate" if Path(sys.argv[0]).stem == "generate" else "config", overrides=chosen)
+        config = compose("config" if command == "train" else command, overrides=chosen)
     return list(flat(OmegaConf.to_container(config)))

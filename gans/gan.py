@@ -44,9 +44,6 @@ class GAN(L.LightningModule):
         seed: all random numbers of step t are a function of (seed, t).
     """
 
-    best_by = "imbalance"
-    """The held-out figure that the best checkpoint minimizes: here |discriminator accuracy - 1/2|."""
-
     def __init__(
         self,
         generator: Generator,
@@ -192,12 +189,12 @@ class GAN(L.LightningModule):
         self.log_held_out("val")
 
     def test_step(self, batch: Batch, batch_index: int) -> None:
-        self.measure_held_out(batch, batch_index, per_class=True)
+        self.measure_held_out(batch, batch_index)
 
     def on_test_epoch_end(self) -> None:
         self.log_held_out("test")
 
-    def measure_held_out(self, batch: Batch, batch_index: int, *, per_class: bool = False) -> None:
+    def measure_held_out(self, batch: Batch, batch_index: int) -> None:
         """Both players' losses and accuracies on held-out images, with unaltered targets and without penalties."""
         random = Streams(self.seed, "held-out", batch_index, self.device)
         network = self.stabilizers.sampler(self.generator)
@@ -208,26 +205,11 @@ class GAN(L.LightningModule):
 
         measured = self.measure("discriminator", against, self.discriminator_terms(against))
         measured |= self.measure("generator", towards, self.generator_terms(towards))
-        measures = self.held_out_measures(self.to_unit(fake.images), batch)
-        measured |= {name: values.mean() for name, values in measures.items()}
         self.held_out_means.add(measured, weight=len(batch.images))
-        if per_class:
-            self._add_per_class(measures, batch.labels)
-
-    def held_out_measures(self, images: Tensor, batch: Batch) -> dict[str, Tensor]:  # noqa: ARG002
-        """Further measures of generated images in [0, 1] beside the batch they were made for: (n,) values each."""
-        return {}
 
     def log_held_out(self, stage: str) -> None:
         values = {f"{stage}/{name}": value for name, value in self.held_out_means.pop().items()}
-        values[f"{stage}/imbalance"] = abs(values[f"{stage}/discriminator_accuracy"] - 0.5)
         self.log_dict(values, logger=False)
-
-    def _add_per_class(self, measures: dict[str, Tensor], labels: Tensor) -> None:
-        for index in labels.unique().tolist():
-            chosen = labels == index
-            means = {f"{name}_class_{self.classes[index]}": values[chosen].mean() for name, values in measures.items()}
-            self.held_out_means.add(means, weight=int(chosen.sum()))
 
     # --- samples ------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,10 @@ class Inputs(NamedTuple):
     labels: Tensor
     """The class index asked of each sample, shape (n,), int64; ``NO_CLASS`` where none is."""
 
+    def part(self, rows: slice) -> "Inputs":
+        """The inputs of some of the samples."""
+        return Inputs(tuple(argument[rows] for argument in self.arguments), self.labels[rows])
+
 
 class Generator(nn.Module):
     """A network with N(0, 1) latents of ``latent_size``. One that takes something else overrides ``inputs``."""

@@ -2,8 +2,7 @@
 
 import csv
 import json
-import os
-import tempfile
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,25 +42,6 @@ def new_folder(parent: Path, name: str) -> Path:
             attempt += 1
         except OSError as error:
             raise InputError(f"can't make '{folder}': {error.strerror}") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: beside its place, flushed, then renamed."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 @dataclass(frozen=True)
@@ -108,6 +88,10 @@ class Run:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def best_checkpoint(self) -> Path:
+        return self.path / "checkpoints" / "best.ckpt"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
 
@@ -118,6 +102,27 @@ class Run:
             rows = list(csv.DictReader(file))
         names = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch")]
         return {name: _column([row for row in rows if row[name] != ""], name) for name in names}
+
+    @property
+    def last_step(self) -> int:
+        """The last step of which the curves have a point; 0 where there is none."""
+        return max((int(curve["step"][-1]) for curve in self.curves.values() if len(curve["step"])), default=0)
+
+    def metric_name(self, metric: str) -> str | None:
+        """The full name, with its protocol, under which the curves hold a metric of validation images, if they do."""
+        pattern = re.compile(rf"val/{re.escape(metric)}_\d+(_[a-z_]*\d+)?")
+        return next((name for name in self.curves if pattern.fullmatch(name)), None)
+
+    @cached_property
+    def floors(self) -> dict[str, float]:
+        """The metrics of real training images in the place of generated ones, under the metrics' full names."""
+        path = self.path / "floors.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @cached_property
+    def neighbours(self) -> dict[str, NDArray[Any]] | None:
+        """What the memorisation check has to show, if it was made: see ``gans.metrics.neighbours``."""
+        return self._arrays("neighbours")
 
     @cached_property
     def data_samples(self) -> tuple[NDArray[numpy.uint8], NDArray[numpy.int64]]:
@@ -137,7 +142,10 @@ class Run:
     @cached_property
     def pairs(self) -> dict[str, NDArray[Any]] | None:
         """``inputs``, ``outputs``, ``answers`` (n, height, width), ``labels`` (n,) of held-out images, if recorded."""
-        path = self.path / "samples" / "pairs.npz"
+        return self._arrays("pairs")
+
+    def _arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
+        path = self.path / "samples" / f"{name}.npz"
         if not path.is_file():
             return None
         with numpy.load(path) as file:

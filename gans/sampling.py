@@ -9,10 +9,10 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from gans.building import build_data, check
+from gans.building import build_data, check, validated
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.exporting import TrainedGenerator, load_generator
@@ -53,7 +53,7 @@ class Sheet:
 
 def generate(options: dict[str, Any]) -> Path:
     """Write ``grid.png``, and ``images.npz`` and ``0000.png``, ... if asked, to a new folder, which is returned."""
-    request = _checked(options)
+    request = validated(Request, options)
     trained = load_generator(_weights(Path(request.run)))
     sheet = draw_samples(trained, request)
     where = Path(request.output) if request.output else _home(Path(request.run)) / "generated"
@@ -88,15 +88,6 @@ def draw_samples(trained: TrainedGenerator, request: Request) -> Sheet:
         labels=numpy.where(labels < 0, labels, numpy.array(digits)[labels]),
         inputs=_pixels(inputs.arguments[0]) if network.takes_images else None,
     )
-
-
-def _checked(options: dict[str, Any]) -> Request:
-    try:
-        return Request.model_validate(options)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise InputError(f"{place}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
 
 
 def _weights(path: Path) -> Path:

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
-from gans.building import check
-from gans.errors import InputError
+from gans.building import check, validated
 
 
 class SampleSettings(BaseModel):
@@ -23,12 +22,15 @@ class Settings(BaseModel):
     seed: NonNegativeInt
     runs: str
     resume: str | None
+    test: str | None
     log_every: PositiveInt
+    evaluated_images: PositiveInt
     samples: SampleSettings
     data: dict[str, Any]
     model: dict[str, Any]
     objective: dict[str, Any]
     stabilize: dict[str, Any]
+    metric: dict[str, Any]
     trainer: dict[str, Any]
 
 
@@ -38,12 +40,7 @@ def validate(config: dict[str, Any]) -> Settings:
     Raises:
         InputError: naming the first value that is wrong, and why.
     """
-    try:
-        settings = Settings.model_validate(config)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        raise InputError(f"{place}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
-    for group in ("data", "model", "objective", "stabilize", "trainer"):
+    settings = validated(Settings, config)
+    for group in ("data", "model", "objective", "stabilize", "metric", "trainer"):
         check(config[group], group)
     return settings

@@ -37,6 +37,13 @@ def make_gan() -> Callable[..., GAN]:
     return lambda *overrides: build_gan(composed("data=digits", *overrides))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _share_the_cores(worker_id: str) -> Iterator[None]:
     threads = torch.get_num_threads()

@@ -17,7 +17,8 @@ from PIL import Image
 
 from tests.conftest import ROOT
 
-SMALL = ["data=digits", "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1"]
+SMALL = ["data=digits", "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1",
+         "evaluated_images=100", "metric.synthetic_accuracy.images=300"]  # fmt: skip
 Command = Callable[..., tuple[int, str, str]]
 
 

@@ -12,7 +12,11 @@ ALLOWED = {
     "gans.objectives": {"gans.turn"},
     "gans.stabilize": {"gans.stabilize", "gans.objectives", "gans.turn", "gans.randomness", "gans.errors", "gans.gan"},
     "gans.data": {"gans.data", "gans.randomness", "gans.errors"},
-    "gans.metrics": {"gans.metrics"},
+    "gans.metrics": {
+        "gans.metrics", "gans.features", "gans.data", "gans.cache", "gans.files", "gans.errors", "gans.pixels",
+        "gans.randomness",
+    },
+    "gans.verdict": {"gans.run"},
     "gans.figures": {"gans.figures", "gans.run"},
     "gans.run": {"gans.errors"},
     "gans.gan": {

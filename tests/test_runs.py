@@ -13,9 +13,11 @@ from PIL import Image, ImageSequence
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gans.building import build_data
 from gans.errors import InterruptedTraining, TrainingError
 from gans.exporting import load_generator, read_checkpoint
 from gans.gan import GAN
+from gans.results import read_results
 from gans.run import Run
 from gans.running import resume_run, start_run
 from tests.conftest import DATA_ROOT, composed, names, needs_mnist
@@ -23,7 +25,10 @@ from tests.conftest import DATA_ROOT, composed, names, needs_mnist
 MODELS = names("model")
 STABILIZERS = [name for name in names("stabilize") if name != "none"]
 LISTS = ["none", *STABILIZERS, *(f"[{','.join(pair)}]" for pair in combinations(STABILIZERS, 2))]
-SMALL = ["trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1", "log_every=1"]
+SMALL = [
+    "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1", "log_every=1",
+    "trainer.check_val_every_n_epoch=1", "metric.synthetic_accuracy.epochs=1", "metric.synthetic_accuracy.images=300", "evaluated_images=200",
+]  # fmt: skip
 
 
 def run_of(folder: Path, *overrides: str) -> Run:
@@ -38,11 +43,9 @@ def test_every_model_with_every_stabilizer_trains_tests_and_reloads(
     tmp_path: Path, model: str, stabilizers: str
 ) -> None:
     run = run_of(tmp_path, "data=digits", f"model={model}", f"stabilize={stabilizers}", *SMALL)
-    results = json.loads((run.path / "test.json").read_text())
-    assert results["training_steps"] == 2
-    assert {"test/discriminator_loss", "test/discriminator_accuracy", "test/generator_loss"} <= results[
-        "results"
-    ].keys()
+    last = read_results(run.path / "test.json").checkpoints["last"]
+    assert last.training_steps == 2
+    assert {"discriminator_loss", "discriminator_accuracy", "generator_loss", "fid_200_digits1"} <= last.results.keys()
     exported = load_generator(run.path / "generator.safetensors")
     checkpointed = load_generator(run.last_checkpoint)
     for first, second in zip(
@@ -58,13 +61,15 @@ def test_every_experiment_trains_and_leaves_the_figures_of_its_report(tmp_path: 
     batch = min(config["data"]["batch_size"], 20)
     # the first moment at which the report shows a grid is brought forward to the end of this run
     moments = ["samples.steps=[2]"] if config["samples"]["steps"] else ["samples.epochs=[1]"]
-    small = [f"data.batch_size={batch}", "samples.count=10", "samples.frames=2", "trainer.max_steps=2"]
+    small = [f"data.batch_size={batch}", "samples.count=10", "samples.frames=2", "trainer.max_steps=2",
+             "evaluated_images=100", "metric.synthetic_accuracy.images=300"]  # fmt: skip
     if not config["samples"]["steps"]:
-        small = [*small[:-1], "data.limit=40", "trainer.max_epochs=1"]
+        small = [*small, "trainer.max_steps=null", "data.limit=40", "trainer.max_epochs=1"]
     run = run_of(tmp_path, f"experiment={experiment}", *data, *small, *moments)
     drawn = {path.name for path in run.figures.iterdir()}
     moment = "samples_step_00002.png" if config["samples"]["steps"] else "samples_epoch_001.png"
     expected = {"data.png", "models.txt", "losses.png", "accuracy.png", "samples.png", "film.gif", moment}
+    expected |= {"neighbours.png", "neighbour_distances.png"}
     assert expected | ({"pairs.png"} if "report_a" in experiment else set()) == drawn
 
 
@@ -73,7 +78,7 @@ def test_a_run_folder_holds_what_it_promises(tmp_path: Path) -> None:
     held = {path.name for path in run.path.iterdir()}
     assert held == {
         "checkpoints", "config.yaml", "figures", "generator.safetensors", "metrics.csv", "samples", "tensorboard",
-        "test.json", "versions.json",
+        "test.json", "verdict.json", "versions.json", "floors.json",
     }  # fmt: skip
     assert {path.name for path in (run.path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     assert {"python", "packages", "git", "device", "precision"} <= json.loads(
@@ -106,13 +111,12 @@ def test_a_second_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
 
 
 def test_the_autoencoder_is_tested_against_the_exact_answer(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "data=digits", "model=autoencoder", *SMALL)
-    results = json.loads((run.path / "test.json").read_text())["results"]
-    per_digit = [results[f"test/mse_class_{digit}"] for digit in range(10)]
-    counts = [40, 40, 39, 40, 40, 40, 40, 40, 38, 40]  # of the 397 test images
-    assert sum(counts) == 397
+    run = run_of(tmp_path, "data=digits", "model=autoencoder", *SMALL, "evaluated_images=10000")
+    results = read_results(run.path / "test.json").checkpoints["last"].results
+    per_digit = [results[f"mse_of_{digit}_397"] for digit in range(10)]
+    counts = build_data(run.config).test_images.labels.bincount().tolist()
     weighted = sum(value * count for value, count in zip(per_digit, counts, strict=True)) / 397
-    assert results["test/mse"] == pytest.approx(weighted, rel=1e-2)
+    assert results["mse_397"] == pytest.approx(weighted, rel=1e-5)
     assert run.pairs is not None
     answers, inputs = (run.pairs[kind].astype(int) for kind in ("answers", "inputs"))
     assert abs(answers + inputs - 255).max() <= 1  # the exact answer to x is 1 - x
@@ -170,8 +174,8 @@ def test_ctrl_c_saves_and_the_resumed_run_ends_as_if_never_stopped(
 @pytest.mark.slow
 def test_report_a_learns_to_write_an_eight_on_white(tmp_path: Path) -> None:
     run = run_of(tmp_path, "experiment=report_a", "trainer.max_steps=600", "samples.frames=1")
-    results = json.loads((run.path / "test.json").read_text())["results"]
+    results = read_results(run.path / "test.json").checkpoints["last"].results
     background = run.grids[-1].images[:, :3, :3]
     assert background.mean() > 200
-    assert results["test/mse"] < 0.15  # a white page scores 0.11 on average, noise 0.33
-    assert results["test/mse_class_8"] == pytest.approx(results["test/mse"])
+    assert results["mse_974"] < 0.15  # a white page scores 0.11 on average, noise 0.33
+    assert results["mse_of_8_974"] == pytest.approx(results["mse_974"])

@@ -43,15 +43,15 @@ class Curves(Callback):
 
     def _write_steps(self, trainer: L.Trainer, gan: GAN) -> None:
         self.latest = gan.means.pop()
+        self._epoch.add_numbers(self.latest, self._steps_since)
+        self._steps_since = 0
+        self._write(trainer, gan, {f"train/{name}": value for name, value in self.latest.items()})
         broken = [name for name, value in self.latest.items() if not isfinite(value)]
         if broken:
             raise TrainingError(
                 f"{broken[0]} is {self.latest[broken[0]]} at training step {gan.training_steps}; the last checkpoint "
                 "is from before. A smaller learning rate may help"
             )
-        self._epoch.add_numbers(self.latest, self._steps_since)
-        self._steps_since = 0
-        self._write(trainer, gan, {f"train/{name}": value for name, value in self.latest.items()})
 
     @staticmethod
     def _write(trainer: L.Trainer, gan: GAN, values: dict[str, float]) -> None:

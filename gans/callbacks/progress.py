@@ -1,6 +1,5 @@
 """One progress bar over the whole run."""
 
-import sys
 from time import monotonic
 from typing import Any
 
@@ -8,6 +7,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 
+from gans.bar import progress_bar
 from gans.callbacks.curves import Curves
 from gans.data.batches import Batch
 from gans.gan import GAN
@@ -25,13 +25,11 @@ class Progress(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         images_per_step = trainer.datamodule.batch_size
-        self.bar = tqdm(
+        self.bar = progress_bar(
             total=trainer.planned_steps * images_per_step,
             initial=pl_module.training_steps * images_per_step,
             unit="img",
             unit_scale=True,
-            dynamic_ncols=True,
-            mininterval=0.2 if sys.stderr.isatty() else 10.0,
             bar_format="{l_bar}{bar:20}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left, {rate_fmt}{postfix}]",
         )
         self.shown_at = monotonic()

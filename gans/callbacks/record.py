@@ -10,20 +10,18 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 
-from gans.building import flat
 from gans.exporting import export_generator
+from gans.files import write_json, write_text
 from gans.gan import GAN
 from gans.randomness import Streams
-from gans.run import write_json, write_text
 from gans.summary import parameter_count, summarize
 
 PACKAGES = ("gans", "torch", "torchvision", "lightning", "hydra-core", "numpy")
 
 
 class Record(Callback):
-    """Writes versions.json and figures/models.txt at the start, generator.safetensors and test.json at the end.
+    """Writes versions.json and figures/models.txt at the start, generator.safetensors at the end.
 
     The config goes into each checkpoint, so that a checkpoint alone can be read.
     """
@@ -39,15 +37,6 @@ class Record(Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
         export_generator(pl_module, self.config, self.folder / "generator.safetensors")
-
-    def on_test_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        results = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.log_hyperparams(flat(self.config), results)
-        images = len(trainer.datamodule.test_images.labels)
-        record = {"training_steps": pl_module.training_steps, "images": images, "results": results}
-        write_json(self.folder / "test.json", record)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         checkpoint["config"] = self.config

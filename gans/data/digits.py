@@ -14,6 +14,8 @@ TEST_SIZE = 397
 class Digits(ImageData):
     """1,797 images of 8x8 pixels (Alpaydin and Kaynak 1998), resized to 28x28: 1,400 for training, 397 for test."""
 
+    source = "digits"
+
     def read(self) -> tuple[Images, Images]:
         source = load_digits()
         small = torch.from_numpy(source.images / 16).float()[:, None]

@@ -1,6 +1,6 @@
 """The data module that every source of labelled images shares: filter, invert, split, limit, batch."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import lightning as L
 import torch
@@ -34,6 +34,9 @@ class ImageData(L.LightningDataModule):
         InputError: in ``setup``, where these don't fit the data.
     """
 
+    source: ClassVar[str]
+    """Whose feature network describes these images."""
+
     def __init__(
         self,
         batch_size: PositiveInt,
@@ -60,6 +63,11 @@ class ImageData(L.LightningDataModule):
         self.held_out_batch_size = held_out_batch_size
         self.is_set_up = False
 
+    pool: Images
+    """The training images before ``limit``, known after ``setup``."""
+    kept: Tensor
+    """Which of the pool are training images, their indices in order."""
+
     def read(self) -> tuple[Images, Images]:
         """The source's training and test images with digits 0 to 9 as labels, white on black."""
         raise NotImplementedError
@@ -68,18 +76,32 @@ class ImageData(L.LightningDataModule):
         if self.is_set_up:
             return
         train, test = self.read()
-        val, train = self._split(train, self.val_size, "val_size") if self.val_size else (train.at(slice(0)), train)
+        held_out, others = self._split(train, self.val_size, "val_size") if self.val_size else (slice(0), slice(None))
+        val, train = train.at(held_out), train.at(others)
         train, self.val_images, self.test_images = (self._choose(images) for images in (train, val, test))
+        self._check_classes({"training": train, "validation": self.val_images, "test": self.test_images})
+        self.pool = train
+        self.kept = torch.arange(len(train.labels))
         if self.limit is not None and self.limit < len(train.labels):
-            train, _ = self._split(train, self.limit, "limit")
-        if self.batch_size > len(train.labels):
+            self.kept, _ = self._split(train, self.limit, "limit")
+        if self.batch_size > len(self.kept):
             raise InputError(
-                f"data.batch_size={self.batch_size} is more than the {len(train.labels)} training images: "
+                f"data.batch_size={self.batch_size} is more than the {len(self.kept)} training images: "
                 "use a smaller batch or more images"
             )
-        self.train_images = train
+        self.train_images = train.at(self.kept)
         self.is_set_up = True
-        self.train_batches = Shuffled(train, self.batch_size, self.seed, replacement=self.replacement)
+        self.train_batches = Shuffled(self.train_images, self.batch_size, self.seed, replacement=self.replacement)
+
+    def _check_classes(self, sets: dict[str, Images]) -> None:
+        for name, images in sets.items():
+            found = set(images.labels.unique().tolist())
+            missing = [digit for index, digit in enumerate(self.digits) if index not in found]
+            if missing and len(images.labels):
+                raise InputError(
+                    f"data.digits: none of the {len(images.labels)} {name} images shows {missing}: "
+                    "choose other digits or a larger data.val_size"
+                )
 
     @property
     def subsets(self) -> dict[str, Images]:
@@ -102,15 +124,15 @@ class ImageData(L.LightningDataModule):
         pixels, labels = images.at(index_of[images.labels] >= 0)
         return Images(255 - pixels if self.invert else pixels, index_of[labels])
 
-    def _split(self, images: Images, size: int, option: str) -> tuple[Images, Images]:
-        """``size`` images, each class in proportion, and the others."""
+    def _split(self, images: Images, size: int, option: str) -> tuple[Tensor, Tensor]:
+        """The indices of ``size`` images, each class in proportion, and those of the others."""
         total, classes = len(images.labels), len(images.labels.unique())
         if not classes <= size <= total - classes:
             raise InputError(f"data.{option}={size} must lie between {classes}, one per digit, and {total - classes}")
         chosen, others = train_test_split(
             torch.arange(total).numpy(), train_size=size, stratify=images.labels.numpy(), random_state=self.split_seed
         )
-        return images.at(_sorted(chosen)), images.at(_sorted(others))
+        return _sorted(chosen), _sorted(others)
 
 
 def _sorted(indices: object) -> Tensor:

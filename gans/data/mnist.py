@@ -28,6 +28,8 @@ class MNIST(ImageData):
         InputError: in ``prepare_data``, where MNIST can't be had, and for a file that is not MNIST's.
     """
 
+    source = "mnist"
+
     def __init__(self, root: str, **options: Any) -> None:
         super().__init__(**options)
         self.root = Path(root)

@@ -1,1 +1,1 @@
-"""Measures of images. They see images and features, never networks."""
+"""Figures of merit: one per file. They see images and their features, never a network of the run."""

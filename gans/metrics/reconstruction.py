@@ -1,20 +1,40 @@
-"""How far images are from the exact answer."""
+"""How far a generator that transforms images is from the exact answer."""
 
+import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from gans.metrics.base import Evidence, Metric
+
+
+class Reconstruction(Metric):
+    """``mse`` in [0, 1], 0 when exact, and ``ssim`` in [-1, 1], 1 when exact: overall, and ``mse_of_<c>`` per class.
+
+    SSIM is Wang et al. 2004, equation 13, with an 11x11 Gaussian window of deviation 1.5.
+    """
+
+    uses_features = False
+
+    def applies(self, evidence: Evidence) -> bool:
+        return evidence.answers is not None
+
+    def compute(self, evidence: Evidence) -> dict[str, float]:
+        assert evidence.answers is not None
+        each = reconstruction_errors(evidence.fake.pixels / 255, evidence.answers / 255)
+        overall = {name: values.mean().item() for name, values in each.items()}
+        labels = evidence.fake.labels
+        of_class = {
+            f"{name}_of_{label}": values[labels == label].mean().item()
+            for label in labels.unique().tolist()
+            for name, values in each.items()
+        }
+        return overall | of_class
+
 
 def reconstruction_errors(outputs: Tensor, answers: Tensor) -> dict[str, Tensor]:
-    """Mean squared error and structural similarity of each image.
-
-    Args:
-        outputs: shape (n, 1, height, width), pixels in [0, 1].
-        answers: likewise, the exact answer to each output.
-
-    Returns:
-        ``mse`` in [0, 1], 0 when exact, and ``ssim`` in [-1, 1], 1 when exact (Wang et al. 2004, equation 13, an 11x11
-        Gaussian window with deviation 1.5); one value per image, shape (n,).
-    """
-    similarity = structural_similarity_index_measure(outputs, answers, data_range=1.0, reduction="none")
-    assert isinstance(similarity, Tensor)  # a tuple only where more is asked for
-    return {"mse": (outputs - answers).square().flatten(1).mean(1), "ssim": similarity.reshape(len(outputs))}
+    """``mse`` and ``ssim`` of each of the images, shape (n, 1, height, width) in [0, 1]: one value per image, (n,)."""
+    similar = [
+        structural_similarity_index_measure(*pair, data_range=1.0, reduction="none").reshape(-1)  # type: ignore[union-attr]  # a tuple only where more is asked for
+        for pair in zip(outputs.split(1000), answers.split(1000), strict=True)
+    ]
+    return {"mse": (outputs - answers).square().flatten(1).mean(1), "ssim": torch.cat(similar)}

@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from gans.data.batches import Batch
 from gans.errors import InputError
-from gans.gan import GAN
 from gans.generator import Generator, Inputs
-from gans.metrics.reconstruction import reconstruction_errors
 from gans.models.layers import glorot_uniform
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -66,12 +64,3 @@ class DenseDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)
-
-
-class AutoencoderGAN(GAN):
-    """Its held-out measures compare each output with the exact answer: the image whose negative it was shown."""
-
-    best_by = "mse"
-
-    def held_out_measures(self, images: Tensor, batch: Batch) -> dict[str, Tensor]:
-        return reconstruction_errors(images, batch.images)

@@ -1,0 +1,20 @@
+"""The feature network by which images of a data set are judged: ``python features.py data=mnist``."""
+
+import hydra
+from omegaconf import DictConfig
+
+from gans.building import plain
+from gans.cli import one_line_errors, quiet, run_command
+from gans.features.making import make_features
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="features")
+def main(config: DictConfig) -> None:
+    quiet()
+    with one_line_errors():
+        path = make_features(plain(config))
+        print(f"feature network: {path}\n{path.with_suffix('.json').read_text(encoding='utf-8').strip()}")
+
+
+if __name__ == "__main__":
+    run_command(main)

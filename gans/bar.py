@@ -1,0 +1,11 @@
+"""Progress bars: lively on a screen, a line every ten seconds in a log."""
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+
+def progress_bar(**options: Any) -> tqdm:
+    """A tqdm bar on standard error."""
+    return tqdm(dynamic_ncols=True, mininterval=0.2 if sys.stderr.isatty() else 10.0, **options)

@@ -1,0 +1,99 @@
+"""Evaluation: generated images judged at every validation and in the test, without a trace in training."""
+
+from pathlib import Path
+
+import lightning as L
+import numpy
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from gans.data.batches import Batch, Images
+from gans.files import write_json
+from gans.gan import GAN
+from gans.metrics.evaluator import Evaluator, Findings, Generated, Subset, gather_rows
+from gans.pixels import to_pixels
+from gans.randomness import Streams
+
+ROWS = 500
+
+
+class Evaluation(Callback):
+    """Logs ``val/...`` and ``test/...`` figures, and writes floors.json and the metrics' exhibits.
+
+    The generated images are a function of the weights and the run's seed: the same latents each time. All random
+    numbers come from streams of their own.
+    """
+
+    def __init__(self, evaluator: Evaluator, folder: Path) -> None:
+        self.evaluator = evaluator
+        self.folder = folder
+        self.left_out: dict[str, str] = {}
+        self.floors: dict[Subset, dict[str, float]] = {}
+
+    def setup(self, trainer: L.Trainer, pl_module: GAN, stage: str) -> None:  # noqa: ARG002
+        self.evaluator.features.network.to(trainer.strategy.root_device)
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+        write_json(self.folder / "floors.json", self._floors("val", pl_module))
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        self._judge("val", trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        self._floors("test", pl_module)
+        findings = self._judge("test", trainer, pl_module)
+        self.left_out = findings.left_out
+        samples = self.folder / "samples"
+        samples.mkdir(exist_ok=True)
+        for name, arrays in findings.exhibits.items():
+            numpy.savez_compressed(
+                samples / f"{name}.npz", allow_pickle=False, **{key: value.numpy() for key, value in arrays.items()}
+            )
+
+    def _judge(self, subset: Subset, trainer: L.Trainer, gan: GAN) -> Findings:
+        made = generate_for(gan, self.evaluator.held_out(subset), trainer.global_rank, trainer.world_size)
+        findings = self.evaluator.judge(subset, made)
+        self.log_dict({f"{subset}/{name}": value for name, value in findings.values.items()}, logger=False)
+        return findings
+
+    def _floors(self, subset: Subset, gan: GAN) -> dict[str, float]:
+        if subset not in self.floors:
+            network = gan.generator
+            self.floors[subset] = self.evaluator.floors(
+                subset, conditional=network.takes_classes, transforms=network.takes_images
+            )
+        return self.floors[subset]
+
+
+def generate_for(gan: GAN, held_out: Images, process: int = 0, processes: int = 1) -> Generated:
+    """One image for each held-out one: of its class, if the generator takes classes; of it, if it takes images.
+
+    Each process makes every n-th image of each chunk; a chunk's latents don't depend on how many processes there are.
+    """
+    network = gan.generator
+    images, labels = [], []
+    for chunk, (pixels, classes) in enumerate(zip(*(rows.split(ROWS) for rows in held_out), strict=True)):
+        batch = Batch(*(rows.to(gan.device) for rows in Images(pixels, classes).to_batch()))
+        random = Streams(gan.seed, "evaluation", chunk, gan.device)
+        inputs = network.inputs(len(classes), random("latent"), batch, batch.labels)
+        mine = slice(process, None, processes)
+        images.append(gather_rows(gan.sample(inputs.part(mine))).cpu())
+        labels.append(inputs.labels.cpu())
+    return Generated(
+        images=torch.cat(images),
+        labels=torch.cat(labels),
+        more=lambda count: generate_more(gan, count),
+        conditional=network.takes_classes,
+        transforms=network.takes_images,
+    )
+
+
+def generate_more(gan: GAN, count: int) -> Images:
+    """Images of a generator that takes classes, as many of each as can be, in turn."""
+    pixels = []
+    labels = torch.arange(count) % len(gan.classes)
+    for chunk, classes in enumerate(labels.split(ROWS)):
+        random = Streams(gan.seed, "evaluation/more", chunk, gan.device)
+        inputs = gan.generator.inputs(len(classes), random("latent"), None, classes.to(gan.device))
+        pixels.append(to_pixels(gan.sample(inputs)))
+    return Images(torch.cat(pixels), labels)

@@ -1,0 +1,90 @@
+"""Trained feature networks as files: shipped with the package, or trained by a user and kept in the user's cache."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save_file
+from torch import Tensor
+
+from gans.cache import cache_folder
+from gans.errors import InputError
+from gans.features.network import Description, FeatureNetwork
+
+VERSION = 1
+"""Part of every name, so that figures of different networks or training recipes are never taken for each other."""
+SHIPPED = Path(__file__).parent / "weights"
+ROWS = 500
+
+
+@dataclass(frozen=True)
+class Features:
+    """A trained feature network, in inference mode."""
+
+    name: str
+    """The source of its training images and the version, as it appears in the names of figures: mnist1."""
+    sha256: str
+    network: FeatureNetwork
+
+    @torch.no_grad()
+    def describe(self, pixels: Tensor) -> Description:
+        """Features and logits of white-on-black images (n, 1, height, width), uint8; on the host."""
+        device = next(self.network.parameters()).device
+        parts = []
+        with torch.autocast(device.type, enabled=False):
+            for part in pixels.split(ROWS):
+                images = part.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
+                parts.append(Description(*(value.cpu() for value in self.network(images))))
+        return Description(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def features_name(source: str) -> str:
+    return f"{source}{VERSION}"
+
+
+def save_features(network: FeatureNetwork, source: str, folder: Path, card: dict[str, Any]) -> Path:
+    """Write ``<name>.safetensors`` and, beside it, ``<name>.json``: its SHA-256 and the card."""
+    path = folder / f"{features_name(source)}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps({"sha256": sha256, **card}, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def load_features(source: str) -> Features:
+    """The feature network of a source of images.
+
+    Raises:
+        InputError: where there is none yet, and where its file is not the one that its checksum was taken of.
+    """
+    name = features_name(source)
+    folders = (SHIPPED, cache_folder() / "features")
+    path = next((file for folder in folders if (file := folder / f"{name}.safetensors").is_file()), None)
+    if path is None:
+        raise InputError(
+            f"there is no feature network for data={source} yet: train it with python features.py data={source}, "
+            "or train without evaluation by metric=none"
+        )
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    expected = _card(path)["sha256"]
+    if found != expected:
+        raise InputError(
+            f"'{path}' is not the feature network that was trained (SHA-256 {found[:12]}..., expected "
+            f"{expected[:12]}...): install the package again, or run python features.py data={source}"
+        )
+    weights = load(content)
+    network = FeatureNetwork(classes=len(weights["head.2.bias"]))
+    network.load_state_dict(weights)
+    return Features(name, found, network.eval().to(memory_format=torch.channels_last))
+
+
+def _card(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path.with_suffix('.json')}', which holds its checksum, can't be read: {error}") from error

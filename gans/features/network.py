@@ -1,0 +1,50 @@
+"""A small digit classifier, whose last hidden layer describes an image."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+FEATURES = 64
+
+
+class Description(NamedTuple):
+    features: Tensor
+    """Shape (n, FEATURES), float32; each has mean 0 and variance 1 over the training images."""
+    logits: Tensor
+    """Shape (n, classes), float32: of each class of the source, whatever classes a run is about."""
+
+
+class FeatureNetwork(nn.Module):
+    """White-on-black images (n, 1, 28, 28) in [0, 1] -> features and class logits; 178,154 parameters.
+
+    The features are what the last hidden layer's BatchNorm gives, before its ReLU: about Gaussian in each class, and
+    of unit scale.
+    """
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 32, 5, padding=2),
+            *_normalized(32),
+            nn.Conv2d(32, 32, 3, stride=2, padding=1),
+            *_normalized(32),
+            nn.Conv2d(32, 64, 3, padding=1),
+            *_normalized(64),
+            nn.Conv2d(64, 64, 3, stride=2, padding=1),
+            *_normalized(64),
+            nn.Conv2d(64, 96, 3, padding=1),
+            *_normalized(96),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(96 * 3 * 3, FEATURES, bias=False),
+            nn.BatchNorm1d(FEATURES, affine=False),
+        )
+        self.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.2), nn.Linear(FEATURES, classes))
+
+    def forward(self, images: Tensor) -> Description:
+        features = self.body(images)
+        return Description(features.float(), self.head(features).float())
+
+
+def _normalized(channels: int) -> tuple[nn.Module, nn.Module]:
+    return nn.BatchNorm2d(channels), nn.ReLU()

@@ -1,0 +1,86 @@
+"""Training a classifier of images: for the feature network, and for judging generated images by what they teach."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from gans.bar import progress_bar
+from gans.data.batches import Images, InOrder, Shuffled
+from gans.randomness import Streams
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def train_classifier(
+    classify: Callable[[Tensor], Tensor],
+    optimizer: torch.optim.Optimizer,
+    images: Images,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    scheduler: LRScheduler | None = None,
+    augment: Augmentation = lambda images, _: images,
+    precision: torch.dtype = torch.float32,
+    title: str | None = None,
+) -> Iterator[int]:
+    """Minimize cross-entropy; yields the number of epochs done after each, for a caller that picks one.
+
+    Args:
+        classify: images (n, channels, height, width) in [0, 1] -> logits (n, classes).
+        scheduler: stepped after each batch.
+        augment: images and a random generator -> images to train on.
+        precision: of the forward pass, by autocast.
+        title: of the progress bar; None shows none.
+    """
+    device = optimizer.param_groups[0]["params"][0].device
+    batches = Shuffled(images, batch_size, seed)
+    bar = progress_bar(total=epochs * len(batches), unit="batch", desc=title, disable=title is None)
+    for epoch in range(epochs):
+        random = Streams(seed, "classifier", epoch)("augmentation")
+        for batch in batches:
+            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                inputs = augment(batch.images, random).to(device, memory_format=torch.channels_last)
+                logits = classify(inputs)
+            loss = F.cross_entropy(logits.float(), batch.labels.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
+            bar.update()
+        bar.set_postfix({"epoch": epoch + 1, "loss": f"{loss.item():.4f}"}, refresh=False)
+        yield epoch + 1
+    bar.close()
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, classify: Callable[[Tensor], Tensor], images: Images) -> float:
+    """The share of images whose class ``classify`` names, with the network in inference mode."""
+    was_training = network.training
+    network.eval()
+    device = next(network.parameters()).device
+    right = torch.zeros((), device=device)
+    for batch in InOrder(images, 500):
+        right += (classify(batch.images.to(device)).argmax(1) == batch.labels.to(device)).sum()
+    network.train(was_training)
+    return right.item() / len(images.labels)
+
+
+def jitter(images: Tensor, random: torch.Generator) -> Tensor:
+    """Each image turned by up to 10 degrees, scaled by 0.9 to 1.1, sheared by up to 0.1 and shifted by up to 2 pixels.
+
+    Bilinear, black outside; shape and range stay.
+    """
+    count, side = len(images), images.shape[-1]
+    drawn = torch.rand(count, 5, generator=random) * 2 - 1
+    angle, scale, shear = drawn[:, 0] * math.radians(10), 1 + 0.1 * drawn[:, 1], 0.1 * drawn[:, 2]
+    shift = drawn[:, 3:] * 2 * 2 / side
+    cosine, sine = angle.cos() * scale, angle.sin() * scale
+    rows = torch.stack((cosine, shear - sine, shift[:, 0], sine, cosine, shift[:, 1]), 1)
+    grid = F.affine_grid(rows.reshape(count, 2, 3), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)

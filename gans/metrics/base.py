@@ -1,0 +1,85 @@
+"""What a metric is, and what it looks at."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor
+
+from gans.data.batches import Images
+
+
+class Sample(NamedTuple):
+    """Images and what the feature network says of them, row by row."""
+
+    pixels: Tensor
+    """White on black, uint8, shape (n, 1, 28, 28)."""
+    labels: Tensor
+    """The class of each image, of the source's (0 to 9 for digits), int64, shape (n,): the true one of a real image,
+    the one asked for of a generated image, ``NO_CLASS`` where none was."""
+    features: Tensor
+    """float32, shape (n, d)."""
+    logits: Tensor
+    """Of the source's classes, float32, shape (n, classes)."""
+
+    @property
+    def named(self) -> Tensor:
+        """The class that the feature network sees in each image, shape (n,)."""
+        return self.logits.argmax(1)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What there is to judge a generator by. All is on the host.
+
+    To learn how far from perfect a figure is, the same metric is asked of real training images in the place of the
+    generated ones.
+    """
+
+    real: Sample
+    """Held-out images."""
+    fake: Sample
+    """As many generated ones."""
+    classes: list[int]
+    """The source's classes that the run is about."""
+    training: Callable[[], Sample]
+    """The training images; described when first asked for."""
+    more: Callable[[int], Images]
+    """Further images from where ``fake`` came from, white on black, with the classes that were asked for."""
+    source_size: int
+    """How many images the source has for training and validation."""
+    conditional: bool = False
+    """Whether the generator was asked for classes."""
+    answers: Tensor | None = None
+    """The exact answer to each of ``fake``, pixels as in ``Sample``, where the generator transforms images."""
+
+
+class Metric:
+    """One figure of merit, or several that are computed together.
+
+    Args:
+        during_training: computed at every validation too, not in the test alone.
+    """
+
+    minimum: ClassVar[int] = 2
+    """The fewest held-out images for which it means anything."""
+    uses_features: ClassVar[bool] = True
+
+    def __init__(self, during_training: bool = False) -> None:
+        self.during_training = during_training
+
+    def applies(self, evidence: Evidence) -> bool:  # noqa: ARG002
+        """Whether the question makes sense for such a generator."""
+        return True
+
+    def protocol(self, evidence: Evidence) -> str:
+        """Of how many images, for the figures' names; the features, where it uses them, are added to it."""
+        return str(len(evidence.real.labels))
+
+    def compute(self, evidence: Evidence) -> dict[str, float]:
+        """Named figures. The first name is the metric's own."""
+        raise NotImplementedError
+
+    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:  # noqa: ARG002
+        """What a figure of this metric shows, as arrays for the run folder; by default nothing."""
+        return {}

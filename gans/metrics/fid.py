@@ -1,0 +1,23 @@
+"""Fréchet distance between Gaussians fitted to the features (Heusel et al. 2017, equation 6)."""
+
+from torch import nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from gans.features.network import FEATURES
+from gans.metrics.base import Evidence, Metric
+
+
+class FID(Metric):
+    """``fid`` >= 0, 0 for equal means and covariances; a biased estimate, so compare it at equal numbers of images."""
+
+    minimum = FEATURES + 1  # with fewer, the covariance has no full rank
+
+    def compute(self, evidence: Evidence) -> dict[str, float]:
+        distance = FrechetInceptionDistance(feature=_AsTheyAre()).set_dtype(evidence.real.features.double().dtype)
+        distance.update(evidence.real.features.double(), real=True)
+        distance.update(evidence.fake.features.double(), real=False)
+        return {"fid": max(0.0, distance.compute().item())}
+
+
+class _AsTheyAre(nn.Identity):
+    num_features = FEATURES
