@@ -27,7 +27,8 @@ STABILIZERS = [name for name in names("stabilize") if name != "none"]
 LISTS = ["none", *STABILIZERS, *(f"[{','.join(pair)}]" for pair in combinations(STABILIZERS, 2))]
 SMALL = [
     "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1", "log_every=1",
-    "trainer.check_val_every_n_epoch=1", "metric.synthetic_accuracy.epochs=1", "metric.synthetic_accuracy.images=300", "evaluated_images=200",
+    "trainer.check_val_every_n_epoch=1", "metric.synthetic_accuracy.epochs=1",
+    "metric.synthetic_accuracy.images=300", "evaluated_images=200",
 ]  # fmt: skip
 
 

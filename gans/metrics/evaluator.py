@@ -25,6 +25,7 @@ from gans.randomness import derive_seed
 
 Subset = Literal["val", "test"]
 
+
 @dataclass(frozen=True)
 class Generated:
     """What a generator made for held-out images."""
