@@ -360,6 +360,17 @@ def test_agreement_with_torch_fidelity(data: ImageData, evidence_of: Gather) -> 
     assert kid["kid_error"] == pytest.approx(spread, rel=0.8)
 
 
+def test_reconstruction_is_measured_in_the_colours_of_the_run(data: ImageData, evidence_of: Gather) -> None:
+    fake, answers = some(data.train_images, 397), data.test_images.pixels
+    plain, inverted = (
+        Reconstruction().compute(evidence_of(fake, answers=answers, inverted=inverted)) for inverted in (False, True)
+    )
+    negatives = reconstruction_errors(1 - fake.pixels / 255, 1 - answers / 255)
+    assert inverted["ssim"] == pytest.approx(negatives["ssim"].mean().item(), rel=1e-6)
+    assert inverted["mse"] == pytest.approx(plain["mse"], rel=1e-5)
+    assert abs(inverted["ssim"] - plain["ssim"]) > 0.02
+
+
 def test_reconstruction_means_per_class_make_up_the_whole(data: ImageData, evidence_of: Gather) -> None:
     fake = some(data.train_images, 397)
     values = Reconstruction().compute(evidence_of(fake, answers=data.test_images.pixels))

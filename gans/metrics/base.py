@@ -50,6 +50,8 @@ class Evidence:
     """How many images the source has for training and validation."""
     conditional: bool = False
     """Whether the generator was asked for classes."""
+    inverted: bool = False
+    """Whether the run's own images are black on white. Here all are white on black."""
     answers: Tensor | None = None
     """The exact answer to each of ``fake``, pixels as in ``Sample``, where the generator transforms images."""
 

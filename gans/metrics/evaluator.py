@@ -91,6 +91,7 @@ class Evaluator:
             more=lambda count: self._white_on_black(generated.more(count)),
             source_size=len(self._source.labels),
             conditional=generated.conditional,
+            inverted=self.data.invert,
             answers=real.pixels if generated.transforms else None,
         )
         return self._findings(subset, evidence)
@@ -117,6 +118,7 @@ class Evaluator:
             more=lambda count: _some(self._source, count),
             source_size=len(self._source.labels),
             conditional=conditional,
+            inverted=self.data.invert,
             answers=images.pixels if transforms else None,
         )
         key = _digest(real.pixels, images.pixels, others.pixels, self._source.pixels, self.features.sha256)
@@ -212,7 +214,7 @@ def _digest(*parts: Tensor | str) -> str:
 def _cached(key: str, name: str, metric: Metric, evidence: Evidence) -> dict[str, float]:
     """What the metric computes, from the user's cache where it has been computed of the same images before."""
     code = Path(inspect.getfile(type(metric))).read_text(encoding="utf-8")
-    asked = repr((code, sorted(vars(metric).items()), evidence.conditional))
+    asked = repr((code, sorted(vars(metric).items()), evidence.conditional, evidence.inverted))
     path = cache_folder() / "floors" / f"{name}-{_digest(key, asked)[:24]}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -8,7 +8,8 @@ from gans.metrics.base import Evidence, Metric
 
 
 class Reconstruction(Metric):
-    """``mse`` in [0, 1], 0 when exact, and ``ssim`` in [-1, 1], 1 when exact: overall, and ``mse_of_<c>`` per class.
+    """``mse`` in [0, 1], 0 when exact, and ``ssim`` in [-1, 1], 1 when exact: overall, and ``mse_of_<c>`` per class;
+    in the run's own colours.
 
     SSIM is Wang et al. 2004, equation 13, with an 11x11 Gaussian window of deviation 1.5.
     """
@@ -20,7 +21,10 @@ class Reconstruction(Metric):
 
     def compute(self, evidence: Evidence) -> dict[str, float]:
         assert evidence.answers is not None
-        each = reconstruction_errors(evidence.fake.pixels / 255, evidence.answers / 255)
+        outputs, answers = (pixels / 255 for pixels in (evidence.fake.pixels, evidence.answers))
+        if evidence.inverted:  # SSIM is not the same of the negatives
+            outputs, answers = 1 - outputs, 1 - answers
+        each = reconstruction_errors(outputs, answers)
         overall = {name: values.mean().item() for name, values in each.items()}
         labels = evidence.fake.labels
         of_class = {
