@@ -29,11 +29,12 @@ class Neighbours(Metric):
         }
 
     def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:
-        """The first generated images with their nearest training images, the nearest pair first; and all distances."""
+        """The nearest pairs of each class, as the classifier sees the generated image; and all distances."""
         training = evidence.training()
         distances, indices = nearest(evidence.fake.features, training.features)
         held_out, _ = nearest(evidence.real.features, training.features)
-        shown = distances.argsort()[:SHOWN]
+        order, each = distances.argsort(), max(1, SHOWN // len(evidence.classes))
+        shown = torch.cat([order[evidence.fake.named[order] == one][:each] for one in evidence.classes])
         return {
             "images": evidence.fake.pixels[shown, 0],
             "neighbours": training.pixels[indices[shown], 0],
