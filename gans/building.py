@@ -86,6 +86,8 @@ def validated(model: type[Model], options: dict[str, Any]) -> Model:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "missing":
+            raise InputError(f"{place} is missing from the config: it was written by another version") from error
         raise InputError(f"{place}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
 
 

@@ -196,3 +196,14 @@ def test_a_real_process_answers_bad_input_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert re.fullmatch(r"error: data\.limit=0[^\n]+\n", done.stderr)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["resume", "test"])
+def test_a_folder_of_another_version_is_refused_in_one_line(command: Command, tmp_path: Path, option: str) -> None:
+    run = tmp_path / "old"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").write_text("seed: 0\n")
+    torch.save({"state_dict": {}, "config": {}, "training_steps": 1}, run / "checkpoints" / "last.ckpt")
+    code, _, errors = command("train.py", f"{option}={run}")
+    assert code == 2
+    assert re.fullmatch(r"error: runs is missing from the config: [^\n]+\n", errors), errors
