@@ -12,16 +12,22 @@ from gans.errors import InputError
 from gans.running import resume_run, start_run, test_run
 
 
+def only_option(name: str, config: DictConfig) -> Path:
+    """The run folder that an option names, on its own: a run that exists keeps its own config."""
+    others = [text for text in HydraConfig.get().overrides.task if not text.startswith(f"{name}=")]
+    if others:
+        raise InputError(f"{name}=... takes the run's own config, so it can't be combined with {' '.join(others)}")
+    return Path(str(config[name]))
+
+
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
     quiet()
     with one_line_errors():
-        if config.resume is not None and config.test is not None:
-            raise InputError("resume=... goes on training and test=... tests only: give one of them")
         if config.resume is not None:
-            resume_run(Path(config.resume))
+            resume_run(only_option("resume", config))
         elif config.test is not None:
-            test_run(Path(config.test))
+            test_run(only_option("test", config))
         else:
             start_run(plain(config), HydraConfig.get().runtime.choices)
 

@@ -2,27 +2,35 @@
 
 import inspect
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from typing import Any, TypeVar, get_type_hints
 
+import lightning as L
 import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+from torch import nn
+from torch.optim import Optimizer
 
 from gans.data.images import ImageData
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.metrics.base import Metric
+from gans.objectives import Objective
 from gans.randomness import derive_seed
 from gans.stabilize import Stabilizers
 
 Model = TypeVar("Model", bound=BaseModel)
 
 TRUSTED = ("gans.", "torch.nn.", "torch.optim.")
-"""What a config may name as ``_target_``: building from it runs no other code."""
+BUILDABLE = (nn.Module, Optimizer, L.LightningDataModule, L.Trainer, Objective, Metric)
+"""A config may name, as ``_target_``, classes of these kinds that are defined in trusted packages: building from a
+config that came with a file runs no other code."""
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -66,13 +74,32 @@ def check(node: Any, path: str) -> None:
         check(value, f"{path}.{key}")
     if "_target_" not in node:
         return
-    accepted = _parameters(node["_target_"])
+    target = target_class(node["_target_"])
+    accepted = _parameters(target)
     for key, value in node.items():
-        if key.startswith("_") or (isinstance(value, Mapping) and "_target_" in value):
+        if key in ("_target_", "_partial_") or (isinstance(value, Mapping) and "_target_" in value):
             continue
         if key not in accepted:
             raise InputError(f"{path}.{key} is not an option of {node['_target_']}: choose from {', '.join(accepted)}")
         _check_value(accepted[key], value, f"{path}.{key}")
+
+
+def target_class(target: str) -> type:
+    """The class that a config names.
+
+    Raises:
+        InputError: where it names anything else than a class of this package or torch's that a config may build.
+    """
+    found = None
+    if target.startswith(TRUSTED):
+        with redirect_stdout(StringIO()):  # Hydra prints why an import failed; the error says it too
+            try:
+                found = get_object(target)
+            except Exception as error:
+                raise InputError(f"_target_={target}: {one_line(error)}") from error
+    if not inspect.isclass(found) or not issubclass(found, BUILDABLE) or not found.__module__.startswith(TRUSTED):
+        raise InputError(f"_target_={target}: a config may only name networks, data, ... of {', '.join(TRUSTED)}")
+    return found
 
 
 def validated(model: type[Model], options: dict[str, Any]) -> Model:
@@ -140,19 +167,10 @@ def one_line(error: BaseException) -> str:
 
 
 @cache
-def _parameters(target: str) -> dict[str, Any]:
-    """The names and annotations that a target accepts; those of its base classes too, where it passes options on."""
-    if not target.startswith(TRUSTED):
-        raise InputError(f"_target_={target}: a config may only name classes of {', '.join(TRUSTED)}")
-    try:
-        function = get_object(target)
-    except Exception as error:
-        raise InputError(f"_target_={target}: {one_line(error)}") from error
-    levels = (
-        [vars(level).get("__init__") for level in function.__mro__[:-1]] if inspect.isclass(function) else [function]
-    )
+def _parameters(target: type) -> dict[str, Any]:
+    """The names and annotations that a class accepts; those of its base classes too, where it passes options on."""
     accepted: dict[str, Any] = {}
-    for level in filter(None, levels):
+    for level in filter(None, (vars(level).get("__init__") for level in target.__mro__[:-1])):
         parameters = inspect.signature(level).parameters.values()
         hints = get_type_hints(level, include_extras=True)
         accepted |= {
@@ -173,7 +191,12 @@ def _check_value(hint: Any, value: Any, path: str) -> None:
     except PydanticSchemaGenerationError:
         return
     try:
-        adapter.validate_python(value)
+        try:
+            adapter.validate_python(value, strict=True)  # what is checked is what is used: "5" is no number
+        except ValidationError as error:
+            if any(each["type"] != "tuple_type" for each in error.errors()):  # a config has lists only
+                raise
+            adapter.validate_python(value)
     except ValidationError as error:
         problem = error.errors()[0]
         place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))

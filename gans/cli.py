@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,13 +34,16 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (InputError, TrainingError, InterruptedTraining) as error:
-        fail(str(error), error.exit_code)
+        fail(f"{'' if isinstance(error, InterruptedTraining) else 'error: '}{error}", error.exit_code)
     except (HydraException, OmegaConfBaseException) as error:
-        fail(explain(error), InputError.exit_code)
+        fail(f"error: {explain(error)}", InputError.exit_code)
+    except KeyboardInterrupt:
+        fail("stopped", 128 + signal.SIGINT)
     except OSError as error:
         if error.errno is None:
             raise
-        fail(f"{error.strerror}: '{error.filename}'" if error.filename else str(error.strerror), InputError.exit_code)
+        place = f": '{error.filename}'" if error.filename else ""
+        fail(f"error: {error.strerror}{place}", InputError.exit_code)
 
 
 def quiet() -> None:
@@ -50,7 +54,7 @@ def quiet() -> None:
 
 
 def fail(message: str, exit_code: int) -> None:
-    print(f"{'' if exit_code == InterruptedTraining.exit_code else 'error: '}{message}", file=sys.stderr)
+    print(message, file=sys.stderr)
     sys.exit(exit_code)
 
 

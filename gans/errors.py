@@ -1,4 +1,4 @@
-"""The two ways in which a command ends early, each with one line for the person who typed it."""
+"""The ways in which a command ends early, each with one line for the person who typed it."""
 
 
 class InputError(Exception):
@@ -14,6 +14,13 @@ class TrainingError(Exception):
 
 
 class InterruptedTraining(Exception):
-    """The person pressed Ctrl-C; what was under way is saved."""
+    """Ctrl-C or a request to terminate (SIGTERM); what was under way is saved.
 
-    exit_code = 130
+    Args:
+        signal_number: of the signal; the exit code is 128 more, as shells have it.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+        self.exit_code = 128 + signal_number

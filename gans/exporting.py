@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gans.building import build, check
+from gans.building import build, check, target_class
+from gans.checkpoints import load_checked
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import Generator
@@ -25,6 +26,21 @@ class TrainedGenerator:
     config: dict[str, Any]
     """The config of the run that trained it."""
     training_steps: int
+
+
+class DescribedModel(BaseModel):
+    generator: dict[str, Any]
+
+
+class DescribedData(BaseModel):
+    digits: list[int]
+
+
+class Described(BaseModel):
+    """What loading a generator needs of a config."""
+
+    model: DescribedModel
+    data: DescribedData
 
 
 def export_generator(gan: GAN, config: dict[str, Any], path: Path) -> None:
@@ -42,13 +58,14 @@ def load_generator(path: Path) -> TrainedGenerator:
         InputError: where the file is neither, or does not fit the network that it describes.
     """
     weights, config, steps = _read_safetensors(path) if path.suffix == ".safetensors" else _read_checkpoint(path)
-    node = config.get("model", {}).get("generator") if isinstance(config, dict) else None
-    if not isinstance(node, dict) or not str(node.get("_target_", "")).startswith("gans."):
-        raise InputError(f"'{path}' describes no generator of this package")
+    try:
+        node = Described.model_validate(config).model.generator
+    except ValidationError as error:
+        raise InputError(f"'{path}' describes no generator of this package") from error
+    if not issubclass(target_class(str(node.get("_target_"))), Generator):
+        raise InputError(f"'{path}' describes {node['_target_']}, which is not a generator")
     check(node, "model.generator")
     network = build(node, "model.generator")
-    if not isinstance(network, Generator):
-        raise InputError(f"'{path}' describes {node['_target_']}, which is not a generator")
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -62,13 +79,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         InputError: where the file is no checkpoint of this package.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"can't read '{path}': {error.strerror or error}") from error
-    except Exception as error:
-        raise InputError(f"'{path}' is not a checkpoint that can be loaded safely") from error
-    if not isinstance(checkpoint, dict) or not {"state_dict", "config", "training_steps"} <= checkpoint.keys():
+    checkpoint = load_checked(path)
+    kinds = {"state_dict": dict, "config": dict, "training_steps": int}
+    if not isinstance(checkpoint, dict) or not all(isinstance(checkpoint.get(key), kinds[key]) for key in kinds):
         raise InputError(f"'{path}' is not a checkpoint of this package")
     return checkpoint
 
@@ -91,4 +104,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], in
         raise InputError(f"can't read '{path}': {error}") from error
     if metadata.get("format") != FORMAT:
         raise InputError(f"'{path}' is not a generator of this package")
-    return weights, json.loads(metadata["config"]), int(metadata["training_steps"])
+    try:
+        return weights, json.loads(metadata["config"]), int(metadata["training_steps"])
+    except (KeyError, ValueError) as error:
+        raise InputError(f"'{path}' does not say what it is a generator of: its metadata are damaged") from error

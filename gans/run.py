@@ -52,6 +52,8 @@ class Grid:
     epoch: float
     images: NDArray[numpy.uint8]
     """Shape (n, height, width)."""
+    labels: NDArray[numpy.int64]
+    """The class asked for or shown to the generator, shape (n,); -1 where there is none."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         try:
-            return OmegaConf.to_container(OmegaConf.load(self.path / "config.yaml"), resolve=True)  # type: ignore[return-value]
+            config = OmegaConf.to_container(OmegaConf.load(self.path / "config.yaml"), resolve=True)
+            if not isinstance(config, dict):
+                raise InputError("it holds no options")
+            return config  # type: ignore[return-value]  # keys are text
         except Exception as error:
             raise InputError(f"'{self.path / 'config.yaml'}' can't be read: {' '.join(str(error).split())}") from error
 
@@ -136,7 +141,7 @@ class Run:
         grids = []
         for path in sorted((self.path / "samples").glob("step_*.npz")):
             with numpy.load(path) as file:
-                grids.append(Grid(int(file["step"]), float(file["epoch"]), file["images"]))
+                grids.append(Grid(int(file["step"]), float(file["epoch"]), file["images"], file["labels"]))
         return grids
 
     @cached_property

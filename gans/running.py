@@ -16,6 +16,7 @@ from gans.callbacks.interrupt import Interrupt
 from gans.callbacks.progress import Progress
 from gans.callbacks.record import Record, device_name
 from gans.callbacks.samples import Samples
+from gans.checkpoints import CheckedCheckpoints, mend
 from gans.data.images import ImageData
 from gans.errors import InputError, InterruptedTraining, TrainingError
 from gans.exporting import read_checkpoint
@@ -46,7 +47,8 @@ def start_run(config: dict[str, Any], choices: Mapping[str, str]) -> Run:
 def resume_run(folder: Path) -> Run:
     """Go on with a run from its last checkpoint, with the run's own config."""
     run = Run(folder)
-    return train_and_test(run, Parts(run.config), from_step=trained_steps(run))
+    steps = trained_steps(run)
+    return train_and_test(run, Parts(run.config), from_step=steps)
 
 
 def test_run(folder: Path) -> Run:
@@ -55,7 +57,7 @@ def test_run(folder: Path) -> Run:
     trained_steps(run)
     parts = Parts(run.config)
     callbacks = [samples_of(run), *evaluation_of(run, parts)]
-    trainer = build(run.config["trainer"], "trainer", callbacks=callbacks, logger=False)
+    trainer = build(run.config["trainer"], "trainer", callbacks=callbacks, logger=False, plugins=[CheckedCheckpoints()])
     test_checkpoints(run, trainer, parts.data, parts.gan)
     conclude(run)
     return run
@@ -87,10 +89,16 @@ def train_and_test(run: Run, parts: Parts, from_step: int = 0) -> Run:
     try:
         trainer.fit(parts.gan, datamodule=parts.data, ckpt_path=run.last_checkpoint if from_step else None)
     except InterruptedTraining as stop:
-        raise InterruptedTraining(f"{stop}. Go on with: python train.py resume={run.path}") from None
+        message = f"{stop}. Go on with: python train.py resume={run.path}"
+        raise InterruptedTraining(message, stop.signal_number) from None
     except TrainingError:
         conclude(run)
         raise
+    except OSError as error:
+        raise InputError(
+            f"{error.strerror or error}: '{run.path}' can't be written and is incomplete. Once it can, go on with: "
+            f"python train.py resume={run.path}"
+        ) from error
     test_checkpoints(run, trainer, parts.data, parts.gan)
     for logger in trainer.loggers:
         logger.finalize("success")
@@ -118,7 +126,7 @@ def run_trainer(run: Run, parts: Parts, from_step: int) -> L.Trainer:
     ]
     if parts.best_by:
         callbacks.append(ModelCheckpoint(**checkpoints, filename="best", monitor=parts.best_by))
-    return build(config["trainer"], "trainer", callbacks=callbacks, logger=loggers)
+    return build(config["trainer"], "trainer", callbacks=callbacks, logger=loggers, plugins=[CheckedCheckpoints()])
 
 
 def samples_of(run: Run) -> Samples:
@@ -130,10 +138,15 @@ def evaluation_of(run: Run, parts: Parts) -> list[Callback]:
 
 
 def trained_steps(run: Run) -> int:
-    """How many training steps the last checkpoint has seen."""
+    """How many training steps the last checkpoint has seen; its predecessor takes its place where it is damaged."""
+    mend(run.last_checkpoint)
     if not run.last_checkpoint.is_file():
         raise InputError(f"'{run.path}' has no checkpoint to go on from: it stopped before its first one")
-    return read_checkpoint(run.last_checkpoint)["training_steps"]
+    checkpoint = read_checkpoint(run.last_checkpoint)
+    for group in ("model", "objective", "stabilize"):
+        if group in run.config and checkpoint["config"].get(group) != run.config[group]:
+            raise InputError(f"'{run.last_checkpoint}' is of another {group} than '{run.path / 'config.yaml'}' says")
+    return checkpoint["training_steps"]
 
 
 def headline(trainer: L.Trainer, data: ImageData, gan: GAN) -> str:

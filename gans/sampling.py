@@ -27,7 +27,7 @@ BATCH = 500
 class Request(BaseModel):
     """What to generate; see conf/generate.yaml."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     run: str
     count: PositiveInt

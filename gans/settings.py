@@ -5,10 +5,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 from gans.building import check, validated
+from gans.errors import InputError
 
 
 class SampleSettings(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     count: PositiveInt
     epochs: list[PositiveInt]
@@ -17,7 +18,7 @@ class SampleSettings(BaseModel):
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     seed: NonNegativeInt
     runs: str
@@ -41,6 +42,10 @@ def validate(config: dict[str, Any]) -> Settings:
         InputError: naming the first value that is wrong, and why.
     """
     settings = validated(Settings, config)
+    for group in ("stabilize", "metric"):
+        for name, node in config[group].items():
+            if not isinstance(node, dict) or "_target_" not in node:
+                raise InputError(f"{group}.{name} is no {group} option: each has a file in conf/{group}/")
     for group in ("data", "model", "objective", "stabilize", "metric", "trainer"):
         check(config[group], group)
     return settings

@@ -1,5 +1,6 @@
 """The end of a run: its checkpoints tested on held-out images, what happened told, figures drawn."""
 
+import signal
 import sys
 
 import lightning as L
@@ -9,6 +10,7 @@ from rich.console import Console
 from gans.building import flat
 from gans.callbacks.evaluation import Evaluation
 from gans.data.images import ImageData
+from gans.errors import InterruptedTraining
 from gans.exporting import read_checkpoint
 from gans.figures import draw_figures
 from gans.files import write_json
@@ -27,7 +29,11 @@ def test_checkpoints(run: Run, trainer: L.Trainer, data: ImageData, gan: GAN) ->
         if name == "best" and steps == steps_of["last"]:
             continue
         print(f"testing the {name} checkpoint, of training step {steps:,}", flush=True)
-        trainer.test(gan, datamodule=data, ckpt_path=paths[name], verbose=False)
+        try:
+            trainer.test(gan, datamodule=data, ckpt_path=paths[name], verbose=False)
+        except SystemExit:  # Lightning's answer to Ctrl-C
+            message = f"stopped while testing. Test it again with: python train.py test={run.path}"
+            raise InterruptedTraining(message, signal.SIGINT) from None
         figures = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
         named = {key.removeprefix("test/"): value for key, value in figures.items()}
         tested[name] = Tested(training_steps=steps, results=named)

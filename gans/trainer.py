@@ -1,9 +1,11 @@
 """Lightning's Trainer with budgets in training steps, one step being one update of each player."""
 
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.io import CheckpointIO
 from pydantic import PositiveInt
 
 from gans.errors import InputError
@@ -26,7 +28,7 @@ class StopAtStep(Callback):
 class Trainer(L.Trainer):
     """A Trainer for ``max_epochs`` epochs or ``max_steps`` training steps, whichever comes first.
 
-    The other options are Lightning's.
+    The other options are Lightning's, those of them that make sense for two players on one device.
 
     Raises:
         InputError: where neither is given.
@@ -36,14 +38,31 @@ class Trainer(L.Trainer):
         self,
         max_epochs: PositiveInt | None = None,
         max_steps: PositiveInt | None = None,
+        accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto",
+        devices: Literal[1] = 1,
+        precision: Literal["32-true", "bf16-mixed"] = "32-true",
+        check_val_every_n_epoch: PositiveInt = 2,
         callbacks: list[Callback] | None = None,
-        **options: Any,
+        logger: list[Logger] | bool = False,
+        plugins: list[CheckpointIO] | None = None,
     ) -> None:
         if max_epochs is None and max_steps is None:
             raise InputError("how long to train? give trainer.max_epochs or trainer.max_steps")
         self.training_step_budget = max_steps
         budget = [] if max_steps is None else [StopAtStep(max_steps)]
-        super().__init__(max_epochs=max_epochs or -1, callbacks=[*(callbacks or []), *budget], **options)
+        super().__init__(
+            max_epochs=max_epochs or -1,
+            accelerator=accelerator,
+            devices=devices,
+            precision=precision,
+            check_val_every_n_epoch=check_val_every_n_epoch,
+            callbacks=[*(callbacks or []), *budget],
+            logger=logger,
+            plugins=plugins,
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+        )
 
     @property
     def planned_steps(self) -> int:

@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,10 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from PIL import Image
+from safetensors.torch import save_file
 
+from gans.checkpoints import CheckedCheckpoints
+from gans.exporting import FORMAT
 from tests.conftest import ROOT
 
 SMALL = ["data=digits", "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1",
@@ -74,7 +78,18 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
         (["seed=one"], "seed=one"),
         (["objective._target_=os.system"], "_target_=os.system"),
         (["runs=/dev/null/runs"], "can't make '/dev/null/runs"),
-        (["resume=nowhere"], "'nowhere' is not a run folder"),
+        (["data.invert=off"], "data.invert=off: .*boolean"),
+        (["data.limit=100.0"], "data.limit=100.0: .*integer"),
+        (["data.digits=['8']"], r"data.digits\[0\]=8: .*integer"),
+        (["log_every='5'"], "log_every=5: .*integer"),
+        (["objective=wasserstein", "objective.bounded=no"], "objective.bounded=no: .*boolean"),
+        (["trainer.devices=2"], "trainer.devices=2: "),
+        (["trainer.precision=16-true"], "trainer.precision=16-true: .*'bf16-mixed'"),
+        (["+trainer.fast_dev_run=true"], "trainer.fast_dev_run is not an option"),
+        (["+stabilize.foo.bar=1"], "stabilize.foo is no stabilize option"),
+        (["metric=nope"], "unknown metric 'nope'.*fid"),
+        (["metric.kid.subset=0"], "metric.kid.subset=0: .*greater than"),
+        (["evaluated_images=0"], "evaluated_images=0"),
         (["model=[dcgan"], "."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -82,13 +97,36 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
 def test_bad_input_is_one_line_and_leaves_nothing(
     command: Command, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    data = [] if any(argument.startswith("data=") for argument in arguments) else ["data=digits"]
+    data = [] if arguments[0].startswith("data=") else ["data=digits"]
     code, output, errors = command("train.py", *data, *arguments)
     assert code == 2
     assert output == ""
     assert re.fullmatch(r"error: [^\n]+\n", errors), errors
     assert re.search(message, errors), errors
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["resume", "test"])
+def test_a_run_that_exists_keeps_its_own_config(command: Command, option: str) -> None:
+    for name, message in (("nowhere", "'nowhere' is not a run folder"), ("3", "'3' is not a run folder")):
+        code, _, errors = command("train.py", f"{option}={name}")
+        assert (code, message in errors) == (2, True)
+    code, _, errors = command("train.py", f"{option}=nowhere", "seed=5", "model=acgan")
+    assert (code, "can't be combined with seed=5 model=acgan" in errors) == (2, True)
+
+
+def test_a_checkpoint_of_another_model_is_not_resumed(command: Command, tmp_path: Path) -> None:
+    command("train.py", "model=autoencoder", *SMALL)
+    command("train.py", "model=dcgan", *SMALL)
+    runs = tmp_path / "runs"
+    source, target = runs / "digits-autoencoder-msle-none-seed0", runs / "digits-dcgan-bce-none-seed0"
+    for file in (source / "checkpoints").glob("last.ckpt*"):
+        shutil.copy(file, target / "checkpoints")
+    before = (target / "metrics.csv").read_bytes()
+    for option in ("resume", "test"):
+        code, output, errors = command("train.py", f"{option}={target}")
+        assert (code, output, "is of another model" in errors) == (2, "", True)
+    assert (target / "metrics.csv").read_bytes() == before
 
 
 def test_the_commands_of_the_readme(command: Command, tmp_path: Path) -> None:
@@ -148,16 +186,37 @@ class Evil:
 def test_files_that_are_no_generator_are_refused_and_run_nothing(command: Command, tmp_path: Path) -> None:
     torch.save(Evil(), tmp_path / "evil.ckpt")
     torch.save({"a": 1}, tmp_path / "other.ckpt")
-    foreign = {"model": {"generator": {"_target_": "os.mkdir", "path": "owned"}}}
-    torch.save({"state_dict": {}, "config": foreign, "training_steps": 1}, tmp_path / "foreign.ckpt")
+    torch.save(Evil(), tmp_path / "payload.pt")
+    foreign = {
+        "foreign": {"_target_": "os.mkdir", "path": "owned"},
+        "through": {"_target_": "gans.run.csv.os.mkdir", "path": "owned"},
+        "loader": {"_target_": "gans.summary.torch.load", "f": "payload.pt", "weights_only": False},
+        "class": {"_target_": "gans.run.Path", "path": "owned"},
+        "inner": {"_target_": "gans.models.dcgan.DCGANGenerator", "latent_size": {"_target_": "gans.run.new_folder"}},
+        "arguments": {"_target_": "gans.models.dcgan.DCGANGenerator", "_args_": ["owned"]},
+    }
+    for name, generator in foreign.items():
+        config = {"model": {"generator": generator}, "data": {"digits": [1]}}
+        torch.save({"state_dict": {}, "config": config, "training_steps": 1}, tmp_path / f"{name}.ckpt")
+    odd: dict[str, dict[str, object]] = {
+        "empty": {},
+        "no_data": {"model": {"generator": {"_target_": "x"}}},
+        "list": {"model": []},
+    }
+    for name, described in odd.items():
+        torch.save({"state_dict": {}, "config": described, "training_steps": 1}, tmp_path / f"{name}.ckpt")
+    torch.save({"state_dict": [], "config": {}, "training_steps": 1}, tmp_path / "state.ckpt")
+    metadata = {"format": FORMAT, "config": "{", "training_steps": "1"}
+    save_file({"a": torch.zeros(1)}, tmp_path / "broken.safetensors", metadata)
     (tmp_path / "text.safetensors").write_text("nothing")
     (tmp_path / "empty").mkdir()
     (tmp_path / "no_checkpoint").mkdir()
     OmegaConf.save({"data": {}}, tmp_path / "no_checkpoint" / "config.yaml")
-    for name in ("evil.ckpt", "other.ckpt", "foreign.ckpt", "text.safetensors", "empty", "no_checkpoint", "nowhere"):
+    files = [f"{name}.ckpt" for name in ("evil", "other", "state", *foreign, *odd)]
+    for name in (*files, "text.safetensors", "broken.safetensors", "empty", "no_checkpoint", "nowhere"):
         code, _, errors = command("generate.py", f"run={name}")
         assert code == 2, name
-        assert re.fullmatch(r"error: [^\n]+\n", errors), errors
+        assert re.fullmatch(r"(warning: [^\n]+\n)?error: [^\n]+\n", errors), errors
         assert name in errors
     assert not (tmp_path / "owned").exists()
     code, _, errors = command("generate.py")
@@ -170,6 +229,9 @@ def test_a_checkpoint_of_another_model_is_refused(command: Command, tmp_path: Pa
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["config"]["model"]["generator"] = {"_target_": "gans.models.autoencoder.AutoencoderGenerator"}
     torch.save(checkpoint, path)
+    code, _, errors = command("generate.py", f"run={path}")
+    assert (code, "is damaged" in errors) == (2, True)
+    CheckedCheckpoints().save_checkpoint(checkpoint, path)
     code, _, errors = command("generate.py", f"run={path}")
     assert (code, "does not fit" in errors) == (2, True)
 
@@ -203,7 +265,8 @@ def test_a_folder_of_another_version_is_refused_in_one_line(command: Command, tm
     run = tmp_path / "old"
     (run / "checkpoints").mkdir(parents=True)
     (run / "config.yaml").write_text("seed: 0\n")
-    torch.save({"state_dict": {}, "config": {}, "training_steps": 1}, run / "checkpoints" / "last.ckpt")
+    contents = {"state_dict": {}, "config": {}, "training_steps": 1}
+    CheckedCheckpoints().save_checkpoint(contents, run / "checkpoints" / "last.ckpt")
     code, _, errors = command("train.py", f"{option}={run}")
     assert code == 2
     assert re.fullmatch(r"error: runs is missing from the config: [^\n]+\n", errors), errors

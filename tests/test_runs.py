@@ -81,7 +81,10 @@ def test_a_run_folder_holds_what_it_promises(tmp_path: Path) -> None:
         "checkpoints", "config.yaml", "figures", "generator.safetensors", "metrics.csv", "samples", "tensorboard",
         "test.json", "verdict.json", "versions.json", "floors.json",
     }  # fmt: skip
-    assert {path.name for path in (run.path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (run.path / "checkpoints").iterdir()} == {
+        "best.ckpt", "best.ckpt.sha256", "best.previous.ckpt", "best.previous.ckpt.sha256",
+        "last.ckpt", "last.ckpt.sha256", "last.previous.ckpt", "last.previous.ckpt.sha256",
+    }  # fmt: skip
     assert {"python", "packages", "git", "device", "precision"} <= json.loads(
         (run.path / "versions.json").read_text()
     ).keys()
@@ -137,10 +140,10 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("stop_at", [2, 3, 4])
+@pytest.mark.parametrize(("stop_at", "number"), [(2, signal.SIGINT), (3, signal.SIGTERM), (4, signal.SIGINT)])
 @pytest.mark.parametrize("model", ["dcgan", "autoencoder"])
-def test_ctrl_c_saves_and_the_resumed_run_ends_as_if_never_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, stop_at: int
+def test_a_signal_saves_and_the_resumed_run_ends_as_if_never_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, stop_at: int, number: signal.Signals
 ) -> None:
     options = ["data=digits", f"model={model}", "data.limit=100", "data.batch_size=30", "trainer.max_epochs=2",
                "trainer.max_steps=6", "stabilize=[label_smoothing,noisy_labels]", *SMALL[2:]]  # fmt: skip
@@ -150,13 +153,14 @@ def test_ctrl_c_saves_and_the_resumed_run_ends_as_if_never_stopped(
 
     def interrupted(self: GAN, *arguments: Any) -> None:
         if self.training_steps == stop_at - 1:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         original(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(GAN, "training_step", interrupted)
-        with pytest.raises(InterruptedTraining, match=f"step {stop_at}. Go on with: python train.py resume="):
+        with pytest.raises(InterruptedTraining, match=f"step {stop_at}. Go on with: python train.py resume=") as stop:
             run_of(tmp_path / "stopped", *options)
+    assert stop.value.exit_code == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     (folder,) = (tmp_path / "stopped").iterdir()
     assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["training_steps"] == stop_at
     resumed = resume_run(folder)

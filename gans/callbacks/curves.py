@@ -18,7 +18,7 @@ class Curves(Callback):
     since the last point, ``epoch`` figures over the epoch.
 
     Raises:
-        TrainingError: where a figure is no longer finite, with the step; the last checkpoint is from before.
+        TrainingError: where a figure is no longer finite, with the step; what is saved is from before.
     """
 
     def __init__(self, log_every: int) -> None:
@@ -29,28 +29,33 @@ class Curves(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         self._steps_since += 1
-        if pl_module.training_steps % self.log_every == 0 or trainer.is_last_batch:
-            self._write_steps(trainer, pl_module)
+        if pl_module.training_steps % self.log_every == 0:
+            self._write(trainer, pl_module, {f"train/{name}": value for name, value in self._read(pl_module).items()})
+            self._check(pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        if self._steps_since:
-            self._write_steps(trainer, pl_module)
+        if self._steps_since:  # steps that fill no point of the curve belong to the epoch all the same
+            self._read(pl_module)
         self._write(trainer, pl_module, {f"epoch/{name}": value for name, value in self._epoch.pop().items()})
+        self._check(pl_module)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         held_out = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         self._write(trainer, pl_module, held_out)
 
-    def _write_steps(self, trainer: L.Trainer, gan: GAN) -> None:
+    def _read(self, gan: GAN) -> dict[str, float]:
+        """The means since the last reading."""
         self.latest = gan.means.pop()
         self._epoch.add_numbers(self.latest, self._steps_since)
         self._steps_since = 0
-        self._write(trainer, gan, {f"train/{name}": value for name, value in self.latest.items()})
+        return self.latest
+
+    def _check(self, gan: GAN) -> None:
         broken = [name for name, value in self.latest.items() if not isfinite(value)]
         if broken:
             raise TrainingError(
-                f"{broken[0]} is {self.latest[broken[0]]} at training step {gan.training_steps}; the last checkpoint "
-                "is from before. A smaller learning rate may help"
+                f"{broken[0]} is {self.latest[broken[0]]} at training step {gan.training_steps}; a checkpoint, if "
+                "there is one, is from before. A smaller learning rate may help"
             )
 
     @staticmethod

@@ -25,11 +25,11 @@ class Samples(Callback):
     """Draws the fixed-noise grid at the named moments and, for the film, at ``frames`` evenly spaced ones.
 
     The inputs depend on the seed alone. A conditional generator is asked for the classes in order; a generator that
-    transforms images is given held-out ones.
+    transforms images is given held-out ones, as many as there are.
 
     Args:
-        folder: where ``step_<step>.npz`` (``images`` uint8 (n, height, width), ``step``, ``epoch``), ``data.npz`` and
-            ``pairs.npz`` are written.
+        folder: where ``step_<step>.npz`` (``images`` uint8 (n, height, width), ``labels`` (n,), ``step``, ``epoch``),
+            ``data.npz`` and ``pairs.npz`` are written.
         epochs, steps: the moments, in epochs and in training steps; a grid follows the end of that epoch or step.
     """
 
@@ -44,11 +44,14 @@ class Samples(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self.folder.mkdir(exist_ok=True)
         data: ImageData = trainer.datamodule
-        held_out = data.val_images if len(data.val_images.labels) >= self.count else data.train_images
+        held_out = data.val_images if len(data.val_images.labels) else data.test_images
         batch = _on(pl_module, held_out.at(slice(self.count)).to_batch())
-        classes = torch.arange(len(batch.labels), device=pl_module.device) * len(data.digits) // len(batch.labels)
+        count = len(batch.labels) if pl_module.generator.takes_images else self.count
+        classes = torch.arange(count, device=pl_module.device) * len(data.digits) // count
         random = Streams(pl_module.seed, "grid", device=pl_module.device)
-        self.inputs = pl_module.generator.inputs(len(batch.labels), random("latent"), batch, classes)
+        self.inputs = pl_module.generator.inputs(count, random("latent"), batch, classes)
+        labels = self.inputs.labels.cpu()
+        self.labels = torch.where(labels < 0, labels, torch.tensor(data.digits)[labels])
         planned = trainer.planned_steps
         per_epoch = int(trainer.num_training_batches)
         self.moments = {round(planned * frame / max(1, self.frames)) for frame in range(self.frames + 1)}
@@ -83,7 +86,13 @@ class Samples(Callback):
         step = gan.training_steps
         images = gan.sample(self.inputs)
         epoch = step / trainer.num_training_batches
-        _save(self.folder / f"step_{step:07d}.npz", images=to_pixels(images)[:, 0], step=step, epoch=epoch)
+        _save(
+            self.folder / f"step_{step:07d}.npz",
+            images=to_pixels(images)[:, 0],
+            labels=self.labels,
+            step=step,
+            epoch=epoch,
+        )
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("samples", make_grid(images.cpu(), nrow=10), step)

@@ -14,7 +14,8 @@ ACCURACIES = {"accuracy": "accuracy (taken for real or fake)", "class_accuracy":
 
 def draw(run: Run, folder: Path) -> list[Path]:
     """losses.png, and accuracy.png with one panel per head of the discriminator."""
-    heads = {name: label for name, label in ACCURACIES.items() if f"train/discriminator_{name}" in run.curves}
+    recorded = {name.partition("/")[2] for name in run.curves}
+    heads = {name: label for name, label in ACCURACIES.items() if f"discriminator_{name}" in recorded}
     return [
         save(panels(run, {"loss": "loss"}), folder / "losses.png"),
         save(panels(run, heads), folder / "accuracy.png"),
@@ -30,7 +31,7 @@ def panels(run: Run, quantities: dict[str, str]) -> Figure:
     ):
         for player, color in COLORS.items():
             styles: dict[str, dict[str, Any]] = {
-                "train": {"alpha": 0.35, "linewidth": 0.7},
+                "train": {"alpha": 0.35, "linewidth": 0.7, "label": f"{player}, training steps"},
                 "epoch": {"linewidth": 2, "label": f"{player}, mean of each epoch"},
                 "val": {"linewidth": 1.5, "linestyle": "--", "label": f"{player}, held-out images"},
             }

@@ -29,7 +29,15 @@ def draw(run: Run, folder: Path) -> list[Path]:
 
 def sheet(run: Run, grid: Grid) -> Figure:
     title = f"{run.name}\nepoch {grid.epoch:.4g}, training step {grid.step:,}"
-    return picture(grid.images, COLUMNS, title)
+    return picture(grid.images, COLUMNS, title, row_labels(grid))
+
+
+def row_labels(grid: Grid) -> list[str]:
+    """The classes of each row, where rows have few: those of a generator that was asked for classes in order."""
+    rows = [list(dict.fromkeys(grid.labels[i : i + COLUMNS].tolist())) for i in range(0, len(grid.labels), COLUMNS)]
+    if any(len(row) > 2 or -1 in row for row in rows):
+        return []
+    return [" ".join(map(str, row)) for row in rows]
 
 
 def film(run: Run, path: Path) -> Path:

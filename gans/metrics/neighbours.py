@@ -33,8 +33,9 @@ class Neighbours(Metric):
         training = evidence.training()
         distances, indices = nearest(evidence.fake.features, training.features)
         held_out, _ = nearest(evidence.real.features, training.features)
-        order, each = distances.argsort(), max(1, SHOWN // len(evidence.classes))
-        shown = torch.cat([order[evidence.fake.named[order] == one][:each] for one in evidence.classes])
+        order = distances.argsort()
+        named, classes = evidence.fake.named[order], evidence.fake.named.unique()
+        shown = torch.cat([order[named == one][: SHOWN // len(classes)] for one in classes])
         return {
             "images": evidence.fake.pixels[shown, 0],
             "neighbours": training.pixels[indices[shown], 0],
