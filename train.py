@@ -1,35 +1,52 @@
 """Compose the config, train, test, draw the figures: ``python train.py model=wgan stabilize=noisy_labels``."""
 
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from gans.building import plain
 from gans.cli import one_line_errors, quiet, run_command
 from gans.errors import InputError
-from gans.running import resume_run, start_run, test_run
+from gans.running import resume_run, run_once, start_or_requeued, test_run
+from gans.sweep import run_member
+
+BUDGET = ("trainer.max_epochs", "trainer.max_steps")
 
 
-def only_option(name: str, config: DictConfig) -> Path:
-    """The run folder that an option names, on its own: a run that exists keeps its own config."""
-    others = [text for text in HydraConfig.get().overrides.task if not text.startswith(f"{name}=")]
+def options_besides(name: str, allowed: tuple[str, ...] = ()) -> list[str]:
+    """The names of the options that were given along with one; a run that exists keeps its own config.
+
+    Raises:
+        InputError: for others than those allowed.
+    """
+    given = {text.partition("=")[0]: text for text in HydraConfig.get().overrides.task}
+    others = [text for option, text in given.items() if option not in (name, *allowed)]
     if others:
-        raise InputError(f"{name}=... takes the run's own config, so it can't be combined with {' '.join(others)}")
-    return Path(str(config[name]))
+        but = f" but for {' and '.join(allowed)}" if allowed else ""
+        raise InputError(f"{name}=... takes the run's own config{but}, so it can't be combined with {' '.join(others)}")
+    return [option for option in given if option != name]
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> dict[str, Any] | None:
     quiet()
     with one_line_errors():
         if config.resume is not None:
-            resume_run(only_option("resume", config))
+            longer = options_besides("resume", BUDGET)
+            budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in longer}
+            resume_run(Path(str(config.resume)), budget)
         elif config.test is not None:
-            test_run(only_option("test", config))
+            options_besides("test")
+            test_run(Path(str(config.test)))
+        elif HydraConfig.get().mode == RunMode.MULTIRUN:
+            return run_member(lambda: run_once(plain(config), HydraConfig.get().runtime.choices))
         else:
-            start_run(plain(config), HydraConfig.get().runtime.choices)
+            start_or_requeued(plain(config), HydraConfig.get().runtime.choices)
+    return None
 
 
 if __name__ == "__main__":

@@ -138,8 +138,8 @@ def build_data(config: dict[str, Any]) -> ImageData:
     return data
 
 
-def build_gan(config: dict[str, Any]) -> GAN:
-    """The GAN with its initial weights, a function of the config's seed."""
+def build_gan(config: dict[str, Any], branch: int = 0) -> GAN:
+    """The GAN with its initial weights, a function of the config's seed. See GAN for ``branch``."""
     torch.manual_seed(derive_seed(config["seed"], "weights"))
     stabilizers = {name: build(node, f"stabilize.{name}") for name, node in config["stabilize"].items()}
     gan = build(
@@ -148,6 +148,7 @@ def build_gan(config: dict[str, Any]) -> GAN:
         objective=build(config["objective"], "objective"),
         stabilizers=Stabilizers(stabilizers),
         seed=config["seed"],
+        branch=branch,
     )
     try:
         gan.configure_optimizers()

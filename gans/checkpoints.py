@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from gans.errors import InputError
-from gans.files import write_text
+from gans.files import replacing, write_text
 
 
 class DamagedCheckpoint(InputError):
@@ -29,23 +28,13 @@ class CheckedCheckpoints(CheckpointIO):
 
     def save_checkpoint(self, checkpoint: Mapping[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         torch.save(dict(checkpoint), buffer)
         content = buffer.getvalue()
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            old = keep_as_previous(path)
-            write_digests(path, [*old, digest_of(content)])
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with replacing(path) as file:
+            file.write(content)
+            file.flush()  # what can't be written leaves the old files as they are
+            write_digests(path, [*keep_as_previous(path), digest_of(content)])
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, **_: Any) -> dict[str, Any]:
         return load_checked(Path(path), map_location)

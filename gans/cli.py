@@ -20,6 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 from gans.building import flat, one_line
 from gans.errors import InputError, InterruptedTraining, TrainingError
 
+EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, OSError)
+"""What a person who types a command can mend, or must know."""
+
 
 def run_command(main: Callable[[], None]) -> None:
     """Run a Hydra main; never a traceback for what the person who typed the command can mend."""
@@ -33,17 +36,12 @@ def one_line_errors() -> Iterator[None]:
     """Bad input ends the process with one line. Inside a Hydra main too, where Hydra would add lines of its own."""
     try:
         yield
-    except (InputError, TrainingError, InterruptedTraining) as error:
-        fail(f"{'' if isinstance(error, InterruptedTraining) else 'error: '}{error}", error.exit_code)
-    except (HydraException, OmegaConfBaseException) as error:
-        fail(f"error: {explain(error)}", InputError.exit_code)
+    except InterruptedTraining as stop:
+        fail(str(stop), stop.exit_code)
     except KeyboardInterrupt:
         fail("stopped", 128 + signal.SIGINT)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        place = f": '{error.filename}'" if error.filename else ""
-        fail(f"error: {error.strerror}{place}", InputError.exit_code)
+    except EXPECTED as error:
+        fail(f"error: {explain(error)}", exit_code_of(error))
 
 
 def quiet() -> None:
@@ -53,13 +51,21 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", module="lightning")
 
 
+def exit_code_of(error: Exception) -> int:
+    return error.exit_code if isinstance(error, TrainingError) else InputError.exit_code
+
+
 def fail(message: str, exit_code: int) -> None:
     print(message, file=sys.stderr)
     sys.exit(exit_code)
 
 
 def explain(error: Exception) -> str:
-    """Hydra's complaint in one line."""
+    """An expected error in one line."""
+    if isinstance(error, InputError | TrainingError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         return (

@@ -7,12 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from gans.building import build, check, target_class
 from gans.checkpoints import load_checked
 from gans.errors import InputError
+from gans.files import replacing
 from gans.gan import GAN
 from gans.generator import Generator
 
@@ -48,7 +49,8 @@ def export_generator(gan: GAN, config: dict[str, Any], path: Path) -> None:
     network = gan.stabilizers.sampler(gan.generator)
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     metadata = {"format": FORMAT, "config": json.dumps(config), "training_steps": str(gan.training_steps)}
-    save_file(weights, path, metadata)
+    with replacing(path) as file:
+        file.write(save(weights, metadata))
 
 
 def load_generator(path: Path) -> TrainedGenerator:

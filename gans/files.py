@@ -3,16 +3,23 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy
+
+PART = ".part"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or nothing: beside its place, flushed, then renamed."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file beside ``path``, which takes its place, flushed, when all is written; else it is as if never made."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PART)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
@@ -20,6 +27,24 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed process left of files that it had not finished."""
+    for path in folder.rglob(f".*{PART}"):
+        path.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Tensors, arrays or numbers, as .npz."""
+    with replacing(path) as file:
+        plain = {name: numpy.asarray(array) for name, array in arrays.items()}
+        numpy.savez_compressed(file, allow_pickle=False, **plain)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from gans.data.batches import Batch
 from gans.errors import InputError
+from gans.faults import require_finite
 from gans.generator import Generator, Inputs
 from gans.means import Means
 from gans.objectives import Objective
@@ -42,6 +43,7 @@ class GAN(L.LightningModule):
         generator_batches: samples in the generator's update, as a multiple of the reals in a batch.
         classes: what the class indices of the data stand for, to name figures per class.
         seed: all random numbers of step t are a function of (seed, t).
+        branch: another number gives training other random numbers, but the data keep their order.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class GAN(L.LightningModule):
         generator_batches: PositiveInt = 1,
         classes: Sequence[int | str] = (),
         seed: NonNegativeInt = 0,
+        branch: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -70,6 +73,7 @@ class GAN(L.LightningModule):
         self.generator_batches = generator_batches
         self.classes = tuple(classes)
         self.seed = seed
+        self.training_seed = derive_seed(seed, "branch", branch) if branch else seed
         self.training_steps = 0
         self.means = Means()
         self.held_out_means = Means()
@@ -84,8 +88,8 @@ class GAN(L.LightningModule):
     # --- the step -----------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_index: int) -> None:  # noqa: ARG002
-        random = Streams(self.seed, "train", self.training_steps, self.device)
-        torch.manual_seed(derive_seed(self.seed, "layers", self.training_steps))  # dropout takes no generator
+        random = Streams(self.training_seed, "train", self.training_steps, self.device)
+        torch.manual_seed(derive_seed(self.training_seed, "layers", self.training_steps))  # dropout takes no generator
         generator_optimizer, discriminator_optimizer = self.optimizers()
 
         with self.only(discriminator_optimizer):
@@ -127,10 +131,15 @@ class GAN(L.LightningModule):
         return {"adversarial": self.objective.generator(turn)}
 
     def update(self, player: str, optimizer: Optimizer, turn: Turn, terms: dict[str, Tensor]) -> None:
-        """One optimizer step on the sum of the terms' means, and what was measured on the way."""
+        """One optimizer step on the sum of the terms' means, and what was measured on the way.
+
+        Raises:
+            NotFinite: where the loss or a gradient is not finite, before the step.
+        """
         loss = total(terms)
         optimizer.zero_grad()
         self.manual_backward(loss)
+        require_finite(player, loss, optimizer, turn, terms, self, self.training_steps + 1)
         optimizer.step()
         self.means.add(self.measure(player, turn, terms), weight=len(turn.scores))
 
@@ -232,9 +241,11 @@ class GAN(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["training_steps"] = self.training_steps
+        checkpoint["means"] = self.means.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.training_steps = checkpoint["training_steps"]
+        self.means.load_state_dict(checkpoint["means"])
 
 
 def total(terms: dict[str, Tensor]) -> Tensor:

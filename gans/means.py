@@ -1,5 +1,7 @@
 """Weighted means of what every step measures, kept where it was measured and read rarely."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -30,3 +32,10 @@ class Means:
         means = {name: total / self._weights[name] for name, total in zip(self._sums, sums, strict=True)}
         self._sums, self._weights = {}, {}
         return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was added since the means were last read."""
+        return {"sums": dict(self._sums), "weights": dict(self._weights)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._sums, self._weights = dict(state["sums"]), dict(state["weights"])

@@ -1,34 +1,33 @@
 """metrics.csv: one row per recorded moment, appended as training goes."""
 
 import csv
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
+from gans.files import write_text
+
 
 class MetricsFile(Logger):
     """Rows of ``step``, ``epoch`` and whatever was measured then; cells are empty where nothing was.
 
-    Written every ``rows_in_memory`` rows and whenever ``save`` is called. A file that exists is gone on with, but rows
-    of steps after ``from_step`` are dropped: they belong to a future that a resumed run lives again.
+    Written every ``rows_in_memory`` rows and whenever ``save`` is called. A file that exists is gone on with. A new
+    column makes the file be written anew, as a whole.
     """
 
     name = "metrics"
     version = ""
 
-    def __init__(self, path: Path, from_step: int = 0, rows_in_memory: int = 50) -> None:
+    def __init__(self, path: Path, rows_in_memory: int = 50) -> None:
         super().__init__()
         self.path = path
         self.rows_in_memory = rows_in_memory
-        self.columns: list[str] = []
+        self.columns, old = read_rows(path)
+        self.written = len(old)
         self.rows: list[dict[str, Any]] = []
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                self.rows = [row for row in reader if int(row["step"]) <= from_step]
-                self.columns = list(reader.fieldnames or [])
-            self._rewrite()
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         self.rows.append({"step": step, **metrics})
@@ -41,26 +40,37 @@ class MetricsFile(Logger):
     def save(self) -> None:
         if not self.rows:
             return
-        new = [name for row in self.rows for name in row if name not in self.columns]
+        new = dict.fromkeys(name for row in self.rows for name in row if name not in self.columns)
         if new:
-            self.columns += dict.fromkeys(new)
-            if self.path.exists():
-                with self.path.open(newline="", encoding="utf-8") as file:
-                    self.rows = [*csv.DictReader(file), *self.rows]
-            self._rewrite()
+            self.columns = [*self.columns, *new]
+            _, old = read_rows(self.path)
+            write_rows(self.path, self.columns, [*old, *self.rows])
         else:
-            self._write("a")
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                file.write(_text(self.columns, self.rows))
+        self.written += len(self.rows)
+        self.rows = []
 
     def finalize(self, status: str) -> None:  # noqa: ARG002
         self.save()
 
-    def _rewrite(self) -> None:
-        self._write("w", header=True)
 
-    def _write(self, mode: str, *, header: bool = False) -> None:
-        with self.path.open(mode, newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns, restval="")
-            if header:
-                writer.writeheader()
-            writer.writerows(self.rows)
-        self.rows = []
+def read_rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns and the whole rows of a file; none where there is no file."""
+    if not path.exists():
+        return [], []
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        reader = csv.DictReader(file)
+        rows = [row for row in reader if None not in row.values()]
+        return list(reader.fieldnames or []), rows
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Write a file as a whole."""
+    write_text(path, _text(columns, [dict(zip(columns, columns, strict=True)), *rows]))
+
+
+def _text(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
+    text = StringIO(newline="")
+    csv.DictWriter(text, columns, restval="", lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -44,6 +44,13 @@ def new_folder(parent: Path, name: str) -> Path:
             raise InputError(f"can't make '{folder}': {error.strerror}") from error
 
 
+def folders_named(parent: Path, name: str) -> list[Path]:
+    """The folders that ``new_folder`` has made of a name, in order."""
+    pattern = re.compile(rf"{re.escape(name)}(?:_(\d+))?")
+    numbered = [(pattern.fullmatch(path.parent.name), path.parent) for path in parent.glob("*/config.yaml")]
+    return [path for _, path in sorted((int(match[1] or 1), path) for match, path in numbered if match)]
+
+
 @dataclass(frozen=True)
 class Grid:
     """Generated images at one moment of training."""
@@ -80,6 +87,15 @@ class Run:
         except Exception as error:
             raise InputError(f"'{self.path / 'config.yaml'}' can't be read: {' '.join(str(error).split())}") from error
 
+    def refuse_links_out(self) -> None:
+        """Refuse a folder in which a link leads out of it, so that writing to the run writes nothing else."""
+        home = self.path.resolve()
+        for path in self.path.rglob("*"):
+            if path.is_symlink() and not path.resolve().is_relative_to(home):
+                raise InputError(
+                    f"'{path}' leads out of the run folder, to '{path.resolve()}': put the file itself there"
+                )
+
     @property
     def name(self) -> str:
         return self.path.name
@@ -103,6 +119,8 @@ class Run:
     @cached_property
     def curves(self) -> dict[str, dict[str, NDArray[numpy.float64]]]:
         """``curves[name]`` has the arrays ``step``, ``epoch`` and ``value``, one entry per recorded point."""
+        if not (self.path / "metrics.csv").is_file():
+            return {}
         with (self.path / "metrics.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         names = [name for name in (rows[0] if rows else {}) if name not in ("step", "epoch")]

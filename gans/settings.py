@@ -1,8 +1,8 @@
 """The options at the top of the config, and its groups, with their types and ranges."""
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gans.building import check, validated
 from gans.errors import InputError
@@ -17,6 +17,13 @@ class SampleSettings(BaseModel):
     frames: PositiveInt
 
 
+class CheckpointSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    every_steps: PositiveInt | None
+    every_minutes: PositiveFloat | PositiveInt | None
+
+
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -26,6 +33,9 @@ class Settings(BaseModel):
     test: str | None
     log_every: PositiveInt
     evaluated_images: PositiveInt
+    on_nan: Literal["stop", "rollback"]
+    rollbacks: NonNegativeInt
+    checkpoint: CheckpointSettings
     samples: SampleSettings
     data: dict[str, Any]
     model: dict[str, Any]

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.io import CheckpointIO
 from pydantic import PositiveInt
 
@@ -23,6 +24,28 @@ class StopAtStep(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         if pl_module.training_steps >= self.max_steps:
             trainer.should_stop = True
+
+
+class EndOfEpoch(Callback):
+    """Does what ends an epoch in a run that goes on from the state after the epoch's last step.
+
+    Lightning takes such an epoch for ended. Here a checkpoint is the state after a step, and nothing that follows.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(trainer, Trainer)
+        step = pl_module.training_steps
+        if step == 0 or not trainer.ends_epoch(step):
+            return
+        epoch = (step - 1) // trainer.num_training_batches + 1
+        if trainer.enable_validation and epoch % trainer.check_val_every_n_epoch == 0:
+            loop = trainer.fit_loop.epoch_loop.val_loop
+            trainer.validating = True
+            loop.run()
+            trainer.training = True
+        for callback in trainer.callbacks:
+            callback.on_train_epoch_end(trainer, pl_module)
+        trainer.fit_loop.reset_restart_stage()  # the next epoch is no restarted one
 
 
 class Trainer(L.Trainer):
@@ -50,15 +73,17 @@ class Trainer(L.Trainer):
             raise InputError("how long to train? give trainer.max_epochs or trainer.max_steps")
         self.training_step_budget = max_steps
         budget = [] if max_steps is None else [StopAtStep(max_steps)]
+        environment = LightningEnvironment()  # one process, whatever a cluster's scheduler says; see Interrupt
         super().__init__(
             max_epochs=max_epochs or -1,
             accelerator=accelerator,
             devices=devices,
             precision=precision,
             check_val_every_n_epoch=check_val_every_n_epoch,
-            callbacks=[*(callbacks or []), *budget],
+            callbacks=[*(callbacks or []), *budget, EndOfEpoch()],
             logger=logger,
-            plugins=plugins,
+            plugins=[*(plugins or []), environment],
+            enable_checkpointing=False,  # Checkpoints writes them
             num_sanity_val_steps=0,
             enable_model_summary=False,
             enable_progress_bar=False,
@@ -71,3 +96,7 @@ class Trainer(L.Trainer):
         if self.max_epochs != -1:
             budgets.append(self.max_epochs * int(self.num_training_batches))
         return min(budgets)
+
+    def ends_epoch(self, step: int) -> bool:
+        """Whether a training step, counted from 1, is the last of its epoch or of training."""
+        return step % int(self.num_training_batches) == 0 or step >= self.planned_steps

@@ -57,7 +57,7 @@ def test_the_metrics_file_keeps_earlier_rows_when_columns_appear_and_drops_a_los
     first.log_metrics({"a": 1.0}, step=1)
     first.log_metrics({"a": 2.0, "b": 5.0}, step=2)
     first.log_metrics({"b": 6.0}, step=3)
-    resumed = MetricsFile(path, from_step=2)
+    resumed = MetricsFile(path, rows_in_memory=1)
     resumed.log_metrics({"a": 3.0, "c": 7.0}, step=3)
     resumed.save()
     with path.open() as file:

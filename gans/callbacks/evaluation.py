@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import lightning as L
-import numpy
 import torch
 from lightning.pytorch.callbacks import Callback
 
 from gans.data.batches import Batch, Images
-from gans.files import write_json
+from gans.files import write_arrays, write_json
 from gans.gan import GAN
 from gans.metrics.evaluator import Evaluator, Findings, Generated, Subset, gather_rows
 from gans.pixels import to_pixels
@@ -46,9 +45,7 @@ class Evaluation(Callback):
         samples = self.folder / "samples"
         samples.mkdir(exist_ok=True)
         for name, arrays in findings.exhibits.items():
-            numpy.savez_compressed(
-                samples / f"{name}.npz", allow_pickle=False, **{key: value.numpy() for key, value in arrays.items()}
-            )
+            write_arrays(samples / f"{name}.npz", **arrays)
 
     def _judge(self, subset: Subset, trainer: L.Trainer, gan: GAN) -> Findings:
         made = generate_for(gan, self.evaluator.held_out(subset), trainer.global_rank, trainer.world_size)

@@ -1,47 +1,67 @@
-"""Ctrl-C and SIGTERM finish the step, save, and end the run; a second signal ends it at once."""
+"""Signals that end a run in order: the step under way is finished and saved."""
 
+import os
 import signal
-from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from gans import slurm
+from gans.callbacks.checkpoints import Checkpoints
 from gans.errors import InterruptedTraining
 from gans.gan import GAN
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 class Interrupt(Callback):
-    """Turns the first signal into a checkpoint after the step that is under way, and ``InterruptedTraining``."""
+    """Ctrl-C, SIGTERM and, in a SLURM job, its request to make room end the run with ``InterruptedTraining``.
 
-    def __init__(self, checkpoint: Path) -> None:
-        self.checkpoint = checkpoint
-        self.asked: int | None = None
+    While it is entered as a context, the first signal is answered: after the step under way and a checkpoint; at once
+    where nothing of training is unsaved, as in an evaluation. A second signal kills the process, which loses no more
+    than the time since the last checkpoint.
+
+    It must come after ``checkpoints``.
+    """
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+        self._step = checkpoints.saved_step
+        self._asked: int | None = None
+        self._in_step = False
         self._previous: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
-        self._previous = {number: signal.signal(number, self._ask) for number in SIGNALS}
+    def __enter__(self) -> Self:
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if slurm.job() is not None and slurm.REQUEUE_SIGNAL is not None:
+            numbers.append(slurm.REQUEUE_SIGNAL)
+        self._previous = {number: signal.signal(number, self._answer) for number in numbers}
+        return self
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
-        if self.asked is not None:
-            trainer.save_checkpoint(self.checkpoint)
-            raise InterruptedTraining(f"stopped at training step {pl_module.training_steps}", self.asked)
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
-        self._restore()
-        if self.asked is not None:  # during the last validation; all of training is saved
-            raise InterruptedTraining(f"stopped at training step {pl_module.training_steps}", self.asked)
-
-    def on_exception(self, trainer: L.Trainer, pl_module: GAN, exception: BaseException) -> None:  # noqa: ARG002
-        self._restore()
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.asked = number
-        self._restore()
-
-    def _restore(self) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+        self._step = pl_module.training_steps
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self._in_step = True
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
+        self._step = pl_module.training_steps
+        if self._asked is not None:
+            self.checkpoints.save(trainer, pl_module)
+            self._stop(self._asked)
+        self._in_step = False
+
+    def _answer(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self._asked is not None:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self._asked = number
+        if not self._in_step and self._step == self.checkpoints.saved_step:
+            self._stop(number)
+
+    def _stop(self, number: int) -> None:
+        raise InterruptedTraining(f"stopped by {signal.Signals(number).name}", number)

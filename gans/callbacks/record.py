@@ -1,6 +1,7 @@
 """The run's own record: what was run with what, and what came out."""
 
 import importlib.metadata
+import json
 import platform
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from gans.building import flat
 from gans.exporting import export_generator
 from gans.files import write_json, write_text
 from gans.gan import GAN
@@ -21,25 +23,23 @@ PACKAGES = ("gans", "torch", "torchvision", "lightning", "hydra-core", "numpy")
 
 
 class Record(Callback):
-    """Writes versions.json and figures/models.txt at the start, generator.safetensors at the end.
-
-    The config goes into each checkpoint, so that a checkpoint alone can be read.
-    """
+    """Writes versions.json and figures/models.txt at the start, generator.safetensors at the end."""
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         self.folder = folder
         self.config = config
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        write_json(self.folder / "versions.json", versions(trainer))
+        path, now = self.folder / "versions.json", versions(trainer)
+        if path.is_file():
+            warn_of_changes(json.loads(path.read_text(encoding="utf-8")), now)
+        else:
+            write_json(path, now)
         (self.folder / "figures").mkdir(exist_ok=True)
         write_text(self.folder / "figures" / "models.txt", model_summaries(pl_module, trainer))
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
         export_generator(pl_module, self.config, self.folder / "generator.safetensors")
-
-    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
-        checkpoint["config"] = self.config
 
 
 def model_summaries(gan: GAN, trainer: L.Trainer) -> str:
@@ -71,6 +71,15 @@ def versions(trainer: L.Trainer) -> dict[str, Any]:
         "precision": trainer.precision,
         "threads": torch.get_num_threads(),
     }
+
+
+def warn_of_changes(then: dict[str, Any], now: dict[str, Any]) -> None:
+    """Say what differs from the run's beginning and may change the last bits of its results."""
+    before, after = flat(then), flat(now)
+    changed = [name for name in after if name != "command" and before.get(name) != after[name]]
+    if changed:
+        listed = ", ".join(f"{name} was {before.get(name)} and is {after[name]}" for name in changed)
+        print(f"warning: the results may differ in their last bits from an unbroken run's: {listed}", file=sys.stderr)
 
 
 def device_name(trainer: L.Trainer) -> str:

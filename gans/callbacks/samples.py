@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -12,6 +11,7 @@ from torchvision.utils import make_grid
 
 from gans.data.batches import Batch, Images
 from gans.data.images import ImageData
+from gans.files import write_arrays
 from gans.gan import GAN
 from gans.pixels import to_pixels
 from gans.randomness import Streams
@@ -58,7 +58,10 @@ class Samples(Callback):
         self.moments |= {epoch * per_epoch for epoch in self.epochs} | {*self.steps, planned}
         if pl_module.training_steps == 0:
             shown = per_class(data.train_images, DATA_SAMPLES_PER_CLASS)
-            _save(self.folder / "data.npz", images=shown.pixels[:, 0], labels=shown.labels)
+            write_arrays(self.folder / "data.npz", images=shown.pixels[:, 0], labels=shown.labels)
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
+        if pl_module.training_steps == 0:
             self._draw(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
@@ -74,7 +77,7 @@ class Samples(Callback):
         batch = _on(pl_module, chosen.to_batch())
         random = Streams(pl_module.seed, "pairs", device=pl_module.device)
         inputs = pl_module.generator.inputs(len(batch.labels), random("latent"), batch)
-        _save(
+        write_arrays(
             self.folder / "pairs.npz",
             inputs=to_pixels(inputs.arguments[0])[:, 0],
             outputs=to_pixels(pl_module.sample(inputs))[:, 0],
@@ -86,7 +89,7 @@ class Samples(Callback):
         step = gan.training_steps
         images = gan.sample(self.inputs)
         epoch = step / trainer.num_training_batches
-        _save(
+        write_arrays(
             self.folder / f"step_{step:07d}.npz",
             images=to_pixels(images)[:, 0],
             labels=self.labels,
@@ -106,7 +109,3 @@ def per_class(images: Images, count: int) -> Images:
 
 def _on(gan: GAN, batch: Batch) -> Batch:
     return Batch(*(field.to(gan.device) for field in batch))
-
-
-def _save(path: Path, **arrays: Any) -> None:
-    numpy.savez_compressed(path, allow_pickle=False, **{name: numpy.asarray(array) for name, array in arrays.items()})

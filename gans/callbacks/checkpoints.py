@@ -1,0 +1,93 @@
+"""When checkpoints are written: ``last.ckpt`` after steps, ``best.ckpt`` after evaluations."""
+
+from math import inf
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from gans.faults import require_finite_state
+from gans.gan import GAN
+from gans.records import Records
+from gans.trainer import Trainer
+
+
+class Checkpoints(Callback):
+    """A checkpoint is the state after a training step, and before anything that follows from it: what ends an epoch
+    (evaluation, the epoch's means, the best checkpoint) is done again by a run that goes on from there.
+
+    ``last.ckpt`` is written before the first step, every ``every_steps`` steps, where ``every_minutes`` have passed
+    since the one before, and after the last step of each epoch and of training.
+
+    It must come after the callbacks that record what a step did.
+
+    Args:
+        folder: the run folder.
+        config: the run's, which goes into each checkpoint, so that a checkpoint alone can be read.
+        best_by: the validation figure that ``best.ckpt`` minimizes; None for no such checkpoint.
+
+    Raises:
+        NotFinite: where a weight is not finite; the checkpoint stays as it was.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        best_by: str | None,
+        every_steps: int | None,
+        every_minutes: float | None,
+    ) -> None:
+        self.last = folder / "checkpoints" / "last.ckpt"
+        self.records = Records(folder)
+        self.config = config
+        self.best_by = best_by
+        self.every_steps = every_steps
+        self.every_minutes = every_minutes
+        self.best = inf
+        self.saved_step = -1
+        self._saved_at = monotonic()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        self.saved_step, self._saved_at = pl_module.training_steps, monotonic()
+        if pl_module.training_steps == 0:
+            self.last.parent.mkdir(exist_ok=True)
+            trainer.save_checkpoint(self.last)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:
+        step = pl_module.training_steps
+        due_by_steps = self.every_steps is not None and step % self.every_steps == 0
+        due_by_time = self.every_minutes is not None and monotonic() - self._saved_at >= 60 * self.every_minutes
+        if due_by_steps or due_by_time or trainer.ends_epoch(step):
+            self.save(trainer, pl_module)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+        if self.best_by is None:
+            return
+        value = float(trainer.callback_metrics[self.best_by])
+        if value < self.best:
+            self.best = value
+            trainer.save_checkpoint(self.last.with_name("best.ckpt"))
+
+    def save(self, trainer: L.Trainer, gan: GAN) -> None:
+        """Write ``last.ckpt``, unless it is of this step already."""
+        if self.saved_step == gan.training_steps:
+            return
+        require_finite_state(gan, trainer.optimizers, gan.training_steps)
+        trainer.save_checkpoint(self.last)
+        self.saved_step, self._saved_at = gan.training_steps, monotonic()
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        loops = checkpoint["loops"]["fit_loop"]
+        for name in [name for name in loops if name.startswith("epoch_loop.val_loop")]:
+            del loops[name]  # how far an evaluation is belongs to no state of training
+        checkpoint["config"] = self.config
+        checkpoint["records"] = self.records.measure(trainer.loggers)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]

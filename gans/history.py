@@ -1,0 +1,36 @@
+"""history.json: what happened to a run, in order."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from gans.errors import InputError
+from gans.files import write_json
+
+Event = Literal["started", "resumed", "stopped", "failed", "rolled back", "finished"]
+
+
+class History:
+    """A list of events, each with its time, kept in the run folder.
+
+    Raises:
+        InputError: where the file is not what was written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "history.json"
+        try:
+            text = self.path.read_text(encoding="utf-8") if self.path.is_file() else "[]"
+            self.events: list[dict[str, Any]] = json.loads(text)
+            self.last = self.events[-1]["event"] if self.events else None
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"'{self.path}' is damaged: {error}") from error
+
+    def add(self, event: Event, **facts: Any) -> None:
+        self.events.append({"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts})
+        write_json(self.path, self.events)
+        self.last = event
+
+    def count(self, event: Event) -> int:
+        return sum(each["event"] == event for each in self.events)

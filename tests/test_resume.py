@@ -1,0 +1,122 @@
+"""A run that was killed and went on equals, in every bit, the run that was never stopped."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gans.exporting import read_checkpoint
+from gans.history import History
+from gans.results import read_results
+from gans.run import Run
+from tests.conftest import names
+from tests.killed import MOMENTS, go_on, in_a_process, train, train_until_killed
+
+STEPS = 6
+SMALL = (
+    "data=digits", "data.digits=[0,1,2,3]", "data.limit=24", "data.batch_size=8", "trainer.max_epochs=2", "trainer.max_steps=null",
+    "trainer.check_val_every_n_epoch=1", "log_every=2", "samples.count=10", "samples.frames=3", "evaluated_images=70",
+    "metric=[fid]", "checkpoint.every_steps=2", "checkpoint.every_minutes=null",
+)  # fmt: skip
+RUNS = {model: (f"model={model}",) for model in names("model")} | {
+    "all stabilizers": ("model=dcgan", f"stabilize=[{','.join(sorted(set(names('stabilize')) - {'none'}))}]"),
+    "budget in steps": ("model=autoencoder", "trainer.max_epochs=null", "trainer.max_steps=5"),
+}
+CASES = [
+    (run, number, step, moment)
+    for run in RUNS
+    for number in (signal.SIGTERM, signal.SIGKILL)
+    for step in range(1, STEPS + 1)
+    for moment in MOMENTS
+    if (moment != "in the evaluation" or step in (STEPS // 2, STEPS)) and (step < STEPS or run != "budget in steps")
+]
+SAMPLE = CASES[::11]
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """The runs that nobody stopped, made when they are first asked for."""
+    return _Unbroken(tmp_path_factory.mktemp("unbroken"))
+
+
+class _Unbroken(dict[str, Run]):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __missing__(self, name: str) -> Run:
+        assert in_a_process(train, self.folder / name, (*SMALL, *RUNS[name])) == 0
+        self[name] = only_run(self.folder / name)
+        return self[name]
+
+
+def only_run(folder: Path) -> Run:
+    (path,) = folder.iterdir()
+    return Run(path)
+
+
+def assert_same(first: Any, second: Any, place: str = "") -> None:
+    """Two checkpoints' contents, bit for bit."""
+    if isinstance(first, torch.Tensor):
+        assert first.dtype == second.dtype, place
+        assert torch.equal(first, second), place
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys(), place
+        for key in first:
+            assert_same(first[key], second[key], f"{place}/{key}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), place
+        for index, pair in enumerate(zip(first, second, strict=True)):
+            assert_same(*pair, f"{place}/{index}")
+    else:
+        assert first == second, place
+
+
+def contents(run: Run, name: str) -> dict[str, Any]:
+    """All of a checkpoint but where the run is, and how its TensorBoard files are called."""
+    checkpoint = read_checkpoint(run.path / "checkpoints" / name)
+    del checkpoint["config"]["runs"], checkpoint["records"]["events"]
+    return checkpoint
+
+
+def assert_equal_runs(first: Run, second: Run) -> None:
+    assert (first.path / "metrics.csv").read_bytes() == (second.path / "metrics.csv").read_bytes()
+    assert_same(contents(first, "last.ckpt"), contents(second, "last.ckpt"))
+    kept = ("state_dict", "optimizer_states", "training_steps", "callbacks")
+    best = [{key: contents(run, "best.ckpt")[key] for key in kept} for run in (first, second)]
+    assert_same(*best, "best.ckpt")
+    tested = [read_results(run.path / "test.json").checkpoints for run in (first, second)]
+    assert tested[0] == tested[1]
+    assert [grid.step for grid in first.grids] == [grid.step for grid in second.grids]
+    for one, other in zip(first.grids, second.grids, strict=True):
+        assert (one.images == other.images).all()
+
+
+def check_killed_run(unbroken: dict[str, Run], folder: Path, case: tuple[str, signal.Signals, int, str]) -> None:
+    name, number, step, moment = case
+    ended = in_a_process(train_until_killed, folder, (*SMALL, *RUNS[name]), number, step, moment)
+    run = only_run(folder)
+    if number == signal.SIGKILL:
+        assert ended == -signal.SIGKILL
+    else:
+        assert ended == 128 + number
+        assert read_checkpoint(run.last_checkpoint)["training_steps"] == step
+    assert in_a_process(go_on, run.path) == 0
+    assert_equal_runs(unbroken[name], run)
+    assert History(run.path).last == "finished"
+
+
+@pytest.mark.parametrize("case", SAMPLE, ids=str)
+def test_a_run_killed_anywhere_goes_on_to_the_same_bits(
+    unbroken: dict[str, Run], tmp_path: Path, case: tuple[str, signal.Signals, int, str]
+) -> None:
+    check_killed_run(unbroken, tmp_path / "run", case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in CASES if case not in SAMPLE], ids=str)
+def test_a_run_killed_at_every_batch_goes_on_to_the_same_bits(
+    unbroken: dict[str, Run], tmp_path: Path, case: tuple[str, signal.Signals, int, str]
+) -> None:
+    check_killed_run(unbroken, tmp_path / "run", case)
