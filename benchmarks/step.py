@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from stopwatch import Stopwatch
 from torch import Tensor
 
 from gans.building import build, build_data, build_gan, plain
@@ -35,25 +36,6 @@ from gans.settings import validate
 ROUNDS = 6
 STEPS = 20
 CONF = Path(__file__).resolve().parent.parent / "conf"
-
-
-class Stopwatch:
-    """Adds up the time spent in the functions it wraps."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def wrap(self, owner: Any, name: str) -> None:
-        original = getattr(owner, name)
-
-        def timed(*arguments: Any, **options: Any) -> Any:
-            start = perf_counter()
-            try:
-                return original(*arguments, **options)
-            finally:
-                self.seconds += perf_counter() - start
-
-        setattr(owner, name, timed)
 
 
 class TimedBatches(Shuffled):
@@ -170,7 +152,7 @@ def time_package(config: dict[str, Any]) -> tuple[float, float, float]:
         curves = Curves(config["log_every"])
         for owner, name in ((gan, "measure"), (gan.means, "add"), (curves, "on_train_batch_end")):
             logging_watch.wrap(owner, name)
-        options = {"callbacks": [curves, clock], "logger": loggers, "enable_checkpointing": False}
+        options = {"callbacks": [curves, clock], "logger": loggers}
         build(config["trainer"], "trainer", **options).fit(gan, datamodule=data)
     return tuple(seconds / STEPS for seconds in (clock.seconds, data_watch.seconds, logging_watch.seconds))  # type: ignore[return-value]
 

@@ -74,7 +74,7 @@ def check(node: Any, path: str) -> None:
         check(value, f"{path}.{key}")
     if "_target_" not in node:
         return
-    target = target_class(node["_target_"])
+    target = target_class(str(node["_target_"]))
     accepted = _parameters(target)
     for key, value in node.items():
         if key in ("_target_", "_partial_") or (isinstance(value, Mapping) and "_target_" in value):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,18 +27,36 @@ class CheckedCheckpoints(CheckpointIO):
     still, so that the file matches at every moment, whatever kills the process.
     """
 
+    def __init__(self) -> None:
+        self._written: dict[Path, tuple[tuple[int, ...], str]] = {}
+
     def save_checkpoint(self, checkpoint: Mapping[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
         path = Path(path)
         buffer = io.BytesIO()
         torch.save(dict(checkpoint), buffer)
-        content = buffer.getvalue()
+        digest = digest_of(buffer.getbuffer())
         with replacing(path) as file:
-            file.write(content)
+            file.write(buffer.getbuffer())
             file.flush()  # what can't be written leaves the old files as they are
-            write_digests(path, [*keep_as_previous(path), digest_of(content)])
+            write_digests(path, [*self._keep_as_previous(path), digest])
+        self._written[path] = (identity(path), digest)
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, **_: Any) -> dict[str, Any]:
         return load_checked(Path(path), map_location)
+
+    def _keep_as_previous(self, path: Path) -> list[str]:
+        """Keep a checkpoint that is about to be replaced, if it is whole; its SHA-256, in a list, or an empty one."""
+        if not path.is_file():
+            return []
+        written, digest = self._written.get(path, (None, ""))
+        if written != identity(path):  # else nobody has touched it since it was written here
+            digest = digest_of(path.read_bytes())
+        if digest not in known_digests(path):
+            return []
+        previous = previous_path(path)
+        write_digests(previous, [*known_digests(previous)[-1:], digest])
+        _link(path, previous)
+        return [digest]
 
     def remove_checkpoint(self, path: str | Path) -> None:
         for file in (Path(path), digests_path(Path(path))):
@@ -91,16 +110,6 @@ def is_whole(path: Path) -> bool:
     return digest_of(path.read_bytes()) in known_digests(path)
 
 
-def keep_as_previous(path: Path) -> list[str]:
-    """Keep a checkpoint that is about to be replaced, if it is whole; its SHA-256, in a list, or an empty one."""
-    if not path.is_file() or not is_whole(path):
-        return []
-    digest, previous = digest_of(path.read_bytes()), previous_path(path)
-    write_digests(previous, [*known_digests(previous)[-1:], digest])
-    _link(path, previous)
-    return [digest]
-
-
 def previous_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
@@ -118,7 +127,13 @@ def write_digests(path: Path, digests: list[str]) -> None:
     write_text(digests_path(path), "\n".join(digests) + "\n")
 
 
-def digest_of(content: bytes) -> str:
+def identity(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written or replaced."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def digest_of(content: bytes | memoryview) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
@@ -126,5 +141,8 @@ def _link(source: Path, target: Path) -> None:
     """Give a file a second name, in the place of what has that name now."""
     temporary = target.with_name(f".{target.name}-link")
     temporary.unlink(missing_ok=True)
-    os.link(source, temporary)
+    try:
+        os.link(source, temporary)
+    except OSError:  # a file system that has no hard links
+        shutil.copyfile(source, temporary)
     os.replace(temporary, target)

@@ -93,6 +93,8 @@ def resume_run(folder: Path, budget: Mapping[str, int | None] | None = None) -> 
     with alone_in(folder):
         remove_parts(folder)
         checkpoint = last_checkpoint(run)
+        if checkpoint and not isinstance(checkpoint.get("records"), dict):
+            raise InputError(f"'{run.last_checkpoint}' was written by another version: it can be tested only")
         config = run.config | {"trainer": run.config["trainer"] | dict(budget or {})}
         parts = Parts(config, rollbacks=History(folder).count("rolled back"))
         if config != run.config:

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -64,15 +63,15 @@ def kill_at(number: int, step: int, moment: str) -> None:
             die(gan)
         judge(self, trainer, gan)
 
-    GAN.update = updated  # type: ignore[method-assign]
-    Evaluation.on_validation_epoch_end = judged  # type: ignore[method-assign]
+    setattr(GAN, "update", updated)  # noqa: B010
+    setattr(Evaluation, "on_validation_epoch_end", judged)  # noqa: B010
 
 
 def _run(folder: str, cache: str, task: Callable[..., None], *arguments: Any) -> None:
     os.chdir(folder)
     os.environ["GANS_CACHE"] = cache
     torch.set_num_threads(1)
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     try:
         task(*arguments)
     except InterruptedTraining as stop:

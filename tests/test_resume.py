@@ -16,9 +16,10 @@ from tests.killed import MOMENTS, go_on, in_a_process, train, train_until_killed
 
 STEPS = 6
 SMALL = (
-    "data=digits", "data.digits=[0,1,2,3]", "data.limit=24", "data.batch_size=8", "trainer.max_epochs=2", "trainer.max_steps=null",
-    "trainer.check_val_every_n_epoch=1", "log_every=2", "samples.count=10", "samples.frames=3", "evaluated_images=70",
-    "metric=[fid]", "checkpoint.every_steps=2", "checkpoint.every_minutes=null",
+    "data=digits", "data.digits=[0,1,2,3]", "data.limit=24", "data.batch_size=8", "trainer.max_epochs=2",
+    "trainer.max_steps=null", "trainer.check_val_every_n_epoch=1", "log_every=2", "samples.count=10",
+    "samples.frames=3", "evaluated_images=70", "metric=[fid]",
+    "checkpoint.every_steps=2", "checkpoint.every_minutes=null",
 )  # fmt: skip
 RUNS = {model: (f"model={model}",) for model in names("model")} | {
     "all stabilizers": ("model=dcgan", f"stabilize=[{','.join(sorted(set(names('stabilize')) - {'none'}))}]"),
@@ -30,7 +31,8 @@ CASES = [
     for number in (signal.SIGTERM, signal.SIGKILL)
     for step in range(1, STEPS + 1)
     for moment in MOMENTS
-    if (moment != "in the evaluation" or step in (STEPS // 2, STEPS)) and (step < STEPS or run != "budget in steps")
+    if moment != "in the evaluation" or step in (STEPS // 2, STEPS)
+    if run != "budget in steps" or step < STEPS
 ]
 SAMPLE = CASES[::11]
 
@@ -84,13 +86,13 @@ def assert_equal_runs(first: Run, second: Run) -> None:
     assert (first.path / "metrics.csv").read_bytes() == (second.path / "metrics.csv").read_bytes()
     assert_same(contents(first, "last.ckpt"), contents(second, "last.ckpt"))
     kept = ("state_dict", "optimizer_states", "training_steps", "callbacks")
-    best = [{key: contents(run, "best.ckpt")[key] for key in kept} for run in (first, second)]
-    assert_same(*best, "best.ckpt")
+    one, other = ({key: contents(run, "best.ckpt")[key] for key in kept} for run in (first, second))
+    assert_same(one, other, "best.ckpt")
     tested = [read_results(run.path / "test.json").checkpoints for run in (first, second)]
     assert tested[0] == tested[1]
     assert [grid.step for grid in first.grids] == [grid.step for grid in second.grids]
-    for one, other in zip(first.grids, second.grids, strict=True):
-        assert (one.images == other.images).all()
+    for before, after in zip(first.grids, second.grids, strict=True):
+        assert (before.images == after.images).all()
 
 
 def check_killed_run(unbroken: dict[str, Run], folder: Path, case: tuple[str, signal.Signals, int, str]) -> None:

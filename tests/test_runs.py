@@ -1,11 +1,8 @@
 """Every experiment and every model with every stabilizer: trains, tests, leaves its folder, and reloads."""
 
-import csv
 import json
-import signal
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,12 +11,10 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gans.building import build_data
-from gans.errors import InterruptedTraining, TrainingError
-from gans.exporting import load_generator, read_checkpoint
-from gans.gan import GAN
+from gans.exporting import load_generator
 from gans.results import read_results
 from gans.run import Run
-from gans.running import resume_run, start_run
+from gans.running import start_run
 from tests.conftest import DATA_ROOT, composed, names, needs_mnist
 
 MODELS = names("model")
@@ -130,49 +125,6 @@ def test_half_precision_is_an_override(tmp_path: Path) -> None:
     run = run_of(tmp_path, "data=digits", "model=dcgan", "trainer.precision=bf16-mixed", *SMALL)
     weights = load_file(run.path / "generator.safetensors")
     assert all(value.dtype in (torch.float32, torch.int64) for value in weights.values())
-
-
-def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="at training step"):
-        run_of(
-            tmp_path, "data=digits", "model=dcgan", "objective=wasserstein", "log_every=1", "trainer.max_steps=40",
-            "model.discriminator_optimizer.lr=1e30", "model.generator_optimizer.lr=1e30", "samples.count=10",
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize(("stop_at", "number"), [(2, signal.SIGINT), (3, signal.SIGTERM), (4, signal.SIGINT)])
-@pytest.mark.parametrize("model", ["dcgan", "autoencoder"])
-def test_a_signal_saves_and_the_resumed_run_ends_as_if_never_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, stop_at: int, number: signal.Signals
-) -> None:
-    options = ["data=digits", f"model={model}", "data.limit=100", "data.batch_size=30", "trainer.max_epochs=2",
-               "trainer.max_steps=6", "stabilize=[label_smoothing,noisy_labels]", *SMALL[2:]]  # fmt: skip
-    whole = run_of(tmp_path / "whole", *options)
-
-    original = GAN.training_step
-
-    def interrupted(self: GAN, *arguments: Any) -> None:
-        if self.training_steps == stop_at - 1:
-            signal.raise_signal(number)
-        original(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(GAN, "training_step", interrupted)
-        with pytest.raises(InterruptedTraining, match=f"step {stop_at}. Go on with: python train.py resume=") as stop:
-            run_of(tmp_path / "stopped", *options)
-    assert stop.value.exit_code == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
-    (folder,) = (tmp_path / "stopped").iterdir()
-    assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["training_steps"] == stop_at
-    resumed = resume_run(folder)
-
-    first, second = (load_file(run.path / "generator.safetensors") for run in (whole, resumed))
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    curves = [list(csv.DictReader((run.path / "metrics.csv").open())) for run in (whole, resumed)]
-    losses = [
-        [(row["step"], row["train/generator_loss"]) for row in rows if row["train/generator_loss"]] for rows in curves
-    ]
-    assert losses[0] == losses[1]
-    assert [grid.step for grid in whole.grids] == [grid.step for grid in resumed.grids]
 
 
 @needs_mnist
