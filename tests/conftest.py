@@ -17,7 +17,13 @@ ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
 DATA_ROOT = os.environ.get("GANS_DATA_ROOT")
 
-needs_mnist = pytest.mark.skipif(DATA_ROOT is None, reason="set GANS_DATA_ROOT to a folder that holds MNIST")
+needs_mnist = pytest.mark.mnist
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if DATA_ROOT is None and item.get_closest_marker("mnist"):
+            item.add_marker(pytest.mark.skip(reason="set GANS_DATA_ROOT to a folder that holds MNIST"))
 
 
 def names(group: str) -> list[str]:
