@@ -30,7 +30,7 @@ from tests.test_resume import SMALL, assert_same, contents
 __all__ = ["command"]
 
 CHOICES = {"data": "d", "model": "m", "objective": "o"}
-OPTIONS = (*SMALL, "model=autoencoder", "metric=none")
+OPTIONS = (*SMALL, "model=autoencoder", "metric=none", "checkpoint.every_steps=2")
 
 
 def train(folder: Path, *overrides: str) -> Run:

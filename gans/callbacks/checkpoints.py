@@ -13,13 +13,17 @@ from gans.gan import GAN
 from gans.records import Records
 from gans.trainer import Trainer
 
+EPOCHS_SHARE = 0.005
+"""Of the time, for checkpoints at the ends of epochs."""
+
 
 class Checkpoints(Callback):
     """A checkpoint is the state after a training step, and before anything that follows from it: what ends an epoch
     (evaluation, the epoch's means, the best checkpoint) is done again by a run that goes on from there.
 
     ``last.ckpt`` is written before the first step, every ``every_steps`` steps, where ``every_minutes`` have passed
-    since the one before, and after the last step of each epoch and of training.
+    since the one before, after the last step of training, and after that of each epoch, unless epochs are so short that
+    this would take more than half a percent of the time.
 
     It must come after the callbacks that record what a step did.
 
@@ -49,18 +53,21 @@ class Checkpoints(Callback):
         self.best = inf
         self.saved_step = -1
         self._saved_at = monotonic()
+        self._save_seconds = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self.saved_step, self._saved_at = pl_module.training_steps, monotonic()
         if pl_module.training_steps == 0:
             self.last.parent.mkdir(exist_ok=True)
-            trainer.save_checkpoint(self.last)
+            self._write(trainer, 0)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:
         step = pl_module.training_steps
+        since = monotonic() - self._saved_at
         due_by_steps = self.every_steps is not None and step % self.every_steps == 0
-        due_by_time = self.every_minutes is not None and monotonic() - self._saved_at >= 60 * self.every_minutes
-        if due_by_steps or due_by_time or trainer.ends_epoch(step):
+        due_by_time = self.every_minutes is not None and since >= 60 * self.every_minutes
+        due_by_epoch = trainer.ends_epoch(step) and self._save_seconds <= EPOCHS_SHARE * since
+        if due_by_steps or due_by_time or due_by_epoch or step >= trainer.planned_steps:
             self.save(trainer, pl_module)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
@@ -76,8 +83,13 @@ class Checkpoints(Callback):
         if self.saved_step == gan.training_steps:
             return
         require_finite_state(gan, trainer.optimizers, gan.training_steps)
+        self._write(trainer, gan.training_steps)
+
+    def _write(self, trainer: L.Trainer, step: int) -> None:
+        start = monotonic()
         trainer.save_checkpoint(self.last)
-        self.saved_step, self._saved_at = gan.training_steps, monotonic()
+        self.saved_step, self._saved_at = step, monotonic()
+        self._save_seconds = self._saved_at - start
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         loops = checkpoint["loops"]["fit_loop"]
