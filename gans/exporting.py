@@ -90,7 +90,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
     checkpoint = read_checkpoint(path)
-    prefix = "generator."
+    prefix = f"{checkpoint.get('sampler', 'generator')}."
     weights = {
         name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)
     }

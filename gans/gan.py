@@ -79,6 +79,11 @@ class GAN(L.LightningModule):
         self.held_out_means = Means()
         if generator.takes_images and generator_batches > 1:
             raise InputError("this generator makes one image from each image of a batch: use model.generator_batches=1")
+        if objective.pairs and (discriminator_updates, generator_batches) != ("joint", 1):
+            raise InputError(
+                f"{type(objective).__name__} compares each fake with a real of the same update: use "
+                "model.discriminator_updates=joint and model.generator_batches=1"
+            )
         stabilizers.attach(self)
 
     def configure_optimizers(self) -> list[Optimizer]:
@@ -93,15 +98,20 @@ class GAN(L.LightningModule):
         generator_optimizer, discriminator_optimizer = self.optimizers()
 
         with self.only(discriminator_optimizer):
-            for turn in self.discriminator_turns(self.discriminator_turn(batch, random)):
-                terms = self.discriminator_terms(turn) | self.stabilizers.penalties(turn)
-                self.update("discriminator", discriminator_optimizer, turn, terms)
+            whole = self.discriminator_turn(batch, random)
+            *before, last = self.discriminator_turns(whole)
+            for turn in before:
+                self.update("discriminator", discriminator_optimizer, turn, self.discriminator_terms(turn))
+            terms = self.discriminator_terms(last) | self.stabilizers.penalties(whole, random)
+            self.update("discriminator", discriminator_optimizer, last, terms)
         self.stabilizers.after_discriminator(self)
 
-        with self.only(generator_optimizer):
-            turn = self.generator_turn(batch, random)
-            self.update("generator", generator_optimizer, turn, self.generator_terms(turn))
-        self.stabilizers.after_generator(self)
+        if not self.stabilizers.rests(self.training_steps):
+            with self.only(generator_optimizer):
+                turn = self.generator_turn(batch, random)
+                terms = self.stabilizers.generator_terms(self.generator_terms(turn), turn)
+                self.update("generator", generator_optimizer, turn, terms)
+            self.stabilizers.after_generator(self)
 
         self.training_steps += 1
 
@@ -120,7 +130,14 @@ class GAN(L.LightningModule):
         """Fresh fakes with gradient, told to be real."""
         inputs = self.generator.inputs(self.generator_batches * len(batch.images), random("latent"), batch)
         fake = self.fake_side(self.generator, inputs, wanted_real=True)
-        return Turn(self.judge(random), fake, fake.none())
+        return Turn(self.judge(random), fake, self.compared_with(fake, batch))
+
+    def compared_with(self, fake: Side, batch: Batch) -> Side:
+        """What stands beside the fakes in the generator's turn: the reals where the objective compares, else nothing."""
+        if not self.objective.pairs:
+            return fake.none()
+        real = self.real_side(batch)
+        return real._replace(wanted_real=~real.wanted_real)  # the generator wants them to be outdone
 
     def discriminator_terms(self, turn: Turn) -> dict[str, Tensor]:
         """Named losses of the discriminator, one value per sample; it pays the sum of their means, and penalties."""
@@ -210,7 +227,8 @@ class GAN(L.LightningModule):
         inputs = self.generator.inputs(len(batch.images), random("latent"), batch)
         fake = self.fake_side(network, inputs, wanted_real=False)
         against = Turn(self.discriminate, fake, self.real_side(batch))
-        towards = Turn(self.discriminate, self._side(fake.images, fake.labels, wanted_real=True), fake.none())
+        wanted = self._side(fake.images, fake.labels, wanted_real=True)
+        towards = Turn(self.discriminate, wanted, self.compared_with(wanted, batch))
 
         measured = self.measure("discriminator", against, self.discriminator_terms(against))
         measured |= self.measure("generator", towards, self.generator_terms(towards))
@@ -242,6 +260,8 @@ class GAN(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["training_steps"] = self.training_steps
         checkpoint["means"] = self.means.state_dict()
+        sampler = self.stabilizers.sampler(self.generator)
+        checkpoint["sampler"] = next(name for name, module in self.named_modules() if module is sampler)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.training_steps = checkpoint["training_steps"]

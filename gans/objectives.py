@@ -5,6 +5,7 @@ the score itself, in a form that neither overflows nor loses digits, and equals 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,11 @@ class Objective:
         """The generator's loss for each sample of its turn, shape (n,)."""
         raise NotImplementedError
 
+    pairs: ClassVar[bool] = False
+    """Whether it compares each fake with a real, so that the generator's turn has reals too."""
+    has_targets: ClassVar[bool] = True
+    """Whether what the discriminator is told about a sample matters. Where not, label stabilizers mean nothing."""
+
     def believes_real(self, scores: Tensor) -> Tensor:
         """Which samples a discriminator with these scores takes for real, bool, shape (n,): D(x) > 1/2."""
         return scores > 0
@@ -50,6 +56,76 @@ class BinaryCrossEntropy(Objective):
 
     def generator(self, turn: Turn) -> Tensor:
         return F.binary_cross_entropy_with_logits(turn.scores, turn.both.targets, reduction="none")
+
+
+@dataclass(frozen=True)
+class Minimax(BinaryCrossEntropy):
+    """Cross-entropy for the discriminator, log(1 - D(G(z))) for the generator (Goodfellow et al. 2014, equation 1).
+
+    The zero-sum game itself: its generator learns slowly while the discriminator is sure.
+    """
+
+    def generator(self, turn: Turn) -> Tensor:
+        return -F.softplus(turn.scores)
+
+
+@dataclass(frozen=True)
+class LeastSquares(Objective):
+    """(D(x) - t)² / 2, with t = 1 for real and 0 for fake (Mao et al. 2017, equation 9). D(x) is the score itself."""
+
+    def discriminator(self, turn: Turn) -> Tensor:
+        return (turn.scores - turn.both.targets).square() / 2
+
+    def generator(self, turn: Turn) -> Tensor:
+        return (turn.scores - turn.both.targets).square() / 2
+
+    def believes_real(self, scores: Tensor) -> Tensor:
+        """The score is closer to the real target than to the fake one."""
+        return scores > 0.5
+
+
+@dataclass(frozen=True)
+class Hinge(Objective):
+    """max(0, 1 - t D(x)) for the discriminator, with t = 1 for real and -1 for fake; -D(G(z)) for the generator.
+
+    Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17.
+    """
+
+    real_target: float = 1.0
+    fake_target: float = -1.0
+
+    def discriminator(self, turn: Turn) -> Tensor:
+        return F.relu(1 - turn.both.targets * turn.scores)
+
+    def generator(self, turn: Turn) -> Tensor:
+        return -turn.scores
+
+
+@dataclass(frozen=True)
+class RelativisticPairing(Objective):
+    """-log sigmoid(D(real) - D(fake)) for the discriminator, the opposite for the generator, one loss for each pair.
+
+    RpGAN (Jolicoeur-Martineau 2019, equations 11 and 12), the game of R3GAN (Huang et al. 2024, equation 2). Only
+    differences of scores count, so that no sample has a target.
+    """
+
+    pairs = True
+    has_targets = False
+
+    def discriminator(self, turn: Turn) -> Tensor:
+        return F.softplus(self._lead_of_fakes(turn))
+
+    def generator(self, turn: Turn) -> Tensor:
+        return F.softplus(-self._lead_of_fakes(turn))
+
+    def believes_real(self, scores: Tensor) -> Tensor:
+        """The score is above the middle of those it is compared with."""
+        return scores > scores.mean()
+
+    @staticmethod
+    def _lead_of_fakes(turn: Turn) -> Tensor:
+        fake, real = turn.scores.split((len(turn.fake.images), len(turn.real.images)))
+        return fake - real
 
 
 @dataclass(frozen=True)

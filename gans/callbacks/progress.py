@@ -39,7 +39,8 @@ class Progress(Callback):
             return
         if self.curves.latest and monotonic() - self.shown_at >= self.bar.mininterval:
             self.shown_at = monotonic()
-            shown = {label: f"{self.curves.latest[name]:.3f}" for label, name in SHOWN.items()}
+            latest = self.curves.latest
+            shown = {label: f"{latest[name]:.3f}" for label, name in SHOWN.items() if name in latest}
             epoch = pl_module.training_steps / trainer.num_training_batches
             self.bar.set_postfix({"epoch": f"{epoch:.1f}", **shown}, refresh=False)
         self.bar.update(len(batch.images))

@@ -50,7 +50,8 @@ def model_summaries(gan: GAN, trainer: L.Trainer) -> str:
     inputs = gan.generator.inputs(
         1, random("latent"), batch._replace(images=images, labels=batch.labels.to(gan.device))
     )
-    both, frozen = parameter_count(gan), parameter_count(gan.discriminator)
+    frozen = parameter_count(gan.discriminator)
+    both = parameter_count(gan.generator) + frozen
     combined = f"both together: {both:,} parameters, of which {frozen:,} frozen while the generator trains"
     parts = [
         summarize("generator", gan.generator, inputs.arguments),

@@ -22,7 +22,7 @@ class Stabilizer(nn.Module):
     """
 
     def attach(self, gan: GAN) -> None:
-        """Called once, before the optimizers exist. May change the networks.
+        """Called once, before the optimizers exist. May change the networks, or what makes their optimizers.
 
         Raises:
             InputError: with a sentence that says why this technique means nothing for this GAN, and what to use.
@@ -36,12 +36,20 @@ class Stabilizer(nn.Module):
         """What the discriminator is told of real and of fake samples, in its own update only; shapes (n,), (m,)."""
         return real, fake
 
-    def penalties(self, turn: Turn) -> dict[str, Tensor]:  # noqa: ARG002
-        """What the discriminator pays on top: named terms with one value per sample."""
+    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:  # noqa: ARG002
+        """What the discriminator pays on top, once a step: named terms with one value per sample."""
         return {}
 
     def after_discriminator(self, gan: GAN) -> None:
         """After the discriminator's last update of a step."""
+
+    def rests(self, step: int) -> bool:  # noqa: ARG002
+        """Whether the generator sits out a training step, counted from 0."""
+        return False
+
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn) -> dict[str, Tensor]:  # noqa: ARG002
+        """What the generator pays in place of ``terms``: named terms with one value per sample."""
+        return terms
 
     def after_generator(self, gan: GAN) -> None:
         """After the generator's update."""
@@ -75,12 +83,20 @@ class Stabilizers(Stabilizer):
             real, fake = stabilizer.targets(real, fake, objective, random)
         return real, fake
 
-    def penalties(self, turn: Turn) -> dict[str, Tensor]:
-        return {name: term for stabilizer in self for name, term in stabilizer.penalties(turn).items()}
+    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
+        return {name: term for stabilizer in self for name, term in stabilizer.penalties(turn, random).items()}
 
     def after_discriminator(self, gan: GAN) -> None:
         for stabilizer in self:
             stabilizer.after_discriminator(gan)
+
+    def rests(self, step: int) -> bool:
+        return any(stabilizer.rests(step) for stabilizer in self)
+
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn) -> dict[str, Tensor]:
+        for stabilizer in self:
+            terms = stabilizer.generator_terms(terms, turn)
+        return terms
 
     def after_generator(self, gan: GAN) -> None:
         for stabilizer in self:

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from gans.gan import GAN
 
 
+def require_targets(gan: GAN, name: str) -> None:
+    """Refuse an objective for which it does not matter what the discriminator is told of a sample."""
+    if not gan.objective.has_targets:
+        raise InputError(
+            f"stabilize.{name} alters what the discriminator is told of each sample, but {type(gan.objective).__name__} "
+            "tells it nothing, it compares: use another objective, such as objective=bce"
+        )
+
+
 class LabelSmoothing(Stabilizer):
     """One-sided: each real target becomes target + U(-width, width); fake targets stay.
 
@@ -29,6 +38,7 @@ class LabelSmoothing(Stabilizer):
         self.width = width
 
     def attach(self, gan: GAN) -> None:
+        require_targets(gan, "label_smoothing")
         span = abs(gan.objective.real_target - gan.objective.fake_target)
         if self.width > span / 2:
             raise InputError(
@@ -41,6 +51,28 @@ class LabelSmoothing(Stabilizer):
         return torch.where(real == objective.real_target, real + jitter, real), fake
 
 
+class FixedLabelSmoothing(Stabilizer):
+    """Each real target moves by ``amount`` of the way to the fake target: 1 becomes 0.9 (Salimans et al. 2016, 3.4).
+
+    Args:
+        two_sided: each fake target moves likewise towards the real one (Szegedy et al. 2016, section 7), which Salimans et
+            al. advise against.
+    """
+
+    def __init__(self, amount: Annotated[float, Field(gt=0, lt=0.5)] = 0.1, two_sided: bool = False) -> None:
+        super().__init__()
+        self.amount = amount
+        self.two_sided = two_sided
+
+    def attach(self, gan: GAN) -> None:
+        require_targets(gan, "fixed_label_smoothing")
+
+    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        shift = self.amount * (objective.fake_target - objective.real_target)
+        smoothed = torch.where(real == objective.real_target, real + shift, real)
+        return smoothed, torch.where(fake == objective.fake_target, fake - shift, fake) if self.two_sided else fake
+
+
 class NoisyLabels(Stabilizer):
     """Each target, real or fake, is exchanged with ``flip_probability`` for exactly the other kind's target.
 
@@ -51,6 +83,9 @@ class NoisyLabels(Stabilizer):
     def __init__(self, flip_probability: Annotated[float, Field(ge=0, le=1)] = 0.05) -> None:
         super().__init__()
         self.flip_probability = flip_probability
+
+    def attach(self, gan: GAN) -> None:
+        require_targets(gan, "noisy_labels")
 
     def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:
         stream = random("noisy_labels")

@@ -1,0 +1,149 @@
+"""Stabilizers that charge the discriminator for steep gradients with respect to its inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from gans.errors import InputError
+from gans.randomness import Streams
+from gans.stabilize.base import Stabilizer
+from gans.turn import Side, Turn
+
+if TYPE_CHECKING:
+    from gans.gan import GAN
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+Weight = Annotated[float, Field(gt=0)]
+
+
+def squared_norms(turn: Turn, images: Tensor, labels: Tensor) -> Tensor:
+    """||grad of the score with respect to each sample||², over all of the sample's values, shape (n,)."""
+    images = images.detach().requires_grad_()
+    scores = turn.judge(images, labels)[:, 0]
+    (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return gradients.float().flatten(1).square().sum(1)
+
+
+class GradientPenalty(Stabilizer):
+    """Weight times a function of the gradient's norm, at places of its own.
+
+    Args:
+        weight: what the penalty is multiplied by.
+        interval: paid every so many steps, times as much (lazy regularization, Karras et al. 2020, section 3.1).
+    """
+
+    name: str
+
+    def __init__(self, weight: Weight, interval: PositiveInt = 1) -> None:
+        super().__init__()
+        self.weight = weight
+        self.interval = interval
+
+    def attach(self, gan: GAN) -> None:
+        if any(isinstance(module, BATCH_NORMS) for module in gan.discriminator.modules()):
+            raise InputError(
+                f"stabilize.{self.name} is about the gradient of each sample's score, but this discriminator's BatchNorm "
+                "mixes the samples of a batch: use one without BatchNorm, such as model=dcgan's, or spectral_norm"
+            )
+
+    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
+        if random.step % self.interval:
+            return {}
+        return {self.name: self.weight * self.interval * self.penalty(turn, random)}
+
+    def penalty(self, turn: Turn, random: Streams) -> Tensor:
+        """One value per sample, before the weight."""
+        raise NotImplementedError
+
+
+class R1(GradientPenalty):
+    """weight / 2 ||grad D(x)||² at real samples (Mescheder et al. 2018, equation 9; weight 10 as in their section 6)."""
+
+    name = "r1"
+
+    def __init__(self, weight: Weight = 10.0, interval: PositiveInt = 1) -> None:
+        super().__init__(weight, interval)
+
+    def penalty(self, turn: Turn, random: Streams) -> Tensor:  # noqa: ARG002
+        return squared_norms(turn, turn.real.images, turn.real.labels) / 2
+
+
+class R2(GradientPenalty):
+    """weight / 2 ||grad D(x)||² at generated samples (Mescheder et al. 2018, equation 10)."""
+
+    name = "r2"
+
+    def __init__(self, weight: Weight = 10.0, interval: PositiveInt = 1) -> None:
+        super().__init__(weight, interval)
+
+    def penalty(self, turn: Turn, random: Streams) -> Tensor:  # noqa: ARG002
+        return squared_norms(turn, turn.fake.images, turn.fake.labels) / 2
+
+
+class WGANGP(GradientPenalty):
+    """weight (||grad D(x)|| - target)² between real and generated samples (Gulrajani et al. 2017, equation 3).
+
+    The place of each pair is uniform on the line between them. Defaults: their algorithm 1.
+    """
+
+    name = "wgan_gp"
+
+    def __init__(self, weight: Weight = 10.0, target: NonNegativeFloat = 1.0, interval: PositiveInt = 1) -> None:
+        super().__init__(weight, interval)
+        self.target = target
+
+    def attach(self, gan: GAN) -> None:
+        super().attach(gan)
+        if getattr(gan.objective, "bounded", False):
+            raise InputError(
+                "stabilize.wgan_gp asks for a critic of slope 1, which the sigmoid of objective=wasserstein_bounded "
+                "rules out: use objective=wasserstein"
+            )
+
+    def penalty(self, turn: Turn, random: Streams) -> Tensor:
+        real, fake = turn.real.images, turn.fake.images
+        share = torch.rand(per_sample(real), generator=random("wgan_gp"), device=real.device)
+        between = torch.lerp(fake.detach(), real, share)
+        return (_norms(turn, between, turn.real) - self.target).square()
+
+
+class DRAGAN(GradientPenalty):
+    """weight (||grad D(x + noise)|| - target)² around real samples (Kodali et al. 2017, equation 1, algorithm 1).
+
+    The noise is uniform on [0, 1] times half of the batch's standard deviation, as in the authors' code. Defaults: theirs.
+    """
+
+    name = "dragan"
+
+    def __init__(
+        self,
+        weight: Weight = 10.0,
+        target: NonNegativeFloat = 1.0,
+        spread: PositiveFloat = 0.5,
+        interval: PositiveInt = 1,
+    ) -> None:
+        super().__init__(weight, interval)
+        self.target = target
+        self.spread = spread
+
+    def penalty(self, turn: Turn, random: Streams) -> Tensor:
+        real = turn.real.images
+        noise = torch.rand(real.shape, generator=random("dragan"), device=real.device)
+        share = torch.rand(per_sample(real), generator=random("dragan"), device=real.device)
+        around = real + share * self.spread * real.std() * noise
+        return (_norms(turn, around, turn.real) - self.target).square()
+
+
+def per_sample(images: Tensor) -> tuple[int, ...]:
+    """The shape of one number for each sample, which broadcasts over the samples' values."""
+    return len(images), *[1] * (images.ndim - 1)
+
+
+def _norms(turn: Turn, images: Tensor, labelled: Side) -> Tensor:
+    # the root's slope is infinite at 0
+    return (squared_norms(turn, images, labelled.labels) + 1e-12).sqrt()

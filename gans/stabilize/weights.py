@@ -1,0 +1,82 @@
+"""Stabilizers that act on the networks' weights."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Annotated
+
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import nn
+from torch.nn.utils import parametrizations
+from torch.nn.utils.parametrize import is_parametrized
+
+from gans.errors import InputError
+from gans.stabilize.base import Stabilizer
+
+if TYPE_CHECKING:
+    from gans.gan import GAN
+
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Embedding)
+
+
+class WeightClipping(Stabilizer):
+    """Every weight of the critic is clipped to [-limit, limit] after its update (Arjovsky et al. 2017, algorithm 1)."""
+
+    def __init__(self, limit: PositiveFloat = 0.01) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def attach(self, gan: GAN) -> None:
+        if any(isinstance(other, SpectralNorm) for other in gan.stabilizers):
+            raise InputError(
+                "stabilize=[spectral_norm,weight_clipping]: spectral norm divides each weight by its size, so that "
+                "clipping would change next to nothing: use one of them"
+            )
+
+    @torch.no_grad()
+    def after_discriminator(self, gan: GAN) -> None:
+        for weight in gan.discriminator.parameters():
+            weight.clamp_(-self.limit, self.limit)
+
+
+class SpectralNorm(Stabilizer):
+    """Every weight matrix of the discriminator is divided by its largest singular value (Miyato et al. 2018, equation 8).
+
+    One power iteration a step, as in their algorithm 1, begun with 15, so that the norm is right from the first step on.
+    """
+
+    def __init__(self, power_iterations: PositiveInt = 1) -> None:
+        super().__init__()
+        self.power_iterations = power_iterations
+
+    def attach(self, gan: GAN) -> None:
+        for module in gan.discriminator.modules():
+            if isinstance(module, WEIGHTED) and not is_parametrized(module, "weight"):
+                parametrizations.spectral_norm(module, n_power_iterations=self.power_iterations)
+
+
+class EMA(Stabilizer):
+    """Samples are drawn from an exponential moving average of the generator's weights (Yazıcı et al. 2019, equation 3).
+
+    average <- decay * average + (1 - decay) * weights, after each update of the generator; buffers, such as BatchNorm's,
+    are copied. The average begins at the initial weights. Default: Karras et al. 2018 and most since.
+    """
+
+    average: nn.Module
+
+    def __init__(self, decay: Annotated[float, Field(ge=0, lt=1)] = 0.999) -> None:
+        super().__init__()
+        self.decay = decay
+
+    def attach(self, gan: GAN) -> None:
+        self.average = deepcopy(gan.generator).requires_grad_(False)
+
+    @torch.no_grad()
+    def after_generator(self, gan: GAN) -> None:
+        torch._foreach_lerp_(list(self.average.parameters()), list(gan.generator.parameters()), 1 - self.decay)
+        for kept, now in zip(self.average.buffers(), gan.generator.buffers(), strict=True):
+            kept.copy_(now)
+
+    def sampler(self, generator: nn.Module) -> nn.Module:  # noqa: ARG002
+        return self.average
