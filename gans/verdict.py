@@ -9,7 +9,7 @@ mode collapse             while, of the real validation images, fewer than a ten
                           ones (recall < 0.1), or the generated classes lack the equivalent of half of the real ones
                           (class_kl > log 2): for three evaluations in a row, or to the end. An untrained generator
                           is like that too, so a stretch from the first evaluation on counts only if it never ends
-divergence                while a loss, averaged over 10 points, is beyond ±100; at the step that ended the run because a
+divergence                while a loss, averaged over 10 points, is beyond ±100; at the step that ended the run, as a
                           loss, gradient or weight was not finite; or once the validation FID leaves for good: beyond
                           three times its best, to the end, for three evaluations or more
 oscillation               while the generator's loss, averaged over 10 points, swings: three peaks and three troughs in
