@@ -64,7 +64,7 @@ def explain(error: Exception) -> str:
     """An expected error in one line."""
     if isinstance(error, InputError | TrainingError):
         return str(error)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")

@@ -136,6 +136,14 @@ class Run:
         pattern = re.compile(rf"val/{re.escape(metric)}_\d+(_[a-z_]*\d+)?")
         return next((name for name in self.curves if pattern.fullmatch(name)), None)
 
+    @property
+    def fault(self) -> tuple[int, str] | None:
+        """The training step that was not finite and ended the run, and what was not; None where none has."""
+        path = self.path / "history.json"
+        events = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        last = events[-1] if events else {}
+        return (last["training_step"], last["why"]) if last.get("event") == "failed" else None
+
     @cached_property
     def floors(self) -> dict[str, float]:
         """The metrics of real training images in the place of generated ones, under the metrics' full names."""

@@ -90,6 +90,7 @@ def resume_run(folder: Path, budget: Mapping[str, int | None] | None = None) -> 
     """
     run = Run(folder)
     run.refuse_links_out()
+    validate(run.config)
     with alone_in(folder):
         remove_parts(folder)
         checkpoint = last_checkpoint(run)
@@ -176,7 +177,7 @@ def train_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None = N
     except NotFinite as fault:
         rollbacks, most = history.count("rolled back"), parts.settings.rollbacks
         if parts.settings.on_nan == "stop" or rollbacks == most:
-            history.add("failed", why=str(fault))
+            history.add("failed", training_step=fault.training_step, why=str(fault))
             conclude(run)
             hint = (
                 f"; it was the last of {most} rollbacks"

@@ -30,7 +30,7 @@ def saved(folder: Path, *steps: int) -> Path:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    path = saved(tmp_path / "new" / "folder", 1, 2, 3)
+    path = saved(tmp_path, 1, 2, 3)
     loaded = CheckedCheckpoints().load_checkpoint(path)
     assert loaded["training_steps"] == 3
     assert torch.equal(loaded["weights"], contents(3)["weights"])

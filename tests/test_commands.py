@@ -265,7 +265,7 @@ def test_a_folder_of_another_version_is_refused_in_one_line(command: Command, tm
     run = tmp_path / "old"
     (run / "checkpoints").mkdir(parents=True)
     (run / "config.yaml").write_text("seed: 0\n")
-    contents = {"state_dict": {}, "config": {}, "training_steps": 1}
+    contents = {"state_dict": {}, "config": {}, "training_steps": 1, "records": {"rows": 0, "events": {}}}
     CheckedCheckpoints().save_checkpoint(contents, run / "checkpoints" / "last.ckpt")
     code, _, errors = command("train.py", f"{option}={run}")
     assert code == 2

@@ -20,7 +20,7 @@ ALLOWED = {
     "gans.figures": {"gans.figures", "gans.run"},
     "gans.run": {"gans.errors"},
     "gans.gan": {
-        "gans.generator", "gans.means", "gans.errors",
+        "gans.generator", "gans.means", "gans.errors", "gans.faults",
         "gans.objectives", "gans.stabilize", "gans.turn", "gans.randomness", "gans.data",
     },
 }  # fmt: skip

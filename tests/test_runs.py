@@ -74,7 +74,7 @@ def test_a_run_folder_holds_what_it_promises(tmp_path: Path) -> None:
     held = {path.name for path in run.path.iterdir()}
     assert held == {
         "checkpoints", "config.yaml", "figures", "generator.safetensors", "metrics.csv", "samples", "tensorboard",
-        "test.json", "verdict.json", "versions.json", "floors.json",
+        "test.json", "verdict.json", "versions.json", "floors.json", "history.json", ".lock",
     }  # fmt: skip
     assert {path.name for path in (run.path / "checkpoints").iterdir()} == {
         "best.ckpt", "best.ckpt.sha256", "best.previous.ckpt", "best.previous.ckpt.sha256",

@@ -13,6 +13,7 @@ from gans.figures.drawing import GAP, SPACE, tile
 from gans.means import Means
 from gans.metrics_file import MetricsFile
 from gans.randomness import Streams, derive_seed
+from gans.records import cut_back
 from gans.run import new_folder
 
 seeds = st.integers(0, 2**63 - 1)
@@ -57,6 +58,8 @@ def test_the_metrics_file_keeps_earlier_rows_when_columns_appear_and_drops_a_los
     first.log_metrics({"a": 1.0}, step=1)
     first.log_metrics({"a": 2.0, "b": 5.0}, step=2)
     first.log_metrics({"b": 6.0}, step=3)
+    records = {"rows": 2, "events": {}}
+    cut_back(tmp_path, records)
     resumed = MetricsFile(path, rows_in_memory=1)
     resumed.log_metrics({"a": 3.0, "c": 7.0}, step=3)
     resumed.save()

@@ -146,6 +146,7 @@ def test_a_run_whose_loss_is_not_finite_is_labelled_all_the_same(labels_of: Labe
     )  # fmt: skip
     assert list(labels) == ["divergence"]
     assert labels["divergence"]["first_step"] < 10
+    assert "nan at training step" in labels["divergence"]["why"]
 
 
 def test_an_unbounded_critic_diverges(labels_of: Labels) -> None:

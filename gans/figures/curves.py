@@ -14,6 +14,8 @@ ACCURACIES = {"accuracy": "accuracy (taken for real or fake)", "class_accuracy":
 
 def draw(run: Run, folder: Path) -> list[Path]:
     """losses.png, and accuracy.png with one panel per head of the discriminator."""
+    if not run.curves:
+        return []
     recorded = {name.partition("/")[2] for name in run.curves}
     heads = {name: label for name, label in ACCURACIES.items() if f"discriminator_{name}" in recorded}
     return [
