@@ -133,7 +133,7 @@ class GAN(L.LightningModule):
         return Turn(self.judge(random), fake, self.compared_with(fake, batch))
 
     def compared_with(self, fake: Side, batch: Batch) -> Side:
-        """What stands beside the fakes in the generator's turn: the reals where the objective compares, else nothing."""
+        """What stands beside the fakes in the generator's turn: reals where the objective compares, else nothing."""
         if not self.objective.pairs:
             return fake.none()
         real = self.real_side(batch)

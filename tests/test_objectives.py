@@ -7,9 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from gans.objectives import BinaryCrossEntropy, MeanSquaredLogarithmicError, Objective, Wasserstein
+from gans.objectives import (
+    BinaryCrossEntropy,
+    Hinge,
+    LeastSquares,
+    MeanSquaredLogarithmicError,
+    Minimax,
+    Objective,
+    RelativisticPairing,
+    Wasserstein,
+)
 from gans.turn import Side, Turn
 
+OBJECTIVES = [
+    BinaryCrossEntropy(), Minimax(), MeanSquaredLogarithmicError(), LeastSquares(), Hinge(), RelativisticPairing(),
+    Wasserstein(), Wasserstein(bounded=True),
+]  # fmt: skip
 scores = st.lists(st.floats(-12, 12), min_size=1, max_size=8)
 
 
@@ -42,10 +55,44 @@ def test_msle_equals_keras_formula(values: list[float]) -> None:
     numpy.testing.assert_allclose(measured.numpy(), expected, rtol=1e-6, atol=1e-12)
 
 
-def test_msle_trains_the_discriminator_on_cross_entropy() -> None:
+@pytest.mark.parametrize("objective", [MeanSquaredLogarithmicError(), Minimax()])
+def test_msle_and_minimax_train_the_discriminator_on_cross_entropy(objective: Objective) -> None:
     turn = turn_of([-1.0, 0.5], 0.0)
-    expected = BinaryCrossEntropy().discriminator(turn)
-    torch.testing.assert_close(MeanSquaredLogarithmicError().discriminator(turn), expected)
+    torch.testing.assert_close(objective.discriminator(turn), BinaryCrossEntropy().discriminator(turn))
+
+
+@given(scores)
+def test_the_minimax_generator_minimizes_what_the_discriminator_maximizes(values: list[float]) -> None:
+    numpy.testing.assert_allclose(
+        Minimax().generator(turn_of(values, 1.0)).numpy(), numpy.log(1 - sigmoid(values)), rtol=1e-6, atol=1e-10
+    )
+
+
+@given(scores, st.sampled_from([0.0, 1.0, 0.9, 1.1]))
+def test_least_squares_equals_its_formula(values: list[float], target: float) -> None:
+    expected = (numpy.array(values) - target) ** 2 / 2
+    for loss in (LeastSquares().discriminator, LeastSquares().generator):
+        numpy.testing.assert_allclose(loss(turn_of(values, target)).numpy(), expected, rtol=1e-12)
+
+
+@given(scores, st.sampled_from([-1.0, 1.0]))
+def test_hinge_equals_its_formula(values: list[float], target: float) -> None:
+    expected = numpy.maximum(0, 1 - target * numpy.array(values))
+    numpy.testing.assert_allclose(Hinge().discriminator(turn_of(values, target)).numpy(), expected, rtol=1e-12)
+    numpy.testing.assert_allclose(Hinge().generator(turn_of(values, 1.0)).numpy(), -numpy.array(values))
+
+
+@given(st.lists(st.tuples(st.floats(-12, 12), st.floats(-12, 12)), min_size=1, max_size=6))
+def test_relativistic_pairing_compares_each_fake_with_a_real(pairs: list[tuple[float, float]]) -> None:
+    fake, real = (torch.tensor(values, dtype=torch.float64) for values in zip(*pairs, strict=True))
+    sides = [Side(images, *torch.zeros(3, len(images))) for images in (fake, real)]
+    turn = Turn(lambda images, _: images[:, None], *sides)
+    turn.__dict__["outputs"] = torch.cat((fake, real))[:, None]
+    lead = (real - fake).tolist()
+    numpy.testing.assert_allclose(RelativisticPairing().discriminator(turn), -numpy.log(sigmoid(lead)), rtol=1e-6)
+    numpy.testing.assert_allclose(
+        RelativisticPairing().generator(turn), -numpy.log(sigmoid([-value for value in lead])), rtol=1e-6
+    )
 
 
 @given(scores, st.sampled_from([-1.0, 1.0, 0.93]), st.booleans())
@@ -56,9 +103,7 @@ def test_wasserstein_is_target_times_critic(values: list[float], target: float, 
         numpy.testing.assert_allclose(loss(turn_of(values, target)).numpy(), target * critic, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "objective", [BinaryCrossEntropy(), MeanSquaredLogarithmicError(), Wasserstein(), Wasserstein(bounded=True)]
-)
+@pytest.mark.parametrize("objective", [objective for objective in OBJECTIVES if not objective.pairs])
 @pytest.mark.parametrize("score", [-200.0, 200.0])
 def test_losses_and_gradients_stay_finite_far_out(objective: Objective, score: float) -> None:
     for loss in (objective.discriminator, objective.generator):
@@ -88,16 +133,15 @@ def descend(objective: Objective, rounds: int = 200) -> Tensor:
         (gradient,) = torch.autograd.grad(objective.discriminator(Turn(judge, *sides)).mean(), slope)
         slope.data -= 0.1 * gradient
         towards = Side(fake, fake, torch.full((1,), objective.real_target), torch.tensor([True]))
-        (gradient,) = torch.autograd.grad(objective.generator(Turn(judge, towards, towards.none())).mean(), fake)
+        beside = sides[1] if objective.pairs else towards.none()
+        (gradient,) = torch.autograd.grad(objective.generator(Turn(judge, towards, beside)).mean(), fake)
         fake.data -= 0.1 * gradient
         if fake.item() > 0.9:
             break
     return fake.detach()
 
 
-@pytest.mark.parametrize(
-    "objective", [BinaryCrossEntropy(), MeanSquaredLogarithmicError(), Wasserstein(), Wasserstein(bounded=True)]
-)
+@pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_generator_moves_towards_the_data(objective: Objective) -> None:
     # a flipped sign (PyTorch-GAN#17) would drive the fake away from the data
     assert descend(objective).item() > 0.9

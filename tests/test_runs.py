@@ -1,7 +1,6 @@
 """Every experiment and every model with every stabilizer: trains, tests, leaves its folder, and reloads."""
 
 import json
-from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gans.building import build_data
+from gans.errors import InputError
 from gans.exporting import load_generator
 from gans.results import read_results
 from gans.run import Run
@@ -19,7 +19,7 @@ from tests.conftest import DATA_ROOT, composed, names, needs_mnist
 
 MODELS = names("model")
 STABILIZERS = [name for name in names("stabilize") if name != "none"]
-LISTS = ["none", *STABILIZERS, *(f"[{','.join(pair)}]" for pair in combinations(STABILIZERS, 2))]
+LISTS = ["none", *STABILIZERS, "[label_smoothing,noisy_labels]"]
 SMALL = [
     "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1", "log_every=1",
     "trainer.check_val_every_n_epoch=1", "metric.synthetic_accuracy.epochs=1",
@@ -38,7 +38,11 @@ def run_of(folder: Path, *overrides: str) -> Run:
 def test_every_model_with_every_stabilizer_trains_tests_and_reloads(
     tmp_path: Path, model: str, stabilizers: str
 ) -> None:
-    run = run_of(tmp_path, "data=digits", f"model={model}", f"stabilize={stabilizers}", *SMALL)
+    try:
+        run = run_of(tmp_path, "data=digits", f"model={model}", f"stabilize={stabilizers}", *SMALL)
+    except InputError:  # tests/test_matrix.py reads the refusals
+        assert not list(tmp_path.iterdir())
+        return
     last = read_results(run.path / "test.json").checkpoints["last"]
     assert last.training_steps == 2
     assert {"discriminator_loss", "discriminator_accuracy", "generator_loss", "fid_200_digits1"} <= last.results.keys()

@@ -47,8 +47,8 @@ class GradientPenalty(Stabilizer):
     def attach(self, gan: GAN) -> None:
         if any(isinstance(module, BATCH_NORMS) for module in gan.discriminator.modules()):
             raise InputError(
-                f"stabilize.{self.name} is about the gradient of each sample's score, but this discriminator's BatchNorm "
-                "mixes the samples of a batch: use one without BatchNorm, such as model=dcgan's, or spectral_norm"
+                f"stabilize.{self.name} is about the gradient of each sample's score, but this discriminator's "
+                "BatchNorm mixes the samples of a batch: use one without it, such as model=dcgan's, or spectral_norm"
             )
 
     def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
@@ -62,7 +62,7 @@ class GradientPenalty(Stabilizer):
 
 
 class R1(GradientPenalty):
-    """weight / 2 ||grad D(x)||² at real samples (Mescheder et al. 2018, equation 9; weight 10 as in their section 6)."""
+    """weight / 2 ||grad D(x)||² at real samples (Mescheder et al. 2018, equation 9; 10 as in their section 6)."""
 
     name = "r1"
 
@@ -107,15 +107,16 @@ class WGANGP(GradientPenalty):
 
     def penalty(self, turn: Turn, random: Streams) -> Tensor:
         real, fake = turn.real.images, turn.fake.images
-        share = torch.rand(per_sample(real), generator=random("wgan_gp"), device=real.device)
-        between = torch.lerp(fake.detach(), real, share)
+        share = torch.rand(per_sample(real), generator=random("wgan_gp"), device=real.device, dtype=real.dtype)
+        between = torch.lerp(fake.detach().to(real.dtype), real, share)
         return (_norms(turn, between, turn.real) - self.target).square()
 
 
 class DRAGAN(GradientPenalty):
     """weight (||grad D(x + noise)|| - target)² around real samples (Kodali et al. 2017, equation 1, algorithm 1).
 
-    The noise is uniform on [0, 1] times half of the batch's standard deviation, as in the authors' code. Defaults: theirs.
+    The noise is uniform on [0, 1] times half of the batch's standard deviation, as in the authors' code, and so are the
+    defaults.
     """
 
     name = "dragan"

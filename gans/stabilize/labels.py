@@ -21,8 +21,8 @@ def require_targets(gan: GAN, name: str) -> None:
     """Refuse an objective for which it does not matter what the discriminator is told of a sample."""
     if not gan.objective.has_targets:
         raise InputError(
-            f"stabilize.{name} alters what the discriminator is told of each sample, but {type(gan.objective).__name__} "
-            "tells it nothing, it compares: use another objective, such as objective=bce"
+            f"stabilize.{name} alters what the discriminator is told of each sample, but "
+            f"{type(gan.objective).__name__} tells it nothing, it compares: use another one, such as objective=bce"
         )
 
 
@@ -55,8 +55,8 @@ class FixedLabelSmoothing(Stabilizer):
     """Each real target moves by ``amount`` of the way to the fake target: 1 becomes 0.9 (Salimans et al. 2016, 3.4).
 
     Args:
-        two_sided: each fake target moves likewise towards the real one (Szegedy et al. 2016, section 7), which Salimans et
-            al. advise against.
+        two_sided: each fake target moves likewise towards the real one (Szegedy et al. 2016, section 7), which
+            Salimans et al. advise against.
     """
 
     def __init__(self, amount: Annotated[float, Field(gt=0, lt=0.5)] = 0.1, two_sided: bool = False) -> None:

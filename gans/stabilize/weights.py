@@ -41,9 +41,9 @@ class WeightClipping(Stabilizer):
 
 
 class SpectralNorm(Stabilizer):
-    """Every weight matrix of the discriminator is divided by its largest singular value (Miyato et al. 2018, equation 8).
+    """Every weight matrix of the discriminator is divided by its largest singular value (Miyato et al. 2018, eq. 8).
 
-    One power iteration a step, as in their algorithm 1, begun with 15, so that the norm is right from the first step on.
+    One power iteration a pass, as in their algorithm 1, after 15 at the start.
     """
 
     def __init__(self, power_iterations: PositiveInt = 1) -> None:
@@ -59,8 +59,8 @@ class SpectralNorm(Stabilizer):
 class EMA(Stabilizer):
     """Samples are drawn from an exponential moving average of the generator's weights (Yazıcı et al. 2019, equation 3).
 
-    average <- decay * average + (1 - decay) * weights, after each update of the generator; buffers, such as BatchNorm's,
-    are copied. The average begins at the initial weights. Default: Karras et al. 2018 and most since.
+    average <- decay * average + (1 - decay) * weights, after each update of the generator; buffers, such as
+    BatchNorm's, are copied. The average begins at the initial weights. Default: Karras et al. 2018 and most since.
     """
 
     average: nn.Module

@@ -1,0 +1,70 @@
+"""Every objective x stabilizer x model: takes training steps, or is refused in a sentence that names what to use."""
+
+import math
+from functools import cache
+from typing import Any
+
+import pytest
+
+from gans.building import build_gan, check
+from gans.errors import InputError
+from gans.gan import GAN
+from tests.conftest import composed, names
+from tests.test_gan import random_batch, train
+
+MODELS, OBJECTIVES, STABILIZERS = (names(group) for group in ("model", "objective", "stabilize"))
+BATCHES = [random_batch(8, seed) for seed in range(2)]
+
+
+@cache
+def part(group: str, name: str) -> Any:
+    """What one option file says, composed once."""
+    config = composed("data=digits", f"{group}={name}")
+    return config if group == "model" else config[group]
+
+
+def gan_of(model: str, objective: str, stabilizers: list[str]) -> GAN:
+    config = part("model", model) | {"objective": part("objective", objective)}
+    config["stabilize"] = {key: node for name in stabilizers for key, node in part("stabilize", name).items()}
+    check(config["stabilize"], "stabilize")
+    return build_gan(config)
+
+
+def trains_or_is_refused(model: str, objective: str, stabilizers: list[str], **options: Any) -> bool:
+    try:
+        gan = gan_of(model, objective, stabilizers)
+    except InputError as refusal:
+        assert "use " in str(refusal)
+        assert "\n" not in str(refusal)
+        return False
+    train(gan, BATCHES, **options)
+    means = gan.means.pop()
+    assert all(math.isfinite(value) for value in means.values())
+    assert gan.training_steps == len(BATCHES)
+    return True
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_stabilizer_trains_or_is_refused(model: str, objective: str) -> None:
+    trained = [name for name in STABILIZERS if trains_or_is_refused(model, objective, [name])]
+    if not (model == "acgan" and objective == "relativistic"):  # ACGAN's updates are not of pairs
+        assert "none" in trained
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_stabilizer_trains_in_half_precision_too(model: str) -> None:
+    for name in STABILIZERS:
+        trains_or_is_refused(model, own(model), [name], precision="bf16-mixed")
+
+
+def own(model: str) -> str:
+    """The name of the model's own objective."""
+    node = part("model", model)["objective"]
+    return next(name for name in OBJECTIVES if part("objective", name) == node)
+
+
+@pytest.mark.parametrize("first", STABILIZERS)
+def test_every_pair_of_stabilizers_trains_or_is_refused(first: str) -> None:
+    for second in STABILIZERS[STABILIZERS.index(first) + 1 :]:
+        trains_or_is_refused("dcgan", "bce", [first, second])
