@@ -1,6 +1,7 @@
 """Every objective x stabilizer x model: takes training steps, or is refused in a sentence that names what to use."""
 
 import math
+import runpy
 from functools import cache
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from gans.building import build_gan, check
 from gans.errors import InputError
 from gans.gan import GAN
-from tests.conftest import composed, names
+from tests.conftest import ROOT, composed, names
 from tests.test_gan import random_batch, train
 
 MODELS, OBJECTIVES, STABILIZERS = (names(group) for group in ("model", "objective", "stabilize"))
@@ -34,8 +35,8 @@ def trains_or_is_refused(model: str, objective: str, stabilizers: list[str], **o
     try:
         gan = gan_of(model, objective, stabilizers)
     except InputError as refusal:
-        assert "use " in str(refusal)
-        assert "\n" not in str(refusal)
+        assert "use " in str(refusal)  # noqa: PT017
+        assert "\n" not in str(refusal)  # noqa: PT017
         return False
     train(gan, BATCHES, **options)
     means = gan.means.pop()
@@ -68,3 +69,9 @@ def own(model: str) -> str:
 def test_every_pair_of_stabilizers_trains_or_is_refused(first: str) -> None:
     for second in STABILIZERS[STABILIZERS.index(first) + 1 :]:
         trains_or_is_refused("dcgan", "bce", [first, second])
+
+
+@pytest.mark.slow
+def test_the_page_of_what_goes_with_what_is_of_this_code() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "combinations.py"))
+    assert script["page"]() == script["PAGE"].read_text(encoding="utf-8"), "run python docs/combinations.py"

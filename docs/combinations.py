@@ -1,0 +1,104 @@
+"""What goes with what, from the code: ``python docs/combinations.py`` writes docs/combinations.md.
+
+Every objective x stabilizer x model is built on the digits; what is refused is listed with the refusal's own words.
+"""
+
+from collections import defaultdict
+from functools import cache
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+
+from gans.building import build_gan, plain, target_class
+from gans.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+CONF = ROOT / "conf"
+PAGE = ROOT / "docs" / "combinations.md"
+
+INTRODUCTION = """# What goes with what
+
+Written by `python docs/combinations.py` from the code. Every model, with every objective and every stabilizer, alone or
+in pairs, trains, but for the combinations below: they mean nothing, and are refused before training with these words.
+"""
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@cache
+def part(group: str, name: str) -> dict[str, Any]:
+    """What an option file says: a model's whole config, another group's own node."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = plain(compose("config", overrides=["data=digits", f"{group}={name}"]))
+    return config if group == "model" else config[group]
+
+
+def refusal(model: str, objective: str, stabilizers: tuple[str, ...]) -> str | None:
+    """Why a combination is refused; None where it is not."""
+    config = part("model", model) | {"objective": part("objective", objective)}
+    config["stabilize"] = {key: node for name in stabilizers for key, node in part("stabilize", name).items()}
+    try:
+        build_gan(config)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def techniques() -> list[str]:
+    """A table row for each stabilizer: its name, and the first line of what it says of itself."""
+    rows = ["| `stabilize=` | what it does |", "|---|---|"]
+    for name in names("stabilize"):
+        for node in part("stabilize", name).values():
+            summary = (target_class(node["_target_"]).__doc__ or "").strip().split("\n\n")[0]
+            text = " ".join(summary.split()).replace("|", r"\|").replace("``", "`")
+            rows.append(f"| `{name}` | {text} |")
+    return rows
+
+
+Place = tuple[str, str, str]
+"""A model, an objective and a stabilizer."""
+
+
+def refusals() -> list[str]:
+    """Each reason, and below it the combinations that it is given for."""
+    places: dict[str, set[Place]] = defaultdict(set)
+    for model in names("model"):
+        for objective in names("objective"):
+            bare = refusal(model, objective, ())
+            for name in names("stabilize"):
+                if reason := bare or refusal(model, objective, (name,)):
+                    places[reason].add((model, objective, name))
+    refused = set().union(*places.values())
+    lines = [(reason, shortened(held, refused)) for reason, held in places.items()]
+    for pair in combinations(names("stabilize"), 2):
+        if "none" not in pair and (reason := refusal("dcgan", "bce", pair)):
+            lines.append((reason, f"`stabilize=[{','.join(pair)}]`"))
+    return [line for reason, where in lines for line in (f"- {reason}", f"  - {where}")]
+
+
+def shortened(held: set[Place], refused: set[Place]) -> str:
+    """The combinations, those of every model or of every objective as one."""
+    groups = ("model", "objective", "stabilize")
+    shown: list[str] = []
+    left = set(held)
+    for count in (1, 2, 3):  # the most general first
+        for place, fixed in product(sorted(held), combinations(range(3), count)):
+            choices = [[place[index]] if index in fixed else names(group) for index, group in enumerate(groups)]
+            family = set(product(*choices))
+            if family <= refused and family & left and 2 * len(family & held) > len(family):
+                left -= family
+                shown.append(f"`{' '.join(f'{groups[index]}={place[index]}' for index in fixed)}`")
+    return ", ".join(shown)
+
+
+def page() -> str:
+    return "\n".join([INTRODUCTION, "## Refused", "", *refusals(), "", "## Stabilizers", "", *techniques()]) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)
