@@ -25,7 +25,7 @@ class History:
             self.events: list[dict[str, Any]] = json.loads(text)
             self.last = self.events[-1]["event"] if self.events else None
         except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"'{self.path}' is damaged: {error}") from error
+            raise InputError(f"'{self.path}' is damaged ({error}): delete it, and it is begun anew") from error
 
     def add(self, event: Event, **facts: Any) -> None:
         self.events.append({"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts})

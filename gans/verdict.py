@@ -9,9 +9,9 @@ mode collapse             while, of the real validation images, fewer than a ten
                           ones (recall < 0.1), or the generated classes lack the equivalent of half of the real ones
                           (class_kl > log 2): for three evaluations in a row, or to the end. An untrained generator
                           is like that too, so a stretch from the first evaluation on counts only if it never ends
-divergence                while a loss, averaged over 10 points, is beyond ±100; at the step that ended the run, as a
-                          loss, gradient or weight was not finite; or once the validation FID leaves for good: beyond
-                          three times its best, to the end, for three evaluations or more
+divergence                while a loss is not finite or, averaged over 10 points, beyond ±100; at the step that ended
+                          the run, as a loss, gradient or weight was not finite; or once the validation FID leaves for
+                          good: beyond three times its best, to the end, for three evaluations or more
 oscillation               while the generator's loss, averaged over 10 points, swings: three peaks and three troughs in
                           turn, each at least half of the loss's median size away from its neighbours
 healthy                   where none of these held
@@ -122,9 +122,9 @@ def divergence(run: Run) -> Held | None:
     held = [Held(run.fault[0], run.fault[0], run.fault[1])] if run.fault else []
     for player in ("discriminator", "generator"):
         steps, loss = _curve(run, f"train/{player}_loss")
-        beyond = numpy.zeros(len(loss), dtype=bool)
+        beyond = ~numpy.isfinite(loss)
         if len(loss) >= POINTS:
-            beyond[POINTS - 1 :] = numpy.abs(_windows(loss).mean(1)) > 100
+            beyond[POINTS - 1 :] |= numpy.abs(_windows(loss).mean(1)) > 100
         if beyond.any():
             where = numpy.flatnonzero(beyond)
             held.append(Held(int(steps[where[0]]), int(steps[where[-1]]), f"{player} loss {loss[where[0]]:.3g}"))
@@ -142,7 +142,7 @@ def divergence(run: Run) -> Held | None:
 
 def oscillation(run: Run) -> Held | None:
     steps, loss = _curve(run, "train/generator_loss")
-    if len(loss) < POINTS:
+    if len(loss) < POINTS or not numpy.isfinite(loss).all():
         return None
     smooth = _windows(loss).mean(1)
     size = 0.5 * float(numpy.median(numpy.abs(smooth)))

@@ -54,6 +54,7 @@ def test_every_model_with_every_stabilizer_trains_tests_and_reloads(
         assert torch.equal(first, second)
 
 
+@pytest.mark.any_data
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_every_experiment_trains_and_leaves_the_figures_of_its_report(tmp_path: Path, experiment: str) -> None:
     data = [f"data.root={DATA_ROOT}", "data.limit=300"] if DATA_ROOT else ["data=digits", "data.val_size=200"]

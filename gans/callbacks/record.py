@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from gans.building import flat
+from gans.errors import InputError
 from gans.exporting import export_generator
 from gans.files import write_json, write_text
 from gans.gan import GAN
@@ -31,10 +32,12 @@ class Record(Callback):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         path, now = self.folder / "versions.json", versions(trainer)
-        if path.is_file():
+        try:
             warn_of_changes(json.loads(path.read_text(encoding="utf-8")), now)
-        else:
+        except FileNotFoundError:
             write_json(path, now)
+        except ValueError as error:
+            raise InputError(f"'{path}' is damaged ({error}): delete it, and it is made anew") from error
         (self.folder / "figures").mkdir(exist_ok=True)
         write_text(self.folder / "figures" / "models.txt", model_summaries(pl_module, trainer))
 
