@@ -120,7 +120,7 @@ def digests_path(path: Path) -> Path:
 
 def known_digests(path: Path) -> list[str]:
     file = digests_path(path)
-    return file.read_text(encoding="utf-8").split() if file.is_file() else []
+    return file.read_text(encoding="utf-8", errors="replace").split() if file.is_file() else []
 
 
 def write_digests(path: Path, digests: list[str]) -> None:

@@ -3,11 +3,13 @@
 import csv
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy
 from numpy.typing import NDArray
@@ -49,6 +51,19 @@ def folders_named(parent: Path, name: str) -> list[Path]:
     pattern = re.compile(rf"{re.escape(name)}(?:_(\d+))?")
     numbered = [(pattern.fullmatch(path.parent.name), path.parent) for path in parent.glob("*/config.yaml")]
     return [path for _, path in sorted((int(match[1] or 1), path) for match, path in numbered if match)]
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file in a run folder.
+
+    Raises:
+        InputError: where it can't be read.
+    """
+    try:
+        with numpy.load(path) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        raise InputError(f"'{path}' is damaged or lost ({error}): delete it, and go on") from error
 
 
 @dataclass(frozen=True)
@@ -158,16 +173,16 @@ class Run:
     @cached_property
     def data_samples(self) -> tuple[NDArray[numpy.uint8], NDArray[numpy.int64]]:
         """Images (n, height, width) of the training set and their class indices (n,)."""
-        with numpy.load(self.path / "samples" / "data.npz") as file:
-            return file["images"], file["labels"]
+        arrays = load_arrays(self.path / "samples" / "data.npz")
+        return arrays["images"], arrays["labels"]
 
     @cached_property
     def grids(self) -> list[Grid]:
         """The fixed-noise grids in order of training."""
         grids = []
         for path in sorted((self.path / "samples").glob("step_*.npz")):
-            with numpy.load(path) as file:
-                grids.append(Grid(int(file["step"]), float(file["epoch"]), file["images"], file["labels"]))
+            arrays = load_arrays(path)
+            grids.append(Grid(int(arrays["step"]), float(arrays["epoch"]), arrays["images"], arrays["labels"]))
         return grids
 
     @cached_property
@@ -177,10 +192,7 @@ class Run:
 
     def _arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
         path = self.path / "samples" / f"{name}.npz"
-        if not path.is_file():
-            return None
-        with numpy.load(path) as file:
-            return dict(file)
+        return load_arrays(path) if path.is_file() else None
 
 
 def _column(rows: list[dict[str, str]], name: str) -> dict[str, NDArray[numpy.float64]]:

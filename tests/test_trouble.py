@@ -126,6 +126,33 @@ def test_a_damaged_checkpoint_gives_way_to_its_predecessor(
     assert "going on from training step 4" in captured.out
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("history.json", 2, r"history.json' is damaged .*: delete it"),
+        ("versions.json", 2, r"versions.json' is damaged .*: delete it"),
+        ("config.yaml", 2, r"config.yaml' can't be read"),
+        ("samples/step_0000000.npz", 2, r"step_0000000.npz' is damaged .*: delete it"),
+        ("samples/data.npz", 2, r"data.npz' is damaged .*: delete it"),
+        ("checkpoints/last.ckpt.sha256", 0, "going on from its predecessor"),
+        ("metrics.csv", 0, "its curves have a gap"),
+    ],
+)
+def test_a_damaged_file_is_named_and_said_what_to_do_about(
+    command: Command, stopped: Run, name: str, code: int, message: str
+) -> None:
+    path = stopped.path / name
+    path.write_bytes(b"\xff\x00 damaged {")
+    ended, _, errors = command("train.py", f"resume={stopped.path}")
+    assert ended == code, errors
+    assert re.search(message, errors), errors
+    assert "Traceback" not in errors
+    if code:
+        path.unlink()
+        if name != "config.yaml":
+            assert command("train.py", f"resume={stopped.path}")[0] == 0
+
+
 def test_lost_checkpoints_are_said_to_be_lost(stopped: Run) -> None:
     for path in (stopped.last_checkpoint, previous_path(stopped.last_checkpoint)):
         path.unlink()

@@ -56,7 +56,7 @@ class Samples(Callback):
         per_epoch = int(trainer.num_training_batches)
         self.moments = {round(planned * frame / max(1, self.frames)) for frame in range(self.frames + 1)}
         self.moments |= {epoch * per_epoch for epoch in self.epochs} | {*self.steps, planned}
-        if pl_module.training_steps == 0:
+        if not (self.folder / "data.npz").is_file():
             shown = per_class(data.train_images, DATA_SAMPLES_PER_CLASS)
             write_arrays(self.folder / "data.npz", images=shown.pixels[:, 0], labels=shown.labels)
 
