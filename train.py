@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from gans.building import plain
 from gans.cli import one_line_errors, quiet, run_command
 from gans.errors import InputError
+from gans.run import Run
 from gans.running import resume_run, run_once, start_or_requeued, test_run
 from gans.sweep import run_member
 
@@ -31,21 +32,26 @@ def options_besides(name: str, allowed: tuple[str, ...] = ()) -> list[str]:
     return [option for option in given if option != name]
 
 
+def carry_out(config: DictConfig) -> Run:
+    """What the command line asks for."""
+    if config.resume is not None:
+        longer = options_besides("resume", BUDGET)
+        budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in longer}
+        return resume_run(Path(str(config.resume)), budget)
+    if config.test is not None:
+        options_besides("test")
+        return test_run(Path(str(config.test)))
+    start = run_once if HydraConfig.get().mode == RunMode.MULTIRUN else start_or_requeued
+    return start(plain(config), HydraConfig.get().runtime.choices)
+
+
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> dict[str, Any] | None:
     quiet()
     with one_line_errors():
-        if config.resume is not None:
-            longer = options_besides("resume", BUDGET)
-            budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in longer}
-            resume_run(Path(str(config.resume)), budget)
-        elif config.test is not None:
-            options_besides("test")
-            test_run(Path(str(config.test)))
-        elif HydraConfig.get().mode == RunMode.MULTIRUN:
-            return run_member(lambda: run_once(plain(config), HydraConfig.get().runtime.choices))
-        else:
-            start_or_requeued(plain(config), HydraConfig.get().runtime.choices)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return run_member(lambda: carry_out(config))
+        carry_out(config)
     return None
 
 

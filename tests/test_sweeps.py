@@ -78,6 +78,16 @@ def test_a_member_that_stopped_goes_on_where_it_was(
     ]
 
 
+def test_runs_are_tested_again_and_gone_on_with_in_a_sweep_too(command: Command) -> None:
+    command("train.py", "-m", *BASE, "seed=0,1")
+    runs = [f"runs/digits-autoencoder-msle-none-seed{seed}" for seed in range(2)]
+    for option in ("test", "resume"):
+        code, output, errors = command("train.py", "-m", f"{option}={runs[0]},nowhere,{runs[1]}")
+        assert code == 2
+        assert "sweep: 2 of 3 members are finished" in output
+        assert f"failed: {option}=nowhere: 'nowhere' is not a run folder" in errors
+
+
 @pytest.mark.slow
 def test_a_sweep_killed_in_a_real_process_is_started_again(tmp_path: Path) -> None:
     arguments = [sys.executable, str(ROOT / "train.py"), "-m", *BASE, "trainer.max_epochs=null", "seed=0,1"]
