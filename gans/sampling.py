@@ -96,6 +96,7 @@ def _weights(path: Path) -> Path:
         return path
     if not path.exists():
         raise InputError(f"there is no '{path}': give a run folder or one of its checkpoints")
+    Run(path).refuse_links_out()
     for file in (Run(path).path / "generator.safetensors", Run(path).last_checkpoint):
         if file.is_file():
             return file

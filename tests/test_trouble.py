@@ -284,6 +284,7 @@ def test_a_run_folder_that_was_tampered_with_is_refused_and_runs_nothing(
         (stopped.path / name).symlink_to(outside)
         refused("leads out of the run folder")
         refused("leads out of the run folder", "test")
+        assert "leads out of the run folder" in command("generate.py", f"run={stopped.path}")[2]
         (stopped.path / name).unlink()
         moved.rename(stopped.path / name)
 
