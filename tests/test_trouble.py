@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gans import slurm
+from gans.callbacks.record import Record
 from gans.checkpoints import CheckedCheckpoints, digest_of, previous_path, write_digests
 from gans.errors import InputError, InterruptedTraining
 from gans.exporting import read_checkpoint
@@ -96,6 +97,26 @@ def test_a_longer_budget_goes_on_as_if_it_had_been_the_first(
     code, _, errors = command("train.py", f"resume={first.path}", *long)
     assert code == 0, errors
     assert_same_training(whole, Run(first.path))
+
+
+@pytest.mark.parametrize("hook", ["on_validation_start", "on_train_epoch_start"])
+def test_a_signal_between_two_steps_where_the_last_one_is_not_saved_waits_for_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str
+) -> None:
+    """It does so too where the epoch's own checkpoint was left out to save time."""
+    monkeypatch.setattr("gans.callbacks.checkpoints.EPOCHS_SHARE", -1)
+
+    def raised(_: Any, trainer: Any, gan: GAN) -> None:  # noqa: ARG001
+        if gan.training_steps == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, hook, raised, raising=False)
+        with pytest.raises(InterruptedTraining, match="stopped by SIGTERM"):
+            train(tmp_path / "stopped")
+    (path,) = (tmp_path / "stopped").iterdir()
+    assert read_checkpoint(path / "checkpoints" / "last.ckpt")["training_steps"] == 4
+    assert_same_training(train(tmp_path / "whole"), resume_run(path))
 
 
 def test_a_budget_that_is_spent_and_other_options_are_refused(command: Command, stopped: Run) -> None:

@@ -35,7 +35,8 @@ class Interrupt(Callback):
         numbers = [signal.SIGINT, signal.SIGTERM]
         if slurm.job() is not None and slurm.REQUEUE_SIGNAL is not None:
             numbers.append(slurm.REQUEUE_SIGNAL)
-        self._previous = {number: signal.signal(number, self._answer) for number in numbers}
+        self._previous = {number: signal.getsignal(number) for number in numbers}
+        self._listen()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -44,6 +45,10 @@ class Interrupt(Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
         self._step = pl_module.training_steps
+        self._listen()
+
+    def on_test_start(self, *_: Any) -> None:
+        self._listen()
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._in_step = True
@@ -54,6 +59,11 @@ class Interrupt(Callback):
             self.checkpoints.save(trainer, pl_module)
             self._stop(self._asked)
         self._in_step = False
+
+    def _listen(self) -> None:
+        """Also in the place of Lightning, which would end training between two steps, saved or not."""
+        for number in self._previous:
+            signal.signal(number, self._answer)
 
     def _answer(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self._asked is not None:
