@@ -11,13 +11,13 @@ import lightning as L
 import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from torch import nn
 from torch.optim import Optimizer
 
-from gans.data.images import ImageData
+from gans.data.source import Source
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.metrics.base import Metric
@@ -43,6 +43,11 @@ def plain(config: DictConfig) -> dict[str, Any]:
         return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error
+    except InterpolationKeyError as error:
+        raise InputError(
+            f"{error.full_key} is taken from an option that is not there ({str(error).splitlines()[0]}): what is "
+            "chosen does not go together. Use another model or other data"
+        ) from error
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
 
@@ -130,7 +135,7 @@ def build(node: dict[str, Any], path: str, **further: Any) -> Any:
         raise InputError(f"{path}: {one_line(error)}") from error
 
 
-def build_data(config: dict[str, Any]) -> ImageData:
+def build_data(config: dict[str, Any]) -> Source[Any]:
     """The data module, its data read and split."""
     data = build(config["data"], "data", seed=config["seed"])
     data.prepare_data()

@@ -34,7 +34,7 @@ class DescribedModel(BaseModel):
 
 
 class DescribedData(BaseModel):
-    digits: list[int]
+    digits: list[int] = []
 
 
 class Described(BaseModel):

@@ -20,7 +20,7 @@ from gans.errors import InputError
 
 def run_name(choices: Mapping[str, str], config: dict[str, Any]) -> str:
     """What was run: data, model, objective, stabilizers and seed."""
-    digits = config["data"]["digits"]
+    digits = config["data"].get("digits", range(10))
     data = choices["data"] + ("" if len(digits) == 10 else "".join(map(str, digits)))
     stabilizers = "+".join(config["stabilize"]) or "none"
     return "-".join((data, choices["model"], choices["objective"], stabilizers, f"seed{config['seed']}"))
@@ -72,10 +72,12 @@ class Grid:
 
     step: int
     epoch: float
-    images: NDArray[numpy.uint8]
-    """Shape (n, height, width)."""
+    images: NDArray[Any]
+    """uint8, shape (n, height, width); or points, float32, shape (n, dimensions)."""
     labels: NDArray[numpy.int64]
     """The class asked for or shown to the generator, shape (n,); -1 where there is none."""
+    landscape: dict[str, NDArray[numpy.float32]]
+    """Of points, what the discriminator says around them: see ``gans.callbacks.landscape``."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,11 @@ class Run:
         return self._arrays("neighbours")
 
     @cached_property
+    def mode_counts(self) -> dict[str, NDArray[Any]] | None:
+        """``counts`` (k,), how many samples of the test are of each mode, if they were counted."""
+        return self._arrays("mode_count") or self._arrays("mixture")
+
+    @cached_property
     def data_samples(self) -> tuple[NDArray[numpy.uint8], NDArray[numpy.int64]]:
         """Images (n, height, width) of the training set and their class indices (n,)."""
         arrays = load_arrays(self.path / "samples" / "data.npz")
@@ -182,7 +189,8 @@ class Run:
         grids = []
         for path in sorted((self.path / "samples").glob("step_*.npz")):
             arrays = load_arrays(path)
-            grids.append(Grid(int(arrays["step"]), float(arrays["epoch"]), arrays["images"], arrays["labels"]))
+            step, epoch, images, labels = (arrays.pop(name) for name in ("step", "epoch", "images", "labels"))
+            grids.append(Grid(int(step), float(epoch), images, labels, landscape=arrays))
         return grids
 
     @cached_property

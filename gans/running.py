@@ -1,28 +1,31 @@
 """One run, from a resolved config to its figures, whatever stops it on the way."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import OmegaConf
 
 from gans import slurm
-from gans.building import build, build_data, build_gan, build_metrics
+from gans.building import build, build_data, build_gan, build_metrics, one_line
 from gans.callbacks.checkpoints import Checkpoints
 from gans.callbacks.curves import Curves
 from gans.callbacks.evaluation import Evaluation
 from gans.callbacks.interrupt import Interrupt
+from gans.callbacks.landscape import Landscape
 from gans.callbacks.progress import Progress
 from gans.callbacks.record import Record, device_name
 from gans.callbacks.samples import Samples
 from gans.checkpoints import CheckedCheckpoints, mend
-from gans.data.images import ImageData
+from gans.data.description import Describer
+from gans.data.source import Source
 from gans.errors import InputError, InterruptedTraining, TrainingError
 from gans.exporting import read_checkpoint
 from gans.faults import NotFinite
@@ -32,6 +35,7 @@ from gans.gan import GAN
 from gans.history import History
 from gans.metrics.evaluator import Evaluator
 from gans.metrics_file import MetricsFile, read_rows
+from gans.randomness import Streams
 from gans.records import EVENTS, METRICS, cut_back
 from gans.run import Run, folders_named, new_folder, run_name
 from gans.settings import validate
@@ -108,7 +112,7 @@ def resume_run(folder: Path, budget: Mapping[str, int | None] | None = None) -> 
         return train_and_test(run, parts, checkpoint)
 
 
-def refuse_shorter(trainer: Mapping[str, Any], data: ImageData, steps: int) -> None:
+def refuse_shorter(trainer: Mapping[str, Any], data: Source[Any], steps: int) -> None:
     """Refuse a budget that is spent already."""
     limits = {"max_steps": trainer["max_steps"], "max_epochs": trainer["max_epochs"]}
     per_epoch = {"max_steps": 1, "max_epochs": len(data.train_batches)}
@@ -125,7 +129,7 @@ def test_run(folder: Path) -> Run:
         if last_checkpoint(run) is None:
             raise InputError(f"'{folder}' has no checkpoint to test: it stopped before its first one")
         parts = Parts(run.config)
-        callbacks = [samples_of(run), *evaluation_of(run, parts)]
+        callbacks = [samples_of(run, parts.data), *evaluation_of(run, parts)]
         plugins = [CheckedCheckpoints()]
         trainer = build(run.config["trainer"], "trainer", callbacks=callbacks, logger=False, plugins=plugins)
         test_checkpoints(run, trainer, parts.data, parts.gan)
@@ -160,13 +164,49 @@ class Parts:
         self.data = build_data(config)
         self.gan = build_gan(config, branch=rollbacks)
         metrics, most = build_metrics(config), config["evaluated_images"]
-        self.evaluator = Evaluator(metrics, load_features(self.data.source), self.data, most) if metrics else None
+        require_fit(self.gan, self.data)
+        self.evaluator = Evaluator(metrics, describer_of(self.data), self.data, most) if metrics else None
 
     @property
     def best_by(self) -> str | None:
         """The validation figure that the best checkpoint minimizes; None where it can't be computed."""
         name = self.evaluator.name("fid", "val") if self.evaluator else None
         return f"val/{name}" if name else None
+
+
+def _shape(shape: Iterable[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def describer_of(data: Source[Any]) -> Describer:
+    """What describes the data for metrics: what the source brings, or its feature network."""
+    return data.describer or load_features(data.source)
+
+
+@torch.no_grad()
+def require_fit(gan: GAN, data: Source[Any]) -> None:
+    """Refuse networks that make or take samples of another shape than the data's, or other classes."""
+    batch = data.train_images.at(slice(2)).to_batch()
+    expected = tuple(batch.images.shape[1:])
+    modes = [(module, module.training) for module in gan.modules()]
+    gan.eval()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            made = gan.sample(gan.generator.inputs(len(batch.images), Streams(gan.seed, "fit")("latent"), batch))
+            gan.discriminate(made, batch.labels)
+    except (RuntimeError, IndexError) as error:
+        raise InputError(
+            f"the model's networks don't fit data={data.source}, {_shape(expected)}: {one_line(error)}. "
+            "Use another model or other data"
+        ) from error
+    finally:
+        for module, training in modes:
+            module.training = training
+    if tuple(made.shape[1:]) != expected:
+        raise InputError(
+            f"{type(gan.generator).__name__} makes samples of {_shape(made.shape[1:])}, but data={data.source} has "
+            f"{_shape(expected)}: use another model or other data"
+        )
 
 
 def train_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None = None) -> Run:
@@ -233,15 +273,16 @@ def run_trainer(run: Run, parts: Parts, last: list[Callback]) -> L.Trainer:
         *evaluation_of(run, parts),  # before the curves and the best checkpoint, which read its figures
         curves,
         Progress(curves),
-        samples_of(run),
+        samples_of(run, parts.data),
         Record(run.path, config),
         *last,
     ]
     return build(config["trainer"], "trainer", callbacks=callbacks, logger=loggers, plugins=[CheckedCheckpoints()])
 
 
-def samples_of(run: Run) -> Samples:
-    return Samples(run.path / "samples", **run.config["samples"])
+def samples_of(run: Run, data: Source[Any]) -> Samples:
+    kind = Samples if data.extent is None else Landscape
+    return kind(run.path / "samples", **run.config["samples"])
 
 
 def evaluation_of(run: Run, parts: Parts) -> list[Callback]:
@@ -267,7 +308,7 @@ def last_checkpoint(run: Run) -> dict[str, Any] | None:
     return checkpoint
 
 
-def headline(trainer: L.Trainer, data: ImageData, gan: GAN) -> str:
+def headline(trainer: L.Trainer, data: Source[Any], gan: GAN) -> str:
     """What runs where, in one line."""
     counts = {name: len(images.labels) for name, images in data.subsets.items()}
     return (

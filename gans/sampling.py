@@ -17,9 +17,10 @@ from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.exporting import TrainedGenerator, load_generator
 from gans.figures.drawing import COLUMNS, pad_row, picture, save
-from gans.pixels import to_pixels
+from gans.pixels import as_shown, to_pixels
 from gans.randomness import Streams
 from gans.run import Run, new_folder
+from gans.turn import NO_CLASS
 
 BATCH = 500
 
@@ -43,8 +44,8 @@ class Request(BaseModel):
 class Sheet:
     """Generated images, and what they are."""
 
-    images: NDArray[numpy.uint8]
-    """Shape (n, height, width)."""
+    images: NDArray[Any]
+    """uint8, shape (n, height, width), perhaps with channels last; or points, float32, shape (n, dimensions)."""
     labels: NDArray[numpy.int64]
     """The digit asked for or shown to the generator, shape (n,); -1 where there is none."""
     inputs: NDArray[numpy.uint8] | None
@@ -56,9 +57,12 @@ def generate(options: dict[str, Any]) -> Path:
     request = validated(Request, options)
     trained = load_generator(_weights(Path(request.run)))
     sheet = draw_samples(trained, request)
+    of_points = sheet.images.ndim == 2
+    if of_points and request.pngs:
+        raise InputError("pngs: this generator makes points, not images: use npz=true")
     where = Path(request.output) if request.output else _home(Path(request.run)) / "generated"
     folder = new_folder(where.parent, where.name)
-    save(_grid(sheet, trained), folder / "grid.png")
+    save((_scatter if of_points else _grid)(sheet, trained), folder / "grid.png")
     if request.npz:
         numpy.savez_compressed(folder / "images.npz", images=sheet.images, labels=sheet.labels)
     if request.pngs:
@@ -70,7 +74,7 @@ def generate(options: dict[str, Any]) -> Path:
 @torch.no_grad()
 def draw_samples(trained: TrainedGenerator, request: Request) -> Sheet:
     """``count`` images; the same for the same seed, whatever else is asked for."""
-    network, digits = trained.network, trained.config["data"]["digits"]
+    network, digits = trained.network, trained.config["data"].get("digits", [NO_CLASS])
     classes = _class_indices(request, digits)
     if classes is not None and not network.takes_classes:
         raise InputError("classes: this generator can't be asked for a digit; model=acgan's can")
@@ -84,9 +88,9 @@ def draw_samples(trained: TrainedGenerator, request: Request) -> Sheet:
     images = (torch.cat([network(*part) for part in parts]) - low) / (high - low)
     labels = inputs.labels.numpy()
     return Sheet(
-        images=_pixels(images),
+        images=_shown(images),
         labels=numpy.where(labels < 0, labels, numpy.array(digits)[labels]),
-        inputs=_pixels(inputs.arguments[0]) if network.takes_images else None,
+        inputs=_shown(inputs.arguments[0]) if network.takes_images else None,
     )
 
 
@@ -131,8 +135,18 @@ def _held_out(config: dict[str, Any], request: Request) -> Batch:
     return images.at(order[: request.count]).to_batch()
 
 
-def _pixels(images: Tensor) -> NDArray[numpy.uint8]:
-    return to_pixels(images)[:, 0].numpy()
+def _shown(images: Tensor) -> NDArray[Any]:
+    return as_shown(images if images.ndim == 2 else to_pixels(images)).numpy()
+
+
+def _scatter(sheet: Sheet, trained: TrainedGenerator) -> Figure:
+    """Points of the plane, or of a line."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(sheet.images[:, 0], sheet.images[:, 1:].sum(1), s=5)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_title(f"{type(trained.network).__name__}, training step {trained.training_steps:,}", fontsize=10)
+    return figure
 
 
 def _grid(sheet: Sheet, trained: TrainedGenerator) -> Figure:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from gans.building import flat
 from gans.callbacks.evaluation import Evaluation
-from gans.data.images import ImageData
+from gans.data.source import Source
 from gans.errors import InterruptedTraining
 from gans.exporting import read_checkpoint
 from gans.figures import draw_figures
@@ -20,7 +21,7 @@ from gans.run import Run
 from gans.verdict import judge_run
 
 
-def test_checkpoints(run: Run, trainer: L.Trainer, data: ImageData, gan: GAN) -> None:
+def test_checkpoints(run: Run, trainer: L.Trainer, data: Source[Any], gan: GAN) -> None:
     """Test the best and the last checkpoint, once each; write test.json and print it as a table."""
     paths = {"best": run.best_checkpoint, "last": run.last_checkpoint}  # the last one last: its samples stay
     steps_of = {name: read_checkpoint(path)["training_steps"] for name, path in paths.items() if path.is_file()}
@@ -46,7 +47,7 @@ def test_checkpoints(run: Run, trainer: L.Trainer, data: ImageData, gan: GAN) ->
     Console(width=None if sys.stdout.isatty() else 100).print(results.table(run.name))
 
 
-def collected(trainer: L.Trainer, data: ImageData, tested: dict[str, Tested]) -> TestResults:
+def collected(trainer: L.Trainer, data: Source[Any], tested: dict[str, Tested]) -> TestResults:
     """What the test found, with the protocol."""
     found = next((callback for callback in trainer.callbacks if isinstance(callback, Evaluation)), None)
     return TestResults(

@@ -175,10 +175,10 @@ def test_a_filter_that_leaves_a_class_empty_is_refused(monkeypatch: pytest.Monke
 
 def test_generated_images_are_in_proportion_and_of_the_asked_classes() -> None:
     gan = build_gan(composed("data=digits", "model=acgan"))
-    more = generate_more(gan, 25)
-    assert more.labels.bincount().tolist() == [3] * 5 + [2] * 5
-    assert more.pixels.shape == (25, 1, 28, 28)
-    assert torch.equal(more.pixels, generate_more(gan, 25).pixels)
+    images, labels = generate_more(gan, 25)
+    assert labels.bincount().tolist() == [3] * 5 + [2] * 5
+    assert images.shape == (25, 1, 28, 28)
+    assert torch.equal(images, generate_more(gan, 25)[0])
 
 
 def _generate(process: int, processes: int, port: int, folder: str) -> None:

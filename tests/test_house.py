@@ -11,7 +11,7 @@ PACKAGE = ROOT / "gans"
 ALLOWED = {
     "gans.objectives": {"gans.turn"},
     "gans.stabilize": {"gans.stabilize", "gans.objectives", "gans.turn", "gans.randomness", "gans.errors", "gans.gan"},
-    "gans.data": {"gans.data", "gans.randomness", "gans.errors"},
+    "gans.data": {"gans.data", "gans.randomness", "gans.errors", "gans.pixels"},
     "gans.metrics": {
         "gans.metrics", "gans.features", "gans.data", "gans.cache", "gans.files", "gans.errors", "gans.pixels",
         "gans.randomness",

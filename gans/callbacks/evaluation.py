@@ -5,12 +5,12 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
-from gans.data.batches import Batch, Images
+from gans.data.batches import Batch, Stored
 from gans.files import write_arrays, write_json
 from gans.gan import GAN
 from gans.metrics.evaluator import Evaluator, Findings, Generated, Subset, gather_rows
-from gans.pixels import to_pixels
 from gans.randomness import Streams
 
 ROWS = 500
@@ -30,7 +30,7 @@ class Evaluation(Callback):
         self.floors: dict[Subset, dict[str, float]] = {}
 
     def setup(self, trainer: L.Trainer, pl_module: GAN, stage: str) -> None:  # noqa: ARG002
-        self.evaluator.features.network.to(trainer.strategy.root_device)
+        self.evaluator.features.to(trainer.strategy.root_device)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
         write_json(self.folder / "floors.json", self._floors("val", pl_module))
@@ -62,17 +62,18 @@ class Evaluation(Callback):
         return self.floors[subset]
 
 
-def generate_for(gan: GAN, held_out: Images, process: int = 0, processes: int = 1) -> Generated:
+def generate_for(gan: GAN, held_out: Stored, process: int = 0, processes: int = 1) -> Generated:
     """One image for each held-out one: of its class, if the generator takes classes; of it, if it takes images.
 
     Each process makes every n-th image of each chunk; a chunk's latents don't depend on how many processes there are.
     """
     network = gan.generator
     images, labels = [], []
-    for chunk, (pixels, classes) in enumerate(zip(*(rows.split(ROWS) for rows in held_out), strict=True)):
-        batch = Batch(*(rows.to(gan.device) for rows in Images(pixels, classes).to_batch()))
+    for chunk, start in enumerate(range(0, len(held_out.labels), ROWS)):
+        part = held_out.at(slice(start, start + ROWS)).to_batch()
+        batch = Batch(*(rows.to(gan.device) for rows in part))
         random = Streams(gan.seed, "evaluation", chunk, gan.device)
-        inputs = network.inputs(len(classes), random("latent"), batch, batch.labels)
+        inputs = network.inputs(len(batch.labels), random("latent"), batch, batch.labels)
         mine = slice(process, None, processes)
         images.append(gather_rows(gan.sample(inputs.part(mine))).cpu())
         labels.append(inputs.labels.cpu())
@@ -85,12 +86,12 @@ def generate_for(gan: GAN, held_out: Images, process: int = 0, processes: int = 
     )
 
 
-def generate_more(gan: GAN, count: int) -> Images:
+def generate_more(gan: GAN, count: int) -> tuple[Tensor, Tensor]:
     """Images of a generator that takes classes, as many of each as can be, in turn."""
-    pixels = []
+    images = []
     labels = torch.arange(count) % len(gan.classes)
     for chunk, classes in enumerate(labels.split(ROWS)):
         random = Streams(gan.seed, "evaluation/more", chunk, gan.device)
         inputs = gan.generator.inputs(len(classes), random("latent"), None, classes.to(gan.device))
-        pixels.append(to_pixels(gan.sample(inputs)))
-    return Images(torch.cat(pixels), labels)
+        images.append(gan.sample(inputs).cpu())
+    return torch.cat(images), labels

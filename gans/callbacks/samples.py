@@ -7,16 +7,18 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 from torchvision.utils import make_grid
 
-from gans.data.batches import Batch, Images
-from gans.data.images import ImageData
+from gans.data.batches import Batch, Stored
+from gans.data.source import Source
 from gans.files import write_arrays
 from gans.gan import GAN
-from gans.pixels import to_pixels
+from gans.pixels import as_shown
 from gans.randomness import Streams
 from gans.trainer import Trainer
 
+DATA_SAMPLES = 1000
 DATA_SAMPLES_PER_CLASS = 10
 PAIRS = 20
 
@@ -28,8 +30,8 @@ class Samples(Callback):
     transforms images is given held-out ones, as many as there are.
 
     Args:
-        folder: where ``step_<step>.npz`` (``images`` uint8 (n, height, width), ``labels`` (n,), ``step``, ``epoch``),
-            ``data.npz`` and ``pairs.npz`` are written.
+        folder: where ``step_<step>.npz`` (``images`` uint8 (n, height, width), or points float32 (n, dimensions);
+            ``labels`` (n,), ``step``, ``epoch``), ``data.npz`` and ``pairs.npz`` are written.
         epochs, steps: the moments, in epochs and in training steps; a grid follows the end of that epoch or step.
     """
 
@@ -43,22 +45,21 @@ class Samples(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         self.folder.mkdir(exist_ok=True)
-        data: ImageData = trainer.datamodule
+        data = self.data = trainer.datamodule
         held_out = data.val_images if len(data.val_images.labels) else data.test_images
         batch = _on(pl_module, held_out.at(slice(self.count)).to_batch())
         count = len(batch.labels) if pl_module.generator.takes_images else self.count
-        classes = torch.arange(count, device=pl_module.device) * len(data.digits) // count
+        classes = torch.arange(count, device=pl_module.device) * len(data.classes) // count
         random = Streams(pl_module.seed, "grid", device=pl_module.device)
         self.inputs = pl_module.generator.inputs(count, random("latent"), batch, classes)
-        labels = self.inputs.labels.cpu()
-        self.labels = torch.where(labels < 0, labels, torch.tensor(data.digits)[labels])
         planned = trainer.planned_steps
         per_epoch = int(trainer.num_training_batches)
         self.moments = {round(planned * frame / max(1, self.frames)) for frame in range(self.frames + 1)}
         self.moments |= {epoch * per_epoch for epoch in self.epochs} | {*self.steps, planned}
         if not (self.folder / "data.npz").is_file():
-            shown = per_class(data.train_images, DATA_SAMPLES_PER_CLASS)
-            write_arrays(self.folder / "data.npz", images=shown.pixels[:, 0], labels=shown.labels)
+            each = max(1, min(DATA_SAMPLES_PER_CLASS, DATA_SAMPLES // len(data.classes)))
+            shown = per_class(data.train_images, each)
+            write_arrays(self.folder / "data.npz", images=as_shown(shown.content), labels=shown.labels)
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         if pl_module.training_steps == 0:
@@ -72,36 +73,45 @@ class Samples(Callback):
         """Held-out pairs of a generator whose inputs are images."""
         if not pl_module.generator.takes_images:
             return
-        data: ImageData = trainer.datamodule
-        chosen = per_class(data.test_images, max(1, PAIRS // len(data.digits)))
+        data: Source[Any] = trainer.datamodule
+        chosen = per_class(data.test_images, max(1, PAIRS // len(data.classes)))
         batch = _on(pl_module, chosen.to_batch())
         random = Streams(pl_module.seed, "pairs", device=pl_module.device)
         inputs = pl_module.generator.inputs(len(batch.labels), random("latent"), batch)
         write_arrays(
             self.folder / "pairs.npz",
-            inputs=to_pixels(inputs.arguments[0])[:, 0],
-            outputs=to_pixels(pl_module.sample(inputs))[:, 0],
-            answers=chosen.pixels[:, 0],
+            inputs=as_shown(data.stored(inputs.arguments[0], chosen.labels).content),
+            outputs=as_shown(data.stored(pl_module.sample(inputs), chosen.labels).content),
+            answers=as_shown(chosen.content),
             labels=chosen.labels,
         )
 
     def _draw(self, trainer: L.Trainer, gan: GAN) -> None:
         step = gan.training_steps
         images = gan.sample(self.inputs)
-        epoch = step / trainer.num_training_batches
+        samples = self.data.stored(images, self.inputs.labels)
         write_arrays(
             self.folder / f"step_{step:07d}.npz",
-            images=to_pixels(images)[:, 0],
-            labels=self.labels,
+            images=as_shown(samples.content),
+            labels=self.data.to_source(samples.labels),
             step=step,
-            epoch=epoch,
+            epoch=step / trainer.num_training_batches,
+            **self.further(gan),
         )
+        self.show(trainer, images, step)
+
+    def further(self, gan: GAN) -> dict[str, Tensor]:  # noqa: ARG002
+        """More arrays for each recorded moment."""
+        return {}
+
+    def show(self, trainer: L.Trainer, images: Tensor, step: int) -> None:
+        """The samples in TensorBoard."""
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("samples", make_grid(images.cpu(), nrow=10), step)
 
 
-def per_class(images: Images, count: int) -> Images:
+def per_class(images: Stored, count: int) -> Stored:
     """The first ``count`` images of each class (fewer where there are fewer), classes in order."""
     chosen = [torch.nonzero(images.labels == label)[:count, 0] for label in images.labels.unique()]
     return images.at(torch.cat(chosen))

@@ -1,8 +1,8 @@
-"""Batches by tensor indexing: images live in memory once, as uint8."""
+"""Batches by tensor indexing: all data live in memory once, images as uint8."""
 
 from collections.abc import Iterator
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -12,9 +12,29 @@ from gans.randomness import derive_seed
 
 class Batch(NamedTuple):
     images: Tensor
-    """float32 in [0, 1], shape (n, channels, height, width)."""
+    """float32 in [0, 1], shape (n, channels, height, width); of points, their coordinates, shape (n, dimensions)."""
     labels: Tensor
-    """Indices into the data module's ``digits``, int64, shape (n,)."""
+    """Indices into the data module's ``classes``, int64, shape (n,)."""
+
+
+class Stored(Protocol):
+    """Samples at rest, with their labels."""
+
+    @property
+    def content(self) -> Tensor:
+        """The samples themselves, n rows."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Class indices, int64, shape (n,)."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Two fields: the samples themselves, and the labels."""
+
+    def at(self, indices: Tensor | slice) -> Self:
+        """The samples at these indices, or where a boolean mask is true."""
+
+    def to_batch(self) -> Batch: ...
 
 
 class Images(NamedTuple):
@@ -25,18 +45,40 @@ class Images(NamedTuple):
     labels: Tensor
     """int64, shape (n,)."""
 
+    @property
+    def content(self) -> Tensor:
+        return self.pixels
+
     def at(self, indices: Tensor | slice) -> "Images":
-        """The images at these indices, or where a boolean mask is true."""
         return Images(self.pixels[indices], self.labels[indices])
 
     def to_batch(self) -> Batch:
         return Batch(self.pixels.to(torch.float32).div_(255), self.labels)
 
 
+class Points(NamedTuple):
+    """A set of points at rest."""
+
+    positions: Tensor
+    """float32, shape (n, dimensions)."""
+    labels: Tensor
+    """int64, shape (n,)."""
+
+    @property
+    def content(self) -> Tensor:
+        return self.positions
+
+    def at(self, indices: Tensor | slice) -> "Points":
+        return Points(self.positions[indices], self.labels[indices])
+
+    def to_batch(self) -> Batch:
+        return Batch(*self)
+
+
 class InOrder:
     """Every image once, in order, the last batch perhaps smaller: for held-out data."""
 
-    def __init__(self, images: Images, batch_size: int) -> None:
+    def __init__(self, images: Stored, batch_size: int) -> None:
         self.images = images
         self.batch_size = batch_size
 
@@ -44,8 +86,8 @@ class InOrder:
         return ceil(len(self.images.labels) / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for pixels, labels in zip(*(field.split(self.batch_size) for field in self.images), strict=True):
-            yield Images(pixels, labels).to_batch()
+        for start in range(0, len(self.images.labels), self.batch_size):
+            yield self.images.at(slice(start, start + self.batch_size)).to_batch()
 
 
 class Shuffled:
@@ -55,7 +97,7 @@ class Shuffled:
     The position is part of the state, so that a run that stopped within an epoch goes on where it was.
     """
 
-    def __init__(self, images: Images, batch_size: int, seed: int, *, replacement: bool = False) -> None:
+    def __init__(self, images: Stored, batch_size: int, seed: int, *, replacement: bool = False) -> None:
         self.images = images
         self.batch_size = batch_size
         self.seed = seed

@@ -11,8 +11,9 @@ from safetensors.torch import load, save_file
 from torch import Tensor
 
 from gans.cache import cache_folder
+from gans.data.description import Description
 from gans.errors import InputError
-from gans.features.network import Description, FeatureNetwork
+from gans.features.network import FeatureNetwork
 
 VERSION = 1
 """Part of every name, so that figures of different networks or training recipes are never taken for each other."""
@@ -29,16 +30,33 @@ class Features:
     sha256: str
     network: FeatureNetwork
 
+    def to(self, device: torch.device) -> None:
+        self.network.to(device)
+
     @torch.no_grad()
     def describe(self, pixels: Tensor) -> Description:
-        """Features and logits of white-on-black images (n, 1, height, width), uint8; on the host."""
+        """Features and logits of white-on-black images (n, channels, height, width), uint8; on the host.
+
+        Several channels are described one by one: their features are joined, and there is a class for each sequence of
+        classes, with the sum of their log-probabilities.
+        """
         device = next(self.network.parameters()).device
         parts = []
         with torch.autocast(device.type, enabled=False):
             for part in pixels.split(ROWS):
                 images = part.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
-                parts.append(Description(*(value.cpu() for value in self.network(images))))
+                described = [self.network(channel) for channel in images.split(1, 1)]
+                parts.append(Description(*(value.cpu() for value in joined(described))))
         return Description(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def joined(channels: list[Description]) -> Description:
+    """What is seen in several channels, as one description; one channel stays as it is."""
+    first, *others = channels
+    for other in others:
+        pairs = first.logits.log_softmax(1)[:, :, None] + other.logits.log_softmax(1)[:, None]
+        first = Description(torch.cat((first.features, other.features), 1), pairs.flatten(1))
+    return first
 
 
 def features_name(source: str) -> str:

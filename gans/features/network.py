@@ -1,24 +1,17 @@
 """A small digit classifier, whose last hidden layer describes an image."""
 
-from typing import NamedTuple
-
 from torch import Tensor, nn
 
+from gans.data.description import Description
+
 FEATURES = 64
-
-
-class Description(NamedTuple):
-    features: Tensor
-    """Shape (n, FEATURES), float32; each has mean 0 and variance 1 over the training images."""
-    logits: Tensor
-    """Shape (n, classes), float32: of each class of the source, whatever classes a run is about."""
 
 
 class FeatureNetwork(nn.Module):
     """White-on-black images (n, 1, 28, 28) in [0, 1] -> features and class logits; 178,154 parameters.
 
-    The features are what the last hidden layer's BatchNorm gives, before its ReLU: about Gaussian in each class, and
-    of unit scale.
+    The features are what the last hidden layer's BatchNorm gives, before its ReLU: about Gaussian in each class, each
+    with mean 0 and variance 1 over the training images.
     """
 
     def __init__(self, classes: int = 10) -> None:

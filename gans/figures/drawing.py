@@ -6,20 +6,23 @@ import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from gans.run import Run
 
 COLUMNS = 10
 GAP = 2
+FRAME_MS = 150
 SPACE = 128
 """Grey between tiles, unlike the paper of either black or white backgrounds."""
 
 
 def tile(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
-    """Images (n, height, width) -> one image with ``columns`` of them in each row, grey between and around them."""
-    count, height, width = images.shape
+    """Images (n, height, width), perhaps with channels last -> one image with ``columns`` of them in each row, grey
+    between and around them."""
+    count, height, width, *channels = images.shape
     rows = -(-count // columns)
-    sheet = numpy.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP), SPACE, numpy.uint8)
+    sheet = numpy.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, *channels), SPACE, numpy.uint8)
     for index, image in enumerate(images):
         top, left = GAP + index // columns * (height + GAP), GAP + index % columns * (width + GAP)
         sheet[top : top + height, left : left + width] = image
@@ -28,13 +31,14 @@ def tile(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
 
 def pad_row(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
     """A row of images made ``columns`` long with grey ones."""
-    return numpy.pad(images, ((0, columns - len(images)), (0, 0), (0, 0)), constant_values=SPACE)
+    missing = numpy.full((columns - len(images), *images.shape[1:]), SPACE, numpy.uint8)
+    return numpy.concatenate((images, missing))
 
 
 def picture(images: NDArray[numpy.uint8], columns: int, title: str, row_labels: list[str] | None = None) -> Figure:
     """A titled sheet of images, each row perhaps labelled."""
     sheet = tile(images, columns)
-    height, width = sheet.shape
+    height, width = sheet.shape[:2]
     figure = Figure(figsize=(width / 50 + 0.8, height / 50 + 0.7), layout="constrained")
     axes = figure.subplots()
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
@@ -56,6 +60,13 @@ def label_time(axes: Axes, run: Run) -> None:
     above = axes.secondary_xaxis("top", (lambda epoch: epoch * steps_per_epoch, lambda step: step / steps_per_epoch))
     above.set_xlabel("training step")
     axes.grid(alpha=0.3)
+
+
+def save_film(frames: list[Image.Image], path: Path) -> Path:
+    """A GIF, whose last frame stays longer."""
+    durations = [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return path
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -6,16 +6,15 @@ import numpy
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from gans.figures.drawing import COLUMNS, picture, save, tile
+from gans.figures.drawing import COLUMNS, picture, save, save_film, tile
 from gans.run import Grid, Run
 
 CAPTION = 16
-FRAME_MS = 150
 
 
 def draw(run: Run, folder: Path) -> list[Path]:
     """samples_epoch_<n>.png or samples_step_<n>.png for each named moment, samples.png for the last, and film.gif."""
-    if not run.grids:
+    if not run.grids or run.grids[0].images.ndim == 2:  # points have figures of their own
         return []
     named = {step: f"samples_step_{step:05d}.png" for step in run.config["samples"]["steps"]}
     epochs = set(run.config["samples"]["epochs"])
@@ -41,13 +40,12 @@ def row_labels(grid: Grid) -> list[str]:
 
 
 def film(run: Run, path: Path) -> Path:
-    """One frame per recorded grid, captioned with its moment; the last one stays longer."""
+    """One frame per recorded grid, captioned with its moment."""
     frames = []
     for grid in run.grids:
         pixels = tile(grid.images, COLUMNS)
-        frame = Image.fromarray(numpy.pad(pixels, ((CAPTION, 0), (0, 0)), constant_values=255))
-        ImageDraw.Draw(frame).text((4, 2), f"epoch {grid.epoch:.1f}   step {grid.step:,}", fill=0)
+        caption = numpy.full((CAPTION, *pixels.shape[1:]), 255, numpy.uint8)
+        frame = Image.fromarray(numpy.concatenate((caption, pixels)))
+        ImageDraw.Draw(frame).text((4, 2), f"epoch {grid.epoch:.1f}   step {grid.step:,}", fill="black")
         frames.append(frame)
-    durations = [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
-    return path
+    return save_film(frames, path)

@@ -6,14 +6,14 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
-from gans.data.batches import Images
+from gans.data.batches import Stored
 
 
 class Sample(NamedTuple):
     """Images and what the feature network says of them, row by row."""
 
-    pixels: Tensor
-    """White on black, uint8, shape (n, 1, 28, 28)."""
+    images: Tensor
+    """Of images their pixels, white on black, uint8, shape (n, 1, 28, 28); of points their coordinates."""
     labels: Tensor
     """The class of each image, of the source's (0 to 9 for digits), int64, shape (n,): the true one of a real image,
     the one asked for of a generated image, ``NO_CLASS`` where none was."""
@@ -44,7 +44,7 @@ class Evidence:
     """The source's classes that the run is about."""
     training: Callable[[], Sample]
     """The training images; described when first asked for."""
-    more: Callable[[int], Images]
+    more: Callable[[int], Stored]
     """Further images from where ``fake`` came from, white on black, with the classes that were asked for."""
     source_size: int
     """How many images the source has for training and validation."""
@@ -85,3 +85,10 @@ class Metric:
     def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:  # noqa: ARG002
         """What a figure of this metric shows, as arrays for the run folder; by default nothing."""
         return {}
+
+
+class ImageMetric(Metric):
+    """One that looks at pixels."""
+
+    def applies(self, evidence: Evidence) -> bool:
+        return evidence.real.images.ndim == 4

@@ -5,10 +5,13 @@ from scipy.stats import entropy
 
 from gans.metrics.base import Evidence, Metric
 
+SHOWN = 25
+
 
 class ClassHistogram(Metric):
     """``class_kl``, KL(generated classes || held-out classes) in nats, both as the classifier names them, and
-    ``class_share_<c>``, the share of generated images of each class c that the run is about.
+    ``class_share_<c>``, the share of generated images of each class c that the run is about, where these are 25 or
+    fewer.
 
     Where generated images show a class that no held-out one does, KL is infinite: one count is added to each class of
     the held-out images, as by Laplace, to keep it finite. Natural logarithm, as in PacGAN's tables.
@@ -20,5 +23,6 @@ class ClassHistogram(Metric):
             torch.bincount(sample.named, minlength=classes).double() for sample in (evidence.fake, evidence.real)
         )
         share = fake / fake.sum()
-        shares = {f"class_share_{each}": share[each].item() for each in evidence.classes}
+        shown = evidence.classes if len(evidence.classes) <= SHOWN else []
+        shares = {f"class_share_{each}": share[each].item() for each in shown}
         return {"class_kl": float(entropy(fake.numpy(), real.numpy() + 1)), **shares}

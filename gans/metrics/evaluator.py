@@ -14,13 +14,12 @@ import torch.distributed
 from torch import Tensor
 
 from gans.cache import cache_folder
-from gans.data.batches import Images
-from gans.data.images import ImageData
+from gans.data.batches import Stored
+from gans.data.description import Describer
+from gans.data.source import Source
 from gans.errors import InputError, TrainingError
-from gans.features.files import Features
 from gans.files import write_json
 from gans.metrics.base import Evidence, Metric, Sample
-from gans.pixels import to_pixels
 from gans.randomness import derive_seed
 
 Subset = Literal["val", "test"]
@@ -31,11 +30,11 @@ class Generated:
     """What a generator made for held-out images."""
 
     images: Tensor
-    """float, [0, 1], in the data's colours, shape (n, channels, height, width)."""
+    """float, as the data's batches are, with their shape: of images [0, 1], in the data's colours."""
     labels: Tensor
     """Indices into the data's classes; ``NO_CLASS`` where none was asked for."""
-    more: Callable[[int], Images]
-    """Further images, in the data's colours, with the class indices that were asked for."""
+    more: Callable[[int], tuple[Tensor, Tensor]]
+    """Further images, with the class indices that were asked for."""
     conditional: bool
     transforms: bool
     """Whether each image was made from the held-out image's negative, so that this is the exact answer."""
@@ -55,19 +54,19 @@ class Evaluator:
 
     Args:
         metrics: what to compute, by name.
-        features: of the data's source.
+        features: what describes the data's samples.
         data: set up. Inverted images are inverted back before anything looks at them.
         most: images of each kind that figures are computed of, at most.
     """
 
-    def __init__(self, metrics: Mapping[str, Metric], features: Features, data: ImageData, most: int) -> None:
+    def __init__(self, metrics: Mapping[str, Metric], features: Describer, data: Source[Any], most: int) -> None:
         self.metrics = metrics
         self.features = features
         self.data = data
         self.most = most
         self._real: dict[Subset, Sample] = {}
 
-    def held_out(self, subset: Subset) -> Images:
+    def held_out(self, subset: Subset) -> Stored:
         """The held-out images of a subset that are generated for: all, or ``most`` of them, evenly spaced."""
         images = self.data.subsets[subset]
         total = len(images.labels)
@@ -85,14 +84,14 @@ class Evaluator:
         real = self.real(subset)
         evidence = Evidence(
             real=real,
-            fake=self._sample(self._to_white_on_black(generated.images), self._to_source(generated.labels)),
-            classes=self.data.digits,
+            fake=self._sample(self.data.stored(generated.images, generated.labels)),
+            classes=self.data.classes,
             training=lambda: self.training,
-            more=lambda count: self._white_on_black(generated.more(count)),
+            more=lambda count: self.data.canonical(self.data.stored(*generated.more(count))),
             source_size=len(self._source.labels),
             conditional=generated.conditional,
-            inverted=self.data.invert,
-            answers=real.pixels if generated.transforms else None,
+            inverted=self.data.inverted,
+            answers=real.images if generated.transforms else None,
         )
         return self._findings(subset, evidence)
 
@@ -102,26 +101,27 @@ class Evaluator:
         The images that take the place of generated ones are not among the training images that they are compared with.
         """
         real = self.real(subset)
-        count, pool = len(real.labels), self._white_on_black(self.data.pool)
+        count, pool = len(real.labels), self.data.pool
         if count == 0 or count >= len(pool.labels):
             return {}
         random = torch.Generator().manual_seed(derive_seed(self.data.split_seed, "floor"))
         chosen = torch.randperm(len(pool.labels), generator=random)[:count].sort().values
         taken = torch.zeros(len(pool.labels), dtype=torch.bool).index_fill(0, chosen, value=True)
         others = pool.at(self.data.kept[~taken[self.data.kept]])
-        images = pool.at(chosen)
+        fake = self._sample(pool.at(chosen))
         evidence = Evidence(
             real=real,
-            fake=self._sample(*images),
-            classes=self.data.digits,
-            training=lambda: self._sample(*others),
-            more=lambda count: _some(self._source, count),
+            fake=fake,
+            classes=self.data.classes,
+            training=lambda: self._sample(others),
+            more=lambda count: self.data.canonical(_some(self._source, count)),
             source_size=len(self._source.labels),
             conditional=conditional,
-            inverted=self.data.invert,
-            answers=images.pixels if transforms else None,
+            inverted=self.data.inverted,
+            answers=fake.images if transforms else None,
         )
-        key = _digest(real.pixels, images.pixels, others.pixels, self._source.pixels, self.features.sha256)
+        compared, source = (self.data.canonical(samples) for samples in (others, self._source))
+        key = _digest(real.images, fake.images, compared.content, source.content, self.features.sha256)
         return self._findings(subset, evidence, cache_key=key).values
 
     def name(self, metric: str, subset: Subset) -> str | None:
@@ -135,19 +135,19 @@ class Evaluator:
     def real(self, subset: Subset) -> Sample:
         """The held-out images, described once."""
         if subset not in self._real:
-            self._real[subset] = self._sample(*self._white_on_black(self.held_out(subset)))
+            self._real[subset] = self._sample(self.held_out(subset))
         return self._real[subset]
 
     @cached_property
     def training(self) -> Sample:
         """The training images, described once, when a metric first asks."""
-        return self._sample(*self._white_on_black(self.data.train_images))
+        return self._sample(self.data.train_images)
 
     @cached_property
-    def _source(self) -> Images:
+    def _source(self) -> Stored:
         """All of the source's training images, those held out for validation too, in the chosen classes."""
-        parts = (self._white_on_black(images) for images in (self.data.pool, self.data.val_images))
-        return Images(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
+        parts = (self.data.pool, self.data.val_images)
+        return type(self.data.pool)(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
 
     def _findings(self, subset: Subset, evidence: Evidence, cache_key: str | None = None) -> Findings:
         findings = Findings()
@@ -166,21 +166,9 @@ class Evaluator:
                 findings.exhibits[name] = exhibit
         return findings
 
-    def _sample(self, pixels: Tensor, labels: Tensor) -> Sample:
-        return Sample(pixels, labels, *self.features.describe(pixels))
-
-    def _white_on_black(self, images: Images) -> Images:
-        pixels = 255 - images.pixels if self.data.invert else images.pixels
-        return Images(pixels, self._to_source(images.labels))
-
-    def _to_white_on_black(self, images: Tensor) -> Tensor:
-        pixels = to_pixels(images)
-        return 255 - pixels if self.data.invert else pixels
-
-    def _to_source(self, labels: Tensor) -> Tensor:
-        """From indices into the chosen classes to the source's classes; what is no class stays."""
-        labels = labels.cpu()
-        return torch.where(labels < 0, labels, torch.tensor(self.data.digits)[labels])
+    def _sample(self, samples: Stored) -> Sample:
+        images, labels = self.data.canonical(samples)
+        return Sample(images, labels, *self.features.describe(images))
 
 
 def gather_rows(rows: Tensor) -> Tensor:
@@ -199,7 +187,7 @@ def gather_rows(rows: Tensor) -> Tensor:
     return gathered
 
 
-def _some(images: Images, count: int) -> Images:
+def _some(images: Stored, count: int) -> Stored:
     random = torch.Generator().manual_seed(derive_seed(0, "floor/more"))
     return images.at(torch.randperm(len(images.labels), generator=random)[:count])
 

@@ -13,11 +13,14 @@ class FID(Metric):
     minimum = FEATURES + 1  # with fewer, the covariance has no full rank
 
     def compute(self, evidence: Evidence) -> dict[str, float]:
-        distance = FrechetInceptionDistance(feature=_AsTheyAre()).set_dtype(evidence.real.features.double().dtype)
+        as_they_are = _AsTheyAre(evidence.real.features.shape[1])
+        distance = FrechetInceptionDistance(feature=as_they_are).set_dtype(evidence.real.features.double().dtype)
         distance.update(evidence.real.features.double(), real=True)
         distance.update(evidence.fake.features.double(), real=False)
         return {"fid": max(0.0, distance.compute().item())}
 
 
 class _AsTheyAre(nn.Identity):
-    num_features = FEATURES
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features

@@ -5,10 +5,10 @@ import warnings
 from torch import nn
 from torchmetrics.image.inception import InceptionScore as TorchmetricsInceptionScore
 
-from gans.metrics.base import Evidence, Metric
+from gans.metrics.base import Evidence, ImageMetric
 
 
-class InceptionScore(Metric):
+class InceptionScore(ImageMetric):
     """``inception_score``, between 1 and the number of classes: exp of the mean KL(p(y|x) || p(y)) over all images.
 
     In one split, so that it does not depend on the images' order.

@@ -1,10 +1,26 @@
 """How many classes the generator reaches (Che et al. 2017; Lin et al. 2018, section 4.1)."""
 
-from gans.metrics.base import Evidence, Metric
+import torch
+from torch import Tensor
+
+from gans.metrics.base import Evidence, ImageMetric
 
 
-class ModeCount(Metric):
-    """``modes``, of the classes that the run is about: those that at least one generated image shows."""
+class ModeCount(ImageMetric):
+    """``modes``, of the classes that the run is about: those that at least one generated image shows; ``mode_kl``,
+    KL(generated images' classes || equal shares) in nats, as in the tables of stacked MNIST.
+    """
 
     def compute(self, evidence: Evidence) -> dict[str, float]:
-        return {"modes": float(len(set(evidence.fake.named.tolist()) & set(evidence.classes)))}
+        counts = self._counts(evidence)
+        shares = counts.double() / counts.sum().clamp(min=1)
+        distance = torch.special.xlogy(shares, shares * len(counts)).sum()
+        return {"modes": float(counts.count_nonzero()), "mode_kl": max(0.0, distance.item())}
+
+    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:
+        return {"counts": self._counts(evidence)}
+
+    @staticmethod
+    def _counts(evidence: Evidence) -> Tensor:
+        """How many generated images are of each class."""
+        return torch.bincount(evidence.fake.named, minlength=evidence.fake.logits.shape[1])[evidence.classes]

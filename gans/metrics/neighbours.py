@@ -4,13 +4,13 @@ import torch
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
-from gans.metrics.base import Evidence, Metric
+from gans.metrics.base import Evidence, ImageMetric
 
 ROWS = 2000
 SHOWN = 20
 
 
-class Neighbours(Metric):
+class Neighbours(ImageMetric):
     """``copying``, the probability that a generated image is nearer to its nearest training image than a held-out one
     is to its own, and the medians of both distances, ``neighbour_distance`` and ``held_out_neighbour_distance``.
 
@@ -37,8 +37,8 @@ class Neighbours(Metric):
         named, classes = evidence.fake.named[order], evidence.fake.named.unique()
         shown = torch.cat([order[named == one][: SHOWN // len(classes)] for one in classes])
         return {
-            "images": evidence.fake.pixels[shown, 0],
-            "neighbours": training.pixels[indices[shown], 0],
+            "images": evidence.fake.images[shown, 0],
+            "neighbours": training.images[indices[shown], 0],
             "distances": distances,
             "held_out_distances": held_out,
         }

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from gans.metrics.base import Evidence, Metric
+from gans.metrics.base import Evidence, ImageMetric
 
 
-class Reconstruction(Metric):
+class Reconstruction(ImageMetric):
     """``mse`` in [0, 1], 0 when exact, and ``ssim`` in [-1, 1], 1 when exact: overall, and ``mse_of_<c>`` per class;
     in the run's own colours.
 
@@ -17,11 +17,11 @@ class Reconstruction(Metric):
     uses_features = False
 
     def applies(self, evidence: Evidence) -> bool:
-        return evidence.answers is not None
+        return super().applies(evidence) and evidence.answers is not None
 
     def compute(self, evidence: Evidence) -> dict[str, float]:
         assert evidence.answers is not None
-        outputs, answers = (pixels / 255 for pixels in (evidence.fake.pixels, evidence.answers))
+        outputs, answers = (pixels / 255 for pixels in (evidence.fake.images, evidence.answers))
         if evidence.inverted:  # SSIM is not the same of the negatives
             outputs, answers = 1 - outputs, 1 - answers
         each = reconstruction_errors(outputs, answers)

@@ -9,11 +9,11 @@ from torch import nn
 
 from gans.data.batches import Images
 from gans.features.training import accuracy, train_classifier
-from gans.metrics.base import Evidence, Metric
+from gans.metrics.base import Evidence, ImageMetric
 from gans.randomness import derive_seed
 
 
-class SyntheticAccuracy(Metric):
+class SyntheticAccuracy(ImageMetric):
     """``synthetic_accuracy``, the accuracy on the held-out images of a CNN that saw generated images only.
 
     One image in twelve (5,000 of 60,000) is kept from training and picks the epoch. The CNN has 32, 64 and 128
@@ -32,11 +32,11 @@ class SyntheticAccuracy(Metric):
         self.epochs = epochs
 
     def applies(self, evidence: Evidence) -> bool:
-        return evidence.conditional
+        return super().applies(evidence) and evidence.conditional
 
     def compute(self, evidence: Evidence) -> dict[str, float]:
-        images = evidence.more(self._count(evidence))
-        real = Images(evidence.real.pixels, evidence.real.labels)
+        images = Images(*evidence.more(self._count(evidence)))
+        real = Images(evidence.real.images, evidence.real.labels)
         return {"synthetic_accuracy": accuracy_of_training_on(images, real, self.epochs)}
 
     def protocol(self, evidence: Evidence) -> str:

@@ -1,0 +1,80 @@
+"""The data module that every source of 2-D points shares, and mixtures of Gaussians with known modes."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
+from torch import Tensor
+
+from gans.data.batches import Points
+from gans.data.description import Description
+from gans.data.source import Source
+from gans.randomness import derive_seed
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Gaussians of equal weight and deviation, which describe points: their features are the coordinates themselves,
+    their logits the logarithms of the modes' densities, but for a constant."""
+
+    name: str
+    modes: Tensor
+    """Shape (k, dimensions)."""
+    deviation: float
+
+    def draw(self, count: int, random: torch.Generator) -> Points:
+        labels = torch.randint(len(self.modes), (count,), generator=random)
+        noise = torch.randn(count, self.modes.shape[1], generator=random)
+        return Points(self.modes[labels] + self.deviation * noise, labels)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.modes.numpy().tobytes() + str(self.deviation).encode()).hexdigest()
+
+    def describe(self, samples: Tensor) -> Description:
+        squares = (samples[:, None] - self.modes).square().sum(2)
+        return Description(samples, -squares / max(2 * self.deviation**2, torch.finfo().tiny))
+
+    def to(self, device: torch.device) -> None:
+        """Nothing: it describes on the host."""
+
+
+class PointData(Source[Points]):
+    """Points drawn from a mixture, fresh ones for training, validation and test. A source names its ``describer``.
+
+    Args:
+        train_size, val_size, test_size: how many points of each.
+        split_seed: which points they are. Apart from ``seed``, so that runs of many seeds are judged on the same.
+    """
+
+    describer: Mixture
+
+    def __init__(
+        self,
+        train_size: PositiveInt = 100_000,
+        val_size: NonNegativeInt = 2_500,
+        test_size: Annotated[int, Field(ge=1)] = 2_500,
+        split_seed: NonNegativeInt = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.sizes = {"train": train_size, "val": val_size, "test": test_size}
+        self.split_seed = split_seed
+
+    @property
+    def classes(self) -> list[int]:
+        """The modes."""
+        return list(range(len(self.describer.modes)))
+
+    def split(self) -> tuple[Points, Points, Points]:
+        streams = {name: torch.Generator().manual_seed(derive_seed(self.split_seed, name)) for name in self.sizes}
+        train, val, test = (self.describer.draw(size, streams[name]) for name, size in self.sizes.items())
+        return train, val, test
+
+    def canonical(self, samples: Points) -> Points:
+        return Points(samples.positions, self.to_source(samples.labels))
+
+    def stored(self, images: Tensor, labels: Tensor) -> Points:
+        return Points(images.float().cpu(), labels.cpu())

@@ -1,0 +1,54 @@
+"""Which modes the generated samples of the test reach, and how often."""
+
+from pathlib import Path
+
+import numpy
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from gans.figures.drawing import save
+from gans.run import Run
+
+BARS = 25
+COLUMNS = 100
+
+
+def draw(run: Run, folder: Path) -> list[Path]:
+    """modes.png: a bar for each mode, or where there are many a map, a row for each hundred of them."""
+    if run.mode_counts is None:
+        return []
+    counts = run.mode_counts["counts"]
+    figure = (bars if len(counts) <= BARS else map_of)(counts)
+    reached = numpy.count_nonzero(counts)
+    figure.suptitle(f"{run.name}\n{reached} of {len(counts)} modes in {counts.sum():,} samples", fontsize=10)
+    return [save(figure, folder / "modes.png")]
+
+
+def bars(counts: NDArray[numpy.int64]) -> Figure:
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(range(len(counts)), counts)
+    axes.axhline(counts.mean(), color="black", linestyle="--", linewidth=1, label="equal shares")
+    axes.set_xticks(range(len(counts)))
+    axes.set_xlabel("mode")
+    axes.set_ylabel("samples")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def map_of(counts: NDArray[numpy.int64]) -> Figure:
+    figure = Figure(figsize=(11, 2.6), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(
+        numpy.ma.masked_equal(counts, 0).reshape(-1, COLUMNS),
+        aspect="auto",
+        norm=LogNorm(vmin=1, vmax=max(2, counts.max())),
+        interpolation="nearest",
+    )
+    axes.set_facecolor("white")
+    axes.set_xlabel("mode, its last two digits")
+    axes.set_ylabel("hundreds")
+    axes.set_yticks(range(len(counts) // COLUMNS))
+    figure.colorbar(image, label="samples (white: none)")
+    return figure

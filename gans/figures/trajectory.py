@@ -1,0 +1,39 @@
+"""The Dirac-GAN's way through the plane of its two weights."""
+
+from pathlib import Path
+
+import numpy
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from gans.figures.drawing import save
+from gans.run import Run
+
+
+def draw(run: Run, folder: Path) -> list[Path]:
+    """trajectory.png: where samples are, and the discriminator's slope there; for points on a line only."""
+    if not run.grids or run.grids[0].images.shape[1:] != (1,):
+        return []
+    theta = numpy.array([grid.images.mean() for grid in run.grids])
+    psi = numpy.array([grid.landscape["gradients"].mean() for grid in run.grids])
+    figure = Figure(figsize=(5, 4.6), layout="constrained")
+    axes = figure.subplots()
+    walk(axes, theta, psi)
+    axes.set_title(f"{run.name}\n{run.grids[-1].step:,} training steps", fontsize=9)
+    return [save(figure, folder / "trajectory.png")]
+
+
+def walk(axes: Axes, theta: NDArray[numpy.float64], psi: NDArray[numpy.float64]) -> None:
+    """From light to dark, with the start, the end and the equilibrium marked."""
+    steps = numpy.arange(len(theta))
+    axes.plot(theta, psi, linewidth=0.6, color="0.6", zorder=1)
+    axes.scatter(theta, psi, c=steps, s=8, cmap="viridis_r", zorder=2)
+    axes.scatter(theta[:1], psi[:1], marker="s", s=36, color="tab:orange", label="start", zorder=3)
+    axes.scatter(theta[-1:], psi[-1:], marker="o", s=36, color="tab:red", label="end", zorder=3)
+    axes.scatter([0], [0], marker="+", s=80, color="black", label="equilibrium", zorder=4)
+    axes.set_xlabel("θ, where the generator's samples are")
+    axes.set_ylabel("ψ, the discriminator's slope")
+    axes.axis("equal")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)

@@ -1,0 +1,110 @@
+"""The networks of stacked MNIST, of full size and of limited capacity (Lin et al. 2018, PacGAN, section 4.2)."""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from gans.data.batches import Batch
+from gans.generator import Generator, Inputs
+from gans.models.layers import normal
+from gans.turn import NO_CLASS
+
+CHANNELS = 3
+DEVIATION = 0.02
+"""Of the initial weights: Radford et al. 2016, section 4."""
+SIZES = (2, 4, 7, 14, 28)
+
+Widths = Annotated[list[PositiveInt], Field(min_length=2, max_length=4)]
+
+
+class StackedGenerator(Generator):
+    """Latents (n, latent_size) -> images (n, 3, 28, 28) in (-1, 1).
+
+    Dense to the first width, BatchNorm, ReLU, then a transposed convolution with stride 2 to each further width, each
+    with BatchNorm and ReLU, and one to three channels with tanh. Sizes end in ..., 7, 14, 28, so that the number of
+    widths decides where they begin.
+
+    Args:
+        widths: channels, from the smallest size on.
+        kernel: the side of the kernels.
+        latents: "uniform", U(-1, 1), or "normal", N(0, 1).
+        last_width: channels at full size, from which a convolution without stride makes the image; null for none.
+    """
+
+    pixel_range = (-1.0, 1.0)
+
+    def __init__(
+        self,
+        widths: Widths,
+        latent_size: PositiveInt = 100,
+        kernel: Literal[3, 5] = 5,
+        latents: Literal["uniform", "normal"] = "uniform",
+        last_width: PositiveInt | None = None,
+    ) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        self.uniform = latents == "uniform"
+        first, *sizes = SIZES[-len(widths) - 1 :]
+        layers: list[nn.Module] = [
+            nn.Linear(latent_size, widths[0] * first**2),
+            nn.Unflatten(1, (widths[0], first, first)),
+        ]
+        for (inputs, outputs), (small, large) in zip(
+            pairwise([*widths, last_width or CHANNELS]), pairwise((first, *sizes)), strict=True
+        ):
+            padding = kernel // 2
+            extra = large - (2 * (small - 1) - 2 * padding + kernel)
+            layers += [
+                nn.BatchNorm2d(inputs),
+                nn.ReLU(),
+                nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=padding, output_padding=extra),
+            ]
+        if last_width is not None:
+            layers += [
+                nn.BatchNorm2d(last_width),
+                nn.ReLU(),
+                nn.Conv2d(last_width, CHANNELS, kernel, padding=kernel // 2),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Tanh())
+        normal(self, DEVIATION)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.layers(latents)
+
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
+        if not self.uniform:
+            return super().inputs(count, random, batch, classes)
+        latents = 2 * torch.rand(count, self.latent_size, generator=random, device=random.device) - 1
+        return Inputs((latents,), torch.full((count,), NO_CLASS, device=random.device))
+
+
+class StackedDiscriminator(nn.Module):
+    """Images (n, 3, 28, 28) in [-1, 1] -> scores (n, 1).
+
+    A convolution with stride 2 to each width, with BatchNorm, but for the first, and LeakyReLU; then a Dense layer.
+
+    Args:
+        widths: channels, from the largest size on.
+    """
+
+    def __init__(
+        self, widths: Widths, kernel: Literal[3, 5] = 5, negative_slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise([CHANNELS, *widths]):
+            normalized = [nn.BatchNorm2d(outputs)] if layers else []
+            layers += [
+                nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
+                *normalized,
+                nn.LeakyReLU(negative_slope),
+            ]
+        side = SIZES[-len(widths) - 1]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * side**2, 1))
+        normal(self, DEVIATION)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)
