@@ -1,6 +1,7 @@
 """What goes with what, from the code: ``python docs/combinations.py`` writes docs/combinations.md.
 
-Every objective x stabilizer x model is built on the digits; what is refused is listed with the refusal's own words.
+Every objective x stabilizer x model is built for the model's own data; what is refused is listed with the refusal's own
+words.
 """
 
 from collections import defaultdict
@@ -33,7 +34,7 @@ def names(group: str) -> list[str]:
 def part(group: str, name: str) -> dict[str, Any]:
     """What an option file says: a model's whole config, another group's own node."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = plain(compose("config", overrides=["data=digits", f"{group}={name}"]))
+        config = plain(compose("config", overrides=[f"{group}={name}"]))
     return config if group == "model" else config[group]
 
 

@@ -20,12 +20,13 @@ from gans.means import Means
 from gans.objectives import Objective
 from gans.randomness import Streams, derive_seed
 from gans.stabilize import Stabilizers
-from gans.turn import Side, Turn
+from gans.turn import Side, Turn, joined, side_of, total
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 DISCRIMINATOR_UPDATES: dict[str, Callable[[Turn], list[Turn]]] = {
     "joint": lambda turn: [turn],
+    "separate": lambda turn: [turn],
     "alternating": lambda turn: [turn.only_real(), turn.only_fake()],
 }
 
@@ -34,10 +35,12 @@ class GAN(L.LightningModule):
     """A generator, a discriminator, an objective and stabilizers, trained by alternating steps.
 
     Args:
-        discriminator: (n, channels, height, width) -> (n, 1 + k), column 0 the score without output activation.
+        discriminator: (n, channels, height, width), or of points (n, dimensions), -> (n, 1 + k), column 0 the score
+            without output activation.
         generator_optimizer, discriminator_optimizer: called with a network's parameters.
         discriminator_updates: "joint", one update per step on one batch of fakes and reals together, so that its
-            loss is the mean over both; or "alternating", two updates per step, first on the reals, then on the fakes.
+            loss is the mean over both; "separate", the same, but reals and fakes pass it apart, so that BatchNorm's
+            statistics are of one kind; or "alternating", two updates per step, first on the reals, then on the fakes.
         discriminator_fakes: the mode in which the generator makes the fakes that the discriminator learns from:
             "inference" (BatchNorm's moving averages, no dropout) or "training".
         generator_batches: samples in the generator's update, as a multiple of the reals in a batch.
@@ -54,7 +57,7 @@ class GAN(L.LightningModule):
         stabilizers: Stabilizers,
         generator_optimizer: OptimizerFactory,
         discriminator_optimizer: OptimizerFactory,
-        discriminator_updates: Literal["joint", "alternating"] = "joint",
+        discriminator_updates: Literal["joint", "separate", "alternating"] = "joint",
         discriminator_fakes: Literal["inference", "training"] = "inference",
         generator_batches: PositiveInt = 1,
         classes: Sequence[int | str] = (),
@@ -69,6 +72,7 @@ class GAN(L.LightningModule):
         self.stabilizers = stabilizers
         self.optimizer_factories = (generator_optimizer, discriminator_optimizer)
         self.discriminator_turns = DISCRIMINATOR_UPDATES[discriminator_updates]
+        self.apart = discriminator_updates == "separate"
         self.discriminator_fakes_in_training_mode = discriminator_fakes == "training"
         self.generator_batches = generator_batches
         self.classes = tuple(classes)
@@ -79,11 +83,12 @@ class GAN(L.LightningModule):
         self.held_out_means = Means()
         if generator.takes_images and generator_batches > 1:
             raise InputError("this generator makes one image from each image of a batch: use model.generator_batches=1")
-        if objective.pairs and (discriminator_updates, generator_batches) != ("joint", 1):
+        if objective.pairs and (discriminator_updates == "alternating" or generator_batches > 1):
             raise InputError(
                 f"{type(objective).__name__} compares each fake with a real of the same update: use "
                 "model.discriminator_updates=joint and model.generator_batches=1"
             )
+        stabilizers.rebuild(self)
         stabilizers.attach(self)
 
     def configure_optimizers(self) -> list[Optimizer]:
@@ -104,12 +109,12 @@ class GAN(L.LightningModule):
                 self.update("discriminator", discriminator_optimizer, turn, self.discriminator_terms(turn))
             terms = self.discriminator_terms(last) | self.stabilizers.penalties(whole, random)
             self.update("discriminator", discriminator_optimizer, last, terms)
-        self.stabilizers.after_discriminator(self)
+        self.stabilizers.after_discriminator(self, whole)
 
         if not self.stabilizers.rests(self.training_steps):
             with self.only(generator_optimizer):
                 turn = self.generator_turn(batch, random)
-                terms = self.stabilizers.generator_terms(self.generator_terms(turn), turn)
+                terms = self.stabilizers.generator_terms(self.generator_terms(turn), turn, against=whole)
                 self.update("generator", generator_optimizer, turn, terms)
             self.stabilizers.after_generator(self)
 
@@ -124,13 +129,14 @@ class GAN(L.LightningModule):
             fake = self.fake_side(self.generator, inputs, wanted_real=False)
         self.generator.train()
         real_targets, fake_targets = self.stabilizers.targets(real.targets, fake.targets, self.objective, random)
-        return Turn(self.judge(random), fake._replace(targets=fake_targets), real._replace(targets=real_targets))
+        fake, real = fake._replace(targets=fake_targets), real._replace(targets=real_targets)
+        return Turn(self.judge(random), fake, real, self.apart)
 
     def generator_turn(self, batch: Batch, random: Streams) -> Turn:
         """Fresh fakes with gradient, told to be real."""
         inputs = self.generator.inputs(self.generator_batches * len(batch.images), random("latent"), batch)
         fake = self.fake_side(self.generator, inputs, wanted_real=True)
-        return Turn(self.judge(random), fake, self.compared_with(fake, batch))
+        return Turn(self.judge(random), fake, self.compared_with(fake, batch), self.apart)
 
     def compared_with(self, fake: Side, batch: Batch) -> Side:
         """What stands beside the fakes in the generator's turn: reals where the objective compares, else nothing."""
@@ -189,12 +195,7 @@ class GAN(L.LightningModule):
 
     def _side(self, images: Tensor, labels: Tensor, *, wanted_real: bool) -> Side:
         target = self.objective.real_target if wanted_real else self.objective.fake_target
-        return Side(
-            images,
-            labels,
-            targets=torch.full((len(images),), target, device=self.device),
-            wanted_real=torch.full((len(images),), wanted_real, device=self.device),
-        )
+        return side_of(*joined(images, labels, self.stabilizers.together), target, wanted_real=wanted_real)
 
     @torch.no_grad()
     def measure(self, player: str, turn: Turn, terms: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -226,9 +227,9 @@ class GAN(L.LightningModule):
         network = self.stabilizers.sampler(self.generator)
         inputs = self.generator.inputs(len(batch.images), random("latent"), batch)
         fake = self.fake_side(network, inputs, wanted_real=False)
-        against = Turn(self.discriminate, fake, self.real_side(batch))
-        wanted = self._side(fake.images, fake.labels, wanted_real=True)
-        towards = Turn(self.discriminate, wanted, self.compared_with(wanted, batch))
+        against = Turn(self.discriminate, fake, self.real_side(batch), self.apart)
+        wanted = fake.told(self.objective.real_target, wanted_real=True)
+        towards = Turn(self.discriminate, wanted, self.compared_with(wanted, batch), self.apart)
 
         measured = self.measure("discriminator", against, self.discriminator_terms(against))
         measured |= self.measure("generator", towards, self.generator_terms(towards))
@@ -266,8 +267,3 @@ class GAN(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.training_steps = checkpoint["training_steps"]
         self.means.load_state_dict(checkpoint["means"])
-
-
-def total(terms: dict[str, Tensor]) -> Tensor:
-    """What a player pays: the sum of the means of its terms."""
-    return torch.stack([values.mean() for values in terms.values()]).sum()

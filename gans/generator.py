@@ -33,6 +33,8 @@ class Generator(nn.Module):
     """Whether it can be asked for a class."""
     takes_images = False
     """Whether it makes each image from an image of the data."""
+    makes_points = False
+    """Whether its samples are points (n, dimensions) and no images."""
 
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
         """Fresh inputs for ``count`` samples.
@@ -44,3 +46,16 @@ class Generator(nn.Module):
         """
         latents = torch.randn(count, self.latent_size, generator=random, device=random.device)
         return Inputs((latents,), torch.full((count,), NO_CLASS, device=random.device))
+
+
+class ConditionalGenerator(Generator):
+    """One that is called with latents and with the class index asked of each sample."""
+
+    takes_classes = True
+    class_count: int
+
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
+        (latents,), _ = super().inputs(count, random, batch)
+        if classes is None:
+            classes = torch.randint(self.class_count, (count,), generator=random, device=random.device)
+        return Inputs((latents, classes), classes)

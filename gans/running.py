@@ -186,14 +186,21 @@ def describer_of(data: Source[Any]) -> Describer:
 @torch.no_grad()
 def require_fit(gan: GAN, data: Source[Any]) -> None:
     """Refuse networks that make or take samples of another shape than the data's, or other classes."""
+    if data.noisy_labels and not gan.generator.takes_classes:
+        raise InputError(
+            "data.label_noise changes classes, and this model is not told any: use a model that is asked for classes, "
+            "such as model=projection"
+        )
     batch = data.train_images.at(slice(2)).to_batch()
     expected = tuple(batch.images.shape[1:])
     modes = [(module, module.training) for module in gan.modules()]
     gan.eval()
     try:
         with torch.random.fork_rng(devices=[]):
-            made = gan.sample(gan.generator.inputs(len(batch.images), Streams(gan.seed, "fit")("latent"), batch))
-            gan.discriminate(made, batch.labels)
+            inputs = gan.generator.inputs(len(batch.images), Streams(gan.seed, "fit")("latent"), batch)
+            made = gan.sample(inputs)
+            shown = gan.fake_side(gan.generator, inputs, wanted_real=False)
+            gan.discriminate(shown.images, shown.labels)
     except (RuntimeError, IndexError) as error:
         raise InputError(
             f"the model's networks don't fit data={data.source}, {_shape(expected)}: {one_line(error)}. "

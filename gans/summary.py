@@ -1,6 +1,6 @@
 """A network as a table: layers, output shapes and parameter counts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ def parameter_count(network: nn.Module) -> int:
 
 
 @torch.no_grad()
-def summarize(title: str, network: nn.Module, arguments: Sequence[Tensor]) -> str:
-    """One line per layer for a forward pass with these arguments, whose first axis is the batch."""
+def summarize(title: str, network: nn.Module, forward: Callable[[], object]) -> str:
+    """One line per layer for what happens in ``forward``, which passes a batch through the network."""
     rows: list[tuple[str, str, int]] = []
 
     def record(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
@@ -24,7 +24,8 @@ def summarize(title: str, network: nn.Module, arguments: Sequence[Tensor]) -> st
     leaves = [module for module in network.modules() if not list(module.children())]
     hooks = [module.register_forward_hook(record) for module in leaves]
     was_training = network.training
-    network.eval()(*arguments)
+    network.eval()
+    forward()
     network.train(was_training)
     for hook in hooks:
         hook.remove()

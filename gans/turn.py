@@ -16,7 +16,7 @@ class Side(NamedTuple):
     """Samples of one kind, real or fake, with what goes with them."""
 
     images: Tensor
-    """Shape (n, channels, height, width), in the GAN's pixel range."""
+    """Shape (n, channels, height, width), in the GAN's pixel range; of points, (n, dimensions)."""
     labels: Tensor
     """Class indices, shape (n,), int64; ``NO_CLASS`` where there is none."""
     targets: Tensor
@@ -29,20 +29,47 @@ class Side(NamedTuple):
         """The same kind of samples, zero of them."""
         return Side(*(field[:0] for field in self))
 
+    def told(self, target: float, *, wanted_real: bool) -> "Side":
+        """The same samples, of which the player is told another target and wants another verdict."""
+        return side_of(self.images, self.labels, target, wanted_real=wanted_real)
+
+
+def side_of(images: Tensor, labels: Tensor, target: float, *, wanted_real: bool) -> Side:
+    """Samples that are all told the same target and wanted to get the same verdict."""
+    return Side(
+        images,
+        labels,
+        targets=torch.full((len(images),), target, device=images.device),
+        wanted_real=torch.full((len(images),), wanted_real, device=images.device),
+    )
+
+
+def joined(images: Tensor, labels: Tensor, together: int) -> tuple[Tensor, Tensor]:
+    """Each ``together`` samples as one, along the channels: (n, c, ...) -> (n / together, together c, ...).
+
+    The first samples fill up the last one where ``together`` does not divide n. The label is the first sample's.
+    """
+    if missing := -len(images) % together:
+        filled = torch.arange(len(images) + missing, device=images.device) % len(images)
+        images, labels = images[filled], labels[filled]
+    return images.unflatten(0, (-1, together)).flatten(1, 2), labels[::together]
+
 
 @dataclass(frozen=True)
 class Turn:
     """What one player's update looks at. Every loss term is a function of a turn to one value per sample.
 
-    All samples of a turn pass the discriminator together, fakes first, and only when their scores are first looked
-    at. A side may be empty: the generator's turn has no reals, and a discriminator that learns from reals and fakes in
-    two updates takes two turns.
+    All samples of a turn pass the discriminator together, fakes first, or each side by itself, and only when their
+    scores are first looked at. A side may be empty: the generator's turn has no reals, and a discriminator that learns
+    from reals and fakes in two updates takes two turns.
     """
 
     judge: Callable[[Tensor, Tensor], Tensor]
     """(images, labels) -> outputs of shape (n, 1 + k): column 0 is the score, the others are the GAN's own."""
     fake: Side
     real: Side
+    apart: bool = False
+    """Whether each side passes by itself, which matters where a layer looks at the whole batch."""
 
     def only_real(self) -> "Turn":
         return replace(self, fake=self.fake.none())
@@ -58,9 +85,15 @@ class Turn:
     @cached_property
     def outputs(self) -> Tensor:
         """The discriminator's outputs, shape (n, 1 + k), float32."""
-        return self.judge(self.both.images, self.both.labels).float()
+        passes = [side for side in (self.fake, self.real) if len(side.images)] if self.apart else [self.both]
+        return torch.cat([self.judge(side.images, side.labels).float() for side in passes])
 
     @property
     def scores(self) -> Tensor:
         """Logits, or a critic's unbounded values, shape (n,)."""
         return self.outputs[:, 0]
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    """What a player pays: the sum of the means of its terms."""
+    return torch.stack([values.mean() for values in terms.values()]).sum()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from gans.building import build_gan, plain
+from gans.building import build_gan, plain, target_class
 from gans.gan import GAN
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +37,35 @@ def composed(*overrides: str, config_name: str = "config") -> dict[str, Any]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return plain(compose(config_name, overrides=list(overrides)))
+
+
+def data_for(choice: str, train: int, held_out: int) -> tuple[str, ...]:
+    """Overrides for model=... or experiment=...: data of its own, or where these are downloaded the like that is built
+    in; so many samples for training, and for validation and test each, where there is a choice."""
+    chosen = like_without_download(choice)
+    sizes = {"limit": train, "train_size": train, "val_size": held_out, "test_size": held_out}
+    options = composed(choice, *chosen)["data"].keys() & sizes.keys()
+    return (*chosen, *sorted(f"data.{option}={sizes[option]}" for option in options))
+
+
+@cache
+def like_without_download(choice: str) -> tuple[str, ...]:
+    """No override where the data have no root; else the data without one whose class is the closest relative:
+    mnist -> digits, stacked_mnist -> stacked_digits."""
+    own = composed(choice)["data"]
+    if "root" not in own:
+        return ()
+    others = {name: composed(f"data={name}")["data"] for name in names("data")}
+    kinds = {name: target_class(data["_target_"]) for name, data in others.items() if "root" not in data}
+    ancestors = target_class(own["_target_"]).__mro__
+    return next((f"data={name}",) for base in ancestors for name, kind in kinds.items() if issubclass(kind, base))
+
+
+def narrow(choice: str) -> tuple[str, ...]:
+    """Overrides that leave networks few channels, where these are an option."""
+    networks = {name: composed(choice)["model"][name] for name in ("generator", "discriminator")}
+    widths = {name: [min(width, 8) for width in node["widths"]] for name, node in networks.items() if "widths" in node}
+    return tuple(f"model.{name}.widths={each}" for name, each in widths.items())
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     ("arguments", "message"),
     [
         (["model=dcgann"], r"unknown model 'dcgann' \(did you mean 'dcgan'\?\): choose from acgan, autoencoder, dcgan"),
-        (["data=cifar"], "unknown data 'cifar'.*digits, mnist"),
+        (["data=cifar"], "unknown data 'cifar'.*: choose from .*digits, .*mnist"),
         (["stabilize=nois"], "unknown stabilize 'nois'.*label_smoothing"),
         (["stabilize=[noisy_labels,smooth]"], "unknown stabilize 'smooth'"),
         (["experiment=report_c"], "unknown experiment 'report_c'.*report_a"),

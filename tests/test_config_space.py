@@ -17,15 +17,14 @@ from gans.cli import explain
 from gans.errors import InputError, TrainingError
 from gans.results import read_results
 from gans.running import start_run
-from tests.conftest import composed, names
+from tests.conftest import composed, data_for, names, narrow
 
 PARTS = 5
 FAST, SLOW = 12, 64  # examples a part; all parts together are more than 300
 
 BASE = (
-    "data=digits", "data.digits=[0,1,2,3]", "data.limit=40", "data.batch_size=10", "trainer.max_epochs=1",
-    "trainer.max_steps=2", "samples.count=4", "samples.frames=1", "evaluated_images=70", "log_every=1",
-    "trainer.check_val_every_n_epoch=1",
+    "data.batch_size=10", "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=4", "samples.frames=1",
+    "evaluated_images=70", "log_every=1", "trainer.check_val_every_n_epoch=1",
 )  # fmt: skip
 # not drawn: where runs are written, what is another command, and how long training takes
 FIXED = ("runs", "resume", "test", "trainer.max_epochs", "trainer.max_steps", "metric.synthetic_accuracy.epochs")
@@ -53,7 +52,8 @@ def lists(options: list[str], most: int) -> st.SearchStrategy[str]:
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
     """Choices in every group, and a few options with values that may or may not make sense."""
-    groups = [f"model={draw(st.sampled_from(names('model')))}"]
+    model = f"model={draw(st.sampled_from(names('model')))}"
+    groups = [model, *narrow(model), *data_for(model, train=40, held_out=70)]
     if draw(st.booleans()):
         groups.append(f"objective={draw(st.sampled_from(names('objective')))}")
     techniques = [name for name in names("stabilize") if name != "none"]
@@ -81,10 +81,10 @@ def trains_or_is_refused(overrides: list[str]) -> None:
             assert "at training step" in str(error)  # noqa: PT017
             event("not finite")
         else:
+            data = config["data"]
+            samples = data["train_size"] if "train_size" in data else data["limit"]
             steps = read_results(run.path / "test.json").checkpoints["last"].training_steps
-            assert steps == min(
-                2, config["data"]["limit"] // config["data"]["batch_size"] if config["data"]["limit"] else 2
-            )
+            assert steps == min(2, samples // data["batch_size"] if samples else 2)
             event("trained")
 
 

@@ -12,11 +12,10 @@ from math import exp, log
 import numpy
 import pytest
 import torch
-from torch import Tensor, nn
 
 from gans.data.batches import Batch
 from gans.gan import GAN
-from gans.generator import Generator, Inputs
+from gans.models.dirac import DiracDiscriminator, DiracGenerator
 from gans.objectives import (
     BinaryCrossEntropy,
     Hinge,
@@ -30,37 +29,9 @@ from gans.objectives import (
 from gans.stabilize import Stabilizer, Stabilizers
 from gans.stabilize.gradient_penalties import R1, R2, WGANGP
 from gans.stabilize.weights import EMA, WeightClipping
-from gans.turn import NO_CLASS
 from tests.test_gan import train
 
 STEP = 0.2
-
-
-class DiracGenerator(Generator):
-    """G = theta, whatever the latent."""
-
-    pixel_range = (0.0, 1.0)
-
-    def __init__(self, theta: float) -> None:
-        super().__init__()
-        self.theta = nn.Parameter(torch.tensor([theta], dtype=torch.float64))
-
-    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
-        return Inputs((torch.zeros(count, 1),), torch.full((count,), NO_CLASS))
-
-    def forward(self, latents: Tensor) -> Tensor:
-        return self.theta + 0 * latents
-
-
-class DiracDiscriminator(nn.Module):
-    """D(x) = psi x."""
-
-    def __init__(self, psi: float) -> None:
-        super().__init__()
-        self.psi = nn.Parameter(torch.tensor([psi], dtype=torch.float64))
-
-    def forward(self, values: Tensor) -> Tensor:
-        return self.psi * values
 
 
 Point = tuple[float, float]
@@ -69,8 +40,8 @@ Point = tuple[float, float]
 def dirac(start: Point, objective: Objective, rates: Point, stabilizers: Mapping[str, Stabilizer]) -> GAN:
     """Where the objective doesn't compare them, reals and fakes come in turns, so that each mean has weight 1."""
     return GAN(
-        DiracGenerator(start[0]),
-        DiracDiscriminator(start[1]),
+        DiracGenerator(start[0]).double(),
+        DiracDiscriminator(start[1]).double(),
         objective,
         Stabilizers(stabilizers),
         partial(torch.optim.SGD, lr=rates[0]),

@@ -85,8 +85,8 @@ def test_hinge_equals_its_formula(values: list[float], target: float) -> None:
 @given(st.lists(st.tuples(st.floats(-12, 12), st.floats(-12, 12)), min_size=1, max_size=6))
 def test_relativistic_pairing_compares_each_fake_with_a_real(pairs: list[tuple[float, float]]) -> None:
     fake, real = (torch.tensor(values, dtype=torch.float64) for values in zip(*pairs, strict=True))
-    sides = [Side(images, *torch.zeros(3, len(images))) for images in (fake, real)]
-    turn = Turn(lambda images, _: images[:, None], *sides)
+    fakes, reals = (Side(images, *torch.zeros(3, len(images))) for images in (fake, real))
+    turn = Turn(lambda images, _: images[:, None], fakes, reals)
     turn.__dict__["outputs"] = torch.cat((fake, real))[:, None]
     lead = (real - fake).tolist()
     numpy.testing.assert_allclose(RelativisticPairing().discriminator(turn), -numpy.log(sigmoid(lead)), rtol=1e-6)
@@ -130,7 +130,7 @@ def descend(objective: Objective, rounds: int = 200) -> Tensor:
                 (real, objective.real_target, True),
             )
         ]
-        (gradient,) = torch.autograd.grad(objective.discriminator(Turn(judge, *sides)).mean(), slope)
+        (gradient,) = torch.autograd.grad(objective.discriminator(Turn(judge, sides[0], sides[1])).mean(), slope)
         slope.data -= 0.1 * gradient
         towards = Side(fake, fake, torch.full((1,), objective.real_target), torch.tensor([True]))
         beside = sides[1] if objective.pairs else towards.none()

@@ -13,20 +13,21 @@ from gans.gan import GAN
 from gans.history import History
 from gans.results import read_results
 from gans.run import Run
-from tests.conftest import names
+from tests.conftest import data_for, names
 from tests.killed import MOMENTS, go_on, in_a_process, train, train_until_killed
 
 STEPS = 6
 SMALL = (
-    "data=digits", "data.digits=[0,1,2,3]", "data.limit=24", "data.batch_size=8", "trainer.max_epochs=2",
-    "trainer.max_steps=null", "trainer.check_val_every_n_epoch=1", "log_every=2", "samples.count=10",
-    "samples.frames=3", "evaluated_images=70", "metric=[fid]",
+    "data.batch_size=8", "trainer.max_epochs=2", "trainer.max_steps=null", "trainer.check_val_every_n_epoch=1",
+    "log_every=2", "samples.count=10", "samples.frames=3", "evaluated_images=70", "metric=[fid]",
     "checkpoint.every_steps=1", "checkpoint.every_minutes=null",
 )  # fmt: skip
+MODELS = ("acgan", "autoencoder", "dcgan", "wgan", "mlp")  # each that keeps something of a kind of its own
 STATEFUL = ("ema", "optimism", "spectral_norm")
-RUNS = {model: (f"model={model}",) for model in names("model")} | {
-    "stateful stabilizers": ("model=dcgan", f"stabilize=[{','.join(STATEFUL)}]", "checkpoint.every_steps=2"),
-    "budget in steps": ("model=autoencoder", "trainer.max_epochs=null", "trainer.max_steps=5"),
+PLAIN = {model: (f"model={model}", *data_for(f"model={model}", train=24, held_out=70)) for model in MODELS}
+RUNS = PLAIN | {
+    "stateful stabilizers": (*PLAIN["dcgan"], f"stabilize=[{','.join(STATEFUL)}]", "checkpoint.every_steps=2"),
+    "budget in steps": (*PLAIN["autoencoder"], "trainer.max_epochs=null", "trainer.max_steps=5"),
 }
 CASES = [
     (run, number, step, moment)

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy
 import pytest
@@ -11,18 +12,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.gan import GAN
+from gans.models.dirac import DiracDiscriminator, DiracGenerator
 from gans.objectives import BinaryCrossEntropy, Wasserstein
 from gans.randomness import Streams
 from gans.settings import validate
-from gans.stabilize import Stabilizers
+from gans.stabilize import Stabilizer, Stabilizers
+from gans.stabilize.batches import WithDeviation, wider
+from gans.stabilize.generator_losses import Unrolling
 from gans.stabilize.gradient_penalties import DRAGAN, R1, R2, WGANGP, GradientPenalty
-from gans.stabilize.inputs import AUGMENTATIONS, DiffAugment, InstanceNoise, brightness, contrast, cutout, translation
+from gans.stabilize.inputs import (
+    AUGMENTATIONS,
+    AdaptiveAugmentation,
+    DiffAugment,
+    InstanceNoise,
+    brightness,
+    contrast,
+    cutout,
+    translation,
+)
 from gans.stabilize.labels import FixedLabelSmoothing, NoisyLabels
 from gans.stabilize.rhythm import optimistic
 from gans.stabilize.weights import EMA
-from gans.turn import Side, Turn
+from gans.turn import Side, Turn, joined, total
 from tests.conftest import composed
 from tests.test_gan import random_batch, same, train, weights
 
@@ -30,8 +44,8 @@ RANDOM = Streams(0, "train")
 
 
 def turn_with(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Turn:
-    sides = [Side(images, *torch.zeros(3, len(images))) for images in (fake, real)]
-    return Turn(lambda images, labels: critic(images)[:, None], *sides)  # noqa: ARG005
+    fakes, reals = (Side(images, *torch.zeros(3, len(images))) for images in (fake, real))
+    return Turn(lambda images, labels: critic(images)[:, None], fakes, reals)  # noqa: ARG005
 
 
 def images_of(seed: int, count: int = 6) -> Tensor:
@@ -268,11 +282,11 @@ def test_label_noise_scales_the_wasserstein_gradient_by_one_minus_twice_its_prob
     targets = [torch.full((count,), target) for target in (objective.fake_target, objective.real_target)]
 
     def gradient(fake_targets: Tensor, real_targets: Tensor) -> float:
-        sides = [
+        fakes, reals = (
             Side(images, images, told, images)
             for images, told in zip(values.split(count), (fake_targets, real_targets), strict=True)
-        ]
-        turn = Turn(lambda images, _: (slope * (images + 1))[:, None], *sides)
+        )
+        turn = Turn(lambda images, _: (slope * (images + 1))[:, None], fakes, reals)
         (found,) = torch.autograd.grad(objective.discriminator(turn)[:count].mean(), slope)
         return found.item()
 
@@ -356,3 +370,239 @@ def test_what_an_optimistic_optimizer_remembers_is_in_its_state() -> None:
     resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     steps(resumed, second, 3)
     assert torch.equal(whole, second)
+
+
+# --- several samples judged as one ------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 9), st.integers(1, 4))
+def test_packs_hold_each_sample_in_order_and_the_last_is_filled_up(count: int, together: int) -> None:
+    images = torch.arange(count * 6).reshape(count, 2, 3)
+    packs, labels = joined(images, torch.arange(count), together)
+    assert packs.shape == (-(-count // together), 2 * together, 3)
+    members = packs.unflatten(1, (together, 2)).flatten(0, 1)
+    assert torch.equal(members[:count], images)
+    assert torch.equal(members[count:], images[torch.arange(len(members) - count) % count])
+    assert labels.tolist() == list(range(0, count, together))
+
+
+def test_packing_makes_the_discriminator_a_function_of_sets_of_one_kind(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("stabilize=packing", "stabilize.packing.samples=3")
+    shown: list[Tensor] = []
+    gan.discriminator.register_forward_pre_hook(lambda _, arguments: shown.append(arguments[0].detach()))
+    batch = random_batch(6)
+    turn = gan.discriminator_turn(batch, Streams(0, "train"))
+    assert turn.scores.shape == turn.both.targets.shape == (4,)
+    real = 2 * batch.images - 1
+    torch.testing.assert_close(shown[0][2:], real.view(2, 3, 28, 28))  # two packs of fakes, then two of reals
+
+    gan.discriminator.eval()
+    scores = gan.discriminate(*joined(real, batch.labels, 3))[:, 0]
+    for member in range(6):
+        other = real.clone()
+        other[member] = -1
+        changed = gan.discriminate(*joined(other, batch.labels, 3))[:, 0] != scores
+        assert changed.tolist() == [member < 3, member >= 3]
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(50, 400), nn.Conv2d(6, 300, 3, stride=2, padding=1, bias=False)])
+def test_a_wider_layer_gives_outputs_of_the_same_size(layer: nn.Linear | nn.Conv2d) -> None:
+    torch.manual_seed(0)
+    nn.init.normal_(layer.weight, 0, 0.1)
+    shape = (200, 50) if isinstance(layer, nn.Linear) else (200, 6, 8, 8)
+    samples, _ = joined(torch.randn(4 * shape[0], *shape[1:]), torch.zeros(4 * shape[0]), 4)
+    wide = wider(layer, 4)
+    assert (wide.bias is None) is (layer.bias is None)
+    assert wide(samples).std().item() == pytest.approx(layer(torch.randn(shape)).std().item(), rel=0.05)
+    assert wide(samples).shape == layer(torch.randn(shape)).shape
+
+
+@pytest.mark.parametrize("order", ["packing,spectral_norm", "spectral_norm,packing"])
+def test_packing_goes_with_spectral_norm_in_either_order(make_gan: Callable[..., GAN], order: str) -> None:
+    gan = make_gan(f"stabilize=[{order}]")
+    first = next(module for module in gan.discriminator.modules() if isinstance(module, nn.Conv2d))
+    train(gan, [random_batch(seed=seed) for seed in range(40)])
+    gan.discriminator.eval()
+    assert first.in_channels == 2
+    assert torch.linalg.matrix_norm(first.weight.detach().flatten(1), 2).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_the_penalty_of_a_pack_is_about_all_its_samples(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("stabilize=[packing,r1]", "stabilize.r1.weight=2.0")
+    slope = torch.randn(2, 28, 28, generator=torch.Generator().manual_seed(0))
+    gan.discriminate = lambda images, labels: (images * slope).sum((1, 2, 3))[:, None]  # type: ignore[method-assign]  # noqa: ARG005
+    turn = gan.discriminator_turn(random_batch(8), Streams(0, "train"))
+    (charged,) = gan.stabilizers.penalties(turn, RANDOM).values()
+    torch.testing.assert_close(charged.detach(), slope.square().sum().expand(4))
+
+
+def test_packing_is_refused_where_samples_have_classes(make_gan: Callable[..., GAN]) -> None:
+    for model in ("acgan", "projection"):
+        with pytest.raises(InputError, match=r"several classes as one.*use a model"):
+            make_gan(f"model={model}", "stabilize=packing")
+
+
+def test_the_last_layer_sees_the_mean_deviation_of_the_features_over_the_batch() -> None:
+    layer = nn.Linear(5, 2)
+    wide = WithDeviation(layer)
+    features = torch.randn(7, 5, generator=torch.Generator().manual_seed(0))
+    deviation = numpy.std(features.numpy(), axis=0).mean()
+    expected = layer(features) + deviation * wide.layer.weight[:, -1]
+    torch.testing.assert_close(wide(features), expected, rtol=1e-4, atol=1e-6)
+
+    same_features = features[:1].expand(7, 5).clone().requires_grad_()
+    wide(same_features).sum().backward()
+    assert same_features.grad is not None
+    assert bool(same_features.grad.isfinite().all())  # where all samples are equal, too
+
+
+@pytest.mark.parametrize("name", ["minibatch_deviation", "none"])
+def test_the_deviation_is_of_reals_or_of_fakes_alone(make_gan: Callable[..., GAN], name: str) -> None:
+    gan = make_gan(f"stabilize={name}")
+    shown: list[int] = []
+    gan.discriminator.register_forward_pre_hook(lambda _, arguments: shown.append(len(arguments[0])))
+    turn = gan.discriminator_turn(random_batch(8), Streams(0, "train"))
+    assert turn.scores.shape == (16,)
+    assert shown == ([8, 8] if name == "minibatch_deviation" else [16])
+
+
+def test_apart_changes_what_batch_norm_sees_and_nothing_else(make_gan: Callable[..., GAN]) -> None:
+    def losses(model: str) -> list[float]:
+        found = []
+        for updates in ("joint", "separate"):
+            gan = make_gan(f"model={model}", f"model.discriminator_updates={updates}", "model.discriminator.dropout=0")
+            torch.manual_seed(0)
+            turn = gan.discriminator_turn(random_batch(8), Streams(0, "train"))
+            found.append(total(gan.discriminator_terms(turn)).item())
+        return found
+
+    joint, apart = losses("dcgan")
+    assert joint == pytest.approx(apart, rel=1e-5)
+    joint, apart = losses("acgan")
+    assert joint != pytest.approx(apart, rel=1e-5)
+
+
+# --- what the generator pays -------------------------------------------------------------------------------------
+
+
+def test_feature_matching_is_the_distance_of_mean_features(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("stabilize=feature_matching", "model.discriminator.dropout=0")
+    body = gan.discriminator.get_submodule("layers")[:-1]  # type: ignore[index]
+    against = gan.discriminator_turn(random_batch(8), Streams(0, "train"))
+    turn = gan.generator_turn(random_batch(8), Streams(0, "train", 1))
+    terms = gan.stabilizers.generator_terms({"adversarial": turn.scores, "class": turn.scores}, turn, against)
+    difference = body(turn.fake.images).mean(0) - body(against.real.images).mean(0)
+    assert list(terms) == ["feature_matching", "class"]
+    assert terms["feature_matching"].shape == (8,)
+    torch.testing.assert_close(terms["feature_matching"].mean(), difference.square().sum(), rtol=1e-4, atol=0)
+
+    train(gan, [random_batch()])
+    means = gan.means.pop()
+    assert means["generator_loss"] == pytest.approx(means["generator_feature_matching"])
+
+
+def test_feature_matching_asks_nothing_of_fakes_that_are_the_reals(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("stabilize=feature_matching", "model.discriminator.dropout=0")
+    against = gan.discriminator_turn(random_batch(8), Streams(0, "train"))
+    turn = Turn(against.judge, against.real._replace(images=against.real.images.flip(0)), against.real.none())
+    term = gan.stabilizers.generator_terms({}, turn, against)["feature_matching"]
+    assert term.max().item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_unrolling_goes_through_the_discriminators_answer(steps: int) -> None:
+    """D(x) = psi x with the Wasserstein objective: k steps of rate r move psi by k r theta / 2, so that the generator's
+    slope is psi + k r theta, and without the gradient through them it would be psi + k r theta / 2."""
+    theta, psi, rate, step = 0.8, 0.3, 0.25, 0.1
+    gan = GAN(
+        DiracGenerator(theta), DiracDiscriminator(psi), Wasserstein(), Stabilizers({"it": Unrolling(steps, rate)}),
+        partial(torch.optim.SGD, lr=step), partial(torch.optim.SGD, lr=0.0),
+    )  # fmt: skip
+    train(gan, [Batch(torch.zeros(1, 1), torch.zeros(1).long())])
+    moved = gan.generator.get_parameter("theta").item()
+    assert moved == pytest.approx(theta - step * (psi + steps * rate * theta), rel=1e-5)
+    assert gan.discriminator.get_parameter("psi").item() == pytest.approx(psi)
+
+
+def test_unrolling_without_movement_is_the_objective_and_leaves_the_discriminator(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("stabilize=unrolling", "stabilize.unrolling.learning_rate=1e-12", "model.discriminator.dropout=0")
+    before = weights(gan.discriminator)
+    against = gan.discriminator_turn(random_batch(8), Streams(0, "train"))
+    turn = gan.generator_turn(random_batch(8), Streams(0, "train", 1))
+    plain = gan.generator_terms(turn)["adversarial"]
+    torch.testing.assert_close(gan.stabilizers.generator_terms({}, turn, against)["adversarial"], plain)
+    assert same(before, weights(gan.discriminator))
+
+
+def test_unrolling_and_feature_matching_together_are_refused(make_gan: Callable[..., GAN]) -> None:
+    for order in ("feature_matching,unrolling", "unrolling,feature_matching"):
+        with pytest.raises(InputError, match="use one of them"):
+            make_gan(f"stabilize=[{order}]")
+
+
+# --- adaptive augmentation ---------------------------------------------------------------------------------------
+
+
+def test_adaptive_augmentation_does_nothing_at_0_and_augments_all_at_1() -> None:
+    augment = AdaptiveAugmentation(policy=["brightness"])
+    images = torch.zeros(500, 1, 4, 4)
+    assert torch.equal(augment.see(images, Streams(0, "train")), images)
+    augment.probability.fill_(1)
+    assert bool((augment.see(images, Streams(0, "train")) != 0).all())
+    augment.probability.fill_(0.3)
+    changed = (augment.see(images, Streams(0, "train")) != 0).flatten(1)
+    assert bool((changed.all(1) == changed.any(1)).all())
+    assert changed[:, 0].float().mean().item() == pytest.approx(0.3, abs=0.08)
+
+
+def test_its_probability_follows_the_verdicts_on_reals(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("stabilize=adaptive_augmentation")
+    (ada,) = gan.stabilizers
+    assert isinstance(ada, AdaptiveAugmentation)
+
+    def after(share: float, steps: int) -> float:
+        """Of 10 real samples, that share is taken for real; the fakes don't count."""
+        scores = torch.cat((torch.ones(10), torch.where(torch.arange(10) < 10 * share, 1.0, -1.0)))
+        side = Side(torch.zeros(10, 1, 2, 2), *torch.zeros(3, 10))
+        for _ in range(steps):
+            ada.after_discriminator(gan, Turn(lambda *_: scores[:, None], side, side))
+            gan.training_steps += 1
+        return ada.probability.item()
+
+    rise = ada.interval * 10 / ada.ramp
+    assert after(0.9, 3) == 0  # r_t = 0.8 > 0.6, once the interval is over
+    assert after(0.9, 1) == pytest.approx(rise)
+    assert after(0.9, 8) == pytest.approx(3 * rise)
+    assert after(0.7, 4) == pytest.approx(2 * rise)  # r_t = 0.4
+    assert after(0.0, 40) == 0
+
+
+def test_augmentations_are_refused_for_points(make_gan: Callable[..., GAN]) -> None:
+    for name in ("diff_augment", "adaptive_augmentation"):
+        with pytest.raises(InputError, match=f"{name} augments images.*use instance_noise"):
+            make_gan("model=mlp", "data=ring", f"stabilize={name}")
+
+
+# --- falling learning rates --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["learning_rate_decay,two_time_scales", "two_time_scales,learning_rate_decay"])
+def test_learning_rates_fall_linearly_and_stay(make_gan: Callable[..., GAN], order: str) -> None:
+    gan = make_gan(
+        f"stabilize=[{order}]", "stabilize.learning_rate_decay.steps=4", "stabilize.learning_rate_decay.final=0.2"
+    )
+    rates: list[tuple[float, ...]] = []
+
+    class Watch(Stabilizer):
+        def after_generator(self, gan: GAN) -> None:
+            rates.append(tuple(each.param_groups[0]["lr"] for each in gan.optimizers()))
+
+    gan.stabilizers.named["watch"] = Watch()
+    train(gan, [random_batch(seed=seed) for seed in range(6)])
+    shares = [1.0, 0.8, 0.6, 0.4, 0.2, 0.2]
+    numpy.testing.assert_allclose(rates, [(1e-3 * share, 4e-3 * share) for share in shares], rtol=1e-6)
+
+
+def test_spectral_norm_is_refused_where_there_is_no_weight_matrix(make_gan: Callable[..., GAN]) -> None:
+    with pytest.raises(InputError, match=r"spectral_norm divides weight matrices.*use another model"):
+        make_gan("model=dirac", "data=dirac", "stabilize=spectral_norm")

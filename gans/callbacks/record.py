@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from gans.building import flat
+from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.exporting import export_generator
 from gans.files import write_json, write_text
@@ -47,18 +48,15 @@ class Record(Callback):
 
 def model_summaries(gan: GAN, trainer: L.Trainer) -> str:
     """Generator, discriminator and both together, as text."""
-    batch = trainer.datamodule.test_images.at(slice(1)).to_batch()
-    images = batch.images.to(gan.device)
-    random = Streams(gan.seed, "summary", device=gan.device)
-    inputs = gan.generator.inputs(
-        1, random("latent"), batch._replace(images=images, labels=batch.labels.to(gan.device))
-    )
+    batch = Batch(*(rows.to(gan.device) for rows in trainer.datamodule.test_images.at(slice(1)).to_batch()))
+    inputs = gan.generator.inputs(1, Streams(gan.seed, "summary", device=gan.device)("latent"), batch)
+    real = gan.real_side(batch)
     frozen = parameter_count(gan.discriminator)
     both = parameter_count(gan.generator) + frozen
     combined = f"both together: {both:,} parameters, of which {frozen:,} frozen while the generator trains"
     parts = [
-        summarize("generator", gan.generator, inputs.arguments),
-        summarize("discriminator", gan.discriminator, [images]),
+        summarize("generator", gan.generator, lambda: gan.generator(*inputs.arguments)),
+        summarize("discriminator", gan.discriminator, lambda: gan.discriminate(real.images, real.labels)),
         combined,
     ]
     return "\n\n".join(parts) + "\n"

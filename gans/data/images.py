@@ -11,6 +11,7 @@ from gans.data.batches import Images
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.pixels import to_pixels
+from gans.randomness import derive_seed
 
 Digit = Annotated[int, Field(ge=0, le=9)]
 
@@ -24,8 +25,10 @@ class ImageData(Source[Images]):
         limit: how many training images to keep, each digit in proportion; null keeps all.
         val_size: how many images of the source's training set to hold out for validation, each digit in
             proportion, before ``digits`` filters them.
-        split_seed: which images are held out and which ``limit`` keeps. Apart from ``seed``, so that runs of many seeds
-            are judged on the same images.
+        label_noise: the probability with which a training image's label is another of the classes, each equally likely:
+            the uniform flipping of Thekumparampil et al. 2018. Only training batches carry it.
+        split_seed: which images are held out, which ``limit`` keeps and which labels are replaced. Apart from ``seed``,
+            so that runs of many seeds are judged on the same images.
 
     Raises:
         InputError: in ``setup``, where these don't fit the data.
@@ -37,17 +40,28 @@ class ImageData(Source[Images]):
         invert: bool = False,
         limit: PositiveInt | None = None,
         val_size: NonNegativeInt = 0,
+        label_noise: Annotated[float, Field(ge=0, le=1)] = 0.0,
         split_seed: NonNegativeInt = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         if len(set(digits)) < len(digits):
             raise InputError(f"data.digits={digits} names a digit twice")
+        if label_noise and len(digits) == 1:
+            raise InputError(
+                f"data.label_noise={label_noise} takes other classes, but data.digits={digits} is the only one: "
+                "add digits, or use data.label_noise=0"
+            )
         self.digits = digits
         self.invert = invert
         self.limit = limit
         self.val_size = val_size
+        self.label_noise = label_noise
         self.split_seed = split_seed
+
+    @property
+    def noisy_labels(self) -> bool:
+        return self.label_noise > 0
 
     @property
     def inverted(self) -> bool:
@@ -74,6 +88,17 @@ class ImageData(Source[Images]):
             return super().limited(pool)
         kept, _ = self._split(pool, self.limit, "limit")
         return kept
+
+    def as_trained(self) -> Images:
+        """With label noise: drawn for all of the pool, so that ``limit`` changes no image's label."""
+        if not self.label_noise:
+            return self.train_images
+        random = torch.Generator().manual_seed(derive_seed(self.split_seed, "label_noise"))
+        true = self.pool.labels
+        replaced = torch.rand(len(true), generator=random) < self.label_noise
+        others = torch.randint(1, len(self.digits), (len(true),), generator=random)
+        labels = torch.where(replaced, (true + others) % len(self.digits), true)
+        return Images(self.train_images.pixels, labels[self.kept])
 
     def canonical(self, samples: Images) -> Images:
         """White on black."""

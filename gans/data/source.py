@@ -57,6 +57,11 @@ class Source(L.LightningDataModule, Generic[Kind]):
         self.is_set_up = False
 
     @property
+    def noisy_labels(self) -> bool:
+        """Whether classes of training samples are altered."""
+        return False
+
+    @property
     def inverted(self) -> bool:
         """Whether ``canonical`` samples are the negatives of the data."""
         return False
@@ -73,6 +78,10 @@ class Source(L.LightningDataModule, Generic[Kind]):
     def limited(self, pool: Kind) -> Tensor:
         """Which of the training samples are trained with, their indices in order: all."""
         return torch.arange(len(pool.labels))
+
+    def as_trained(self) -> Kind:
+        """The training samples as a run sees them, perhaps with labels that are not true: as they are."""
+        return self.train_images
 
     def canonical(self, samples: Kind) -> Kind:
         """Samples as metrics look at them, with the source's classes as labels."""
@@ -99,7 +108,7 @@ class Source(L.LightningDataModule, Generic[Kind]):
             )
         self.train_images = self.pool.at(self.kept)
         self.is_set_up = True
-        self.train_batches = Shuffled(self.train_images, self.batch_size, self.seed, replacement=self.replacement)
+        self.train_batches = Shuffled(self.as_trained(), self.batch_size, self.seed, replacement=self.replacement)
 
     @property
     def subsets(self) -> dict[str, Kind]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from safetensors.torch import load, save_file
 from torch import Tensor
@@ -37,17 +38,36 @@ class Features:
     def describe(self, pixels: Tensor) -> Description:
         """Features and logits of white-on-black images (n, channels, height, width), uint8; on the host.
 
-        Several channels are described one by one: their features are joined, and there is a class for each sequence of
-        classes, with the sum of their log-probabilities.
+        Several channels are described one by one, each different one once: their features are joined, and there is a
+        class for each sequence of classes, with the sum of their log-probabilities.
         """
+        channels = pixels.shape[1]
+        if channels == 1:
+            return self._described(pixels)
+        each, which = distinct(pixels.reshape(-1, 1, *pixels.shape[2:]))
+        features, logits = self._described(each)
+        return joined([Description(features[rows], logits[rows]) for rows in which.reshape(-1, channels).unbind(1)])
+
+    def _described(self, pixels: Tensor) -> Description:
+        """Of images with one channel."""
         device = next(self.network.parameters()).device
         parts = []
         with torch.autocast(device.type, enabled=False):
             for part in pixels.split(ROWS):
                 images = part.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
-                described = [self.network(channel) for channel in images.split(1, 1)]
-                parts.append(Description(*(value.cpu() for value in joined(described))))
+                parts.append(Description(*(value.cpu() for value in self.network(images))))
         return Description(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def distinct(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Each different one of the uint8 images (n, ...) once, and for each of the images which of these it is, (n,).
+
+    The 384,000 digits in stacked MNIST's training set are draws from 55,000.
+    """
+    numbers: dict[bytes, int] = {}
+    which = [numbers.setdefault(image.tobytes(), len(numbers)) for image in images.numpy()]
+    content = numpy.frombuffer(bytearray().join(numbers), numpy.uint8)
+    return torch.from_numpy(content).reshape(-1, *images.shape[1:]), torch.tensor(which)
 
 
 def joined(channels: list[Description]) -> Description:

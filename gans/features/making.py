@@ -43,7 +43,7 @@ def make_features(config: dict[str, Any]) -> Path:
     data = build_data(config)
     if not isinstance(data, ImageData):
         raise InputError(f"data={data.source} needs no feature network: use other data, such as data=mnist")
-    for option in ("invert", "limit", "replacement", "val_size"):
+    for option in ("invert", "limit", "replacement", "val_size", "label_noise"):
         if getattr(data, option):
             raise InputError(f"data.{option}: a feature network is trained on all of a source, white on black")
     network = train_features(data, recipe)

@@ -20,7 +20,7 @@ def draw(run: Run, folder: Path) -> list[Path]:
         for name, rows in (("generated", images), ("nearest", neighbours)):
             strips.append(pad_row(rows[start : start + columns], columns))
             names.append(name)
-    title = f"{run.name}\nof each class, the generated images that are nearest to a training image"
+    title = f"{run.name}\nthe generated images that are nearest to a training image"
     return [
         save(picture(numpy.concatenate(strips), columns, title, names), folder / "neighbours.png"),
         save(distances(run), folder / "neighbour_distances.png"),

@@ -13,14 +13,18 @@ class Sample(NamedTuple):
     """Images and what the feature network says of them, row by row."""
 
     images: Tensor
-    """Of images their pixels, white on black, uint8, shape (n, 1, 28, 28); of points their coordinates."""
+    """Of images their pixels, white on black, uint8, shape (n, channels, 28, 28); of points their coordinates."""
     labels: Tensor
     """The class of each image, of the source's (0 to 9 for digits), int64, shape (n,): the true one of a real image,
     the one asked for of a generated image, ``NO_CLASS`` where none was."""
     features: Tensor
     """float32, shape (n, d)."""
     logits: Tensor
-    """Of the source's classes, float32, shape (n, classes)."""
+    """Of the source's classes, float32, shape (n, classes). Of training images none are kept: shape (n, 0)."""
+
+    def at(self, indices: Tensor) -> "Sample":
+        """The rows at these indices, or where a boolean mask is true."""
+        return Sample(*(field[indices] for field in self))
 
     @property
     def named(self) -> Tensor:
@@ -28,7 +32,7 @@ class Sample(NamedTuple):
         return self.logits.argmax(1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What there is to judge a generator by. All is on the host.
 

@@ -88,7 +88,7 @@ class Evaluator:
             classes=self.data.classes,
             training=lambda: self.training,
             more=lambda count: self.data.canonical(self.data.stored(*generated.more(count))),
-            source_size=len(self._source.labels),
+            source_size=self._source_size,
             conditional=generated.conditional,
             inverted=self.data.inverted,
             answers=real.images if generated.transforms else None,
@@ -107,21 +107,22 @@ class Evaluator:
         random = torch.Generator().manual_seed(derive_seed(self.data.split_seed, "floor"))
         chosen = torch.randperm(len(pool.labels), generator=random)[:count].sort().values
         taken = torch.zeros(len(pool.labels), dtype=torch.bool).index_fill(0, chosen, value=True)
-        others = pool.at(self.data.kept[~taken[self.data.kept]])
+        compared = ~taken[self.data.kept]
         fake = self._sample(pool.at(chosen))
         evidence = Evidence(
             real=real,
             fake=fake,
             classes=self.data.classes,
-            training=lambda: self._sample(others),
+            training=lambda: self.training.at(compared),
             more=lambda count: self.data.canonical(_some(self._source, count)),
-            source_size=len(self._source.labels),
+            source_size=self._source_size,
             conditional=conditional,
             inverted=self.data.inverted,
             answers=fake.images if transforms else None,
         )
-        compared, source = (self.data.canonical(samples) for samples in (others, self._source))
-        key = _digest(real.images, fake.images, compared.content, source.content, self.features.sha256)
+        sets = (self.data.train_images.at(compared), pool, self.data.val_images)
+        contents = (self.data.canonical(samples).content for samples in sets)
+        key = _digest(real.images, fake.images, *contents, self.features.sha256)
         return self._findings(subset, evidence, cache_key=key).values
 
     def name(self, metric: str, subset: Subset) -> str | None:
@@ -141,9 +142,14 @@ class Evaluator:
     @cached_property
     def training(self) -> Sample:
         """The training images, described once, when a metric first asks."""
-        return self._sample(self.data.train_images)
+        sample = self._sample(self.data.train_images)
+        return sample._replace(logits=sample.logits[:, :0].clone())  # a thousand classes would fill the memory
 
-    @cached_property
+    @property
+    def _source_size(self) -> int:
+        return len(self.data.pool.labels) + len(self.data.val_images.labels)
+
+    @property
     def _source(self) -> Stored:
         """All of the source's training images, those held out for validation too, in the chosen classes."""
         parts = (self.data.pool, self.data.val_images)
@@ -195,7 +201,7 @@ def _some(images: Stored, count: int) -> Stored:
 def _digest(*parts: Tensor | str) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else part.contiguous().numpy().tobytes())
+        digest.update(part.encode() if isinstance(part, str) else part.contiguous().numpy().reshape(-1))
     return digest.hexdigest()
 
 

@@ -1,13 +1,27 @@
 """Memorisation: are generated images nearer to training images than held-out ones are? (Meehan et al. 2020)"""
 
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
 import torch
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from gans.metrics.base import Evidence, ImageMetric
+from gans.pixels import as_shown
 
-ROWS = 2000
+DISTANCES = 2**26
+"""How many are in memory at once."""
 SHOWN = 20
+
+
+class Found(NamedTuple):
+    generated: Tensor
+    """The distance of each generated image to the nearest training image, shape (n,)."""
+    indices: Tensor
+    """Which training image that is."""
+    held_out: Tensor
+    """The distance of each held-out image to the nearest training image."""
 
 
 class Neighbours(ImageMetric):
@@ -19,8 +33,7 @@ class Neighbours(ImageMetric):
     """
 
     def compute(self, evidence: Evidence) -> dict[str, float]:
-        fake, _ = nearest(evidence.fake.features, evidence.training().features)
-        real, _ = nearest(evidence.real.features, evidence.training().features)
+        fake, _, real = find(evidence)
         statistic = mannwhitneyu(real.numpy(), fake.numpy()).statistic  # pairs in which the held-out one is farther
         return {
             "copying": float(statistic) / (len(real) * len(fake)),
@@ -29,22 +42,34 @@ class Neighbours(ImageMetric):
         }
 
     def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:
-        """The nearest pairs of each class, as the classifier sees the generated image; and all distances."""
-        training = evidence.training()
-        distances, indices = nearest(evidence.fake.features, training.features)
-        held_out, _ = nearest(evidence.real.features, training.features)
+        """The nearest pairs of each class, as the classifier sees the generated image, or where classes are many of
+        all; and all distances."""
+        distances, indices, held_out = find(evidence)
         order = distances.argsort()
         named, classes = evidence.fake.named[order], evidence.fake.named.unique()
-        shown = torch.cat([order[named == one][: SHOWN // len(classes)] for one in classes])
+        each = SHOWN // len(classes)
+        shown = torch.cat([order[named == one][:each] for one in classes]) if each else order[:SHOWN]
         return {
-            "images": evidence.fake.images[shown, 0],
-            "neighbours": training.images[indices[shown], 0],
+            "images": as_shown(evidence.fake.images[shown]),
+            "neighbours": as_shown(evidence.training().images[indices[shown]]),
             "distances": distances,
             "held_out_distances": held_out,
         }
 
 
+_kept: WeakKeyDictionary[Evidence, Found] = WeakKeyDictionary()
+"""The figures and the exhibit are of the same distances, which take long to find."""
+
+
+def find(evidence: Evidence) -> Found:
+    if evidence not in _kept:
+        features = evidence.training().features
+        held_out, _ = nearest(evidence.real.features, features)
+        _kept[evidence] = Found(*nearest(evidence.fake.features, features), held_out)
+    return _kept[evidence]
+
+
 def nearest(rows: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     """The distance of each row to the nearest of the others, and which that is; both of shape (n,)."""
-    parts = [torch.cdist(part, others).min(1) for part in rows.split(ROWS)]
+    parts = [torch.cdist(part, others).min(1) for part in rows.split(max(1, DISTANCES // len(others)))]
     return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])

@@ -7,15 +7,14 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.gan import GAN
-from gans.generator import Generator, Inputs
+from gans.generator import ConditionalGenerator
 from gans.models.layers import batch_norm, normal
 from gans.turn import Turn
 
 
-class ACGANGenerator(Generator):
+class ACGANGenerator(ConditionalGenerator):
     """Latents (n, latent_size) and class indices (n,) -> images (n, 1, 28, 28) in (-1, 1).
 
     The class becomes one 7x7 channel beside the 384 that the latents become; two 5x5 transposed convolutions with
@@ -25,7 +24,6 @@ class ACGANGenerator(Generator):
         InputError: for fewer than two classes.
     """
 
-    takes_classes = True
     pixel_range = (-1.0, 1.0)
 
     def __init__(
@@ -56,12 +54,6 @@ class ACGANGenerator(Generator):
 
     def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
         return self.layers(torch.cat((self.latent_channels(latents), self.class_channel(classes)), 1))
-
-    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
-        (latents,), _ = super().inputs(count, random, batch)
-        if classes is None:
-            classes = torch.randint(self.class_count, (count,), generator=random, device=random.device)
-        return Inputs((latents, classes), classes)
 
 
 class ACGANDiscriminator(nn.Module):

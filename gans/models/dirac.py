@@ -9,6 +9,7 @@ from gans.generator import Generator
 class DiracGenerator(Generator):
     """G = theta, whatever the latent: latents (n, 1) -> points (n, 1)."""
 
+    makes_points = True
     pixel_range = (0.0, 1.0)  # the coordinate itself
     latent_size = 1
 

@@ -14,6 +14,7 @@ class MLPGenerator(Generator):
     Hidden layers of Dense, BatchNorm and ReLU, and a Dense layer: Lin et al. 2018 (PacGAN), section 4.1.
     """
 
+    makes_points = True
     pixel_range = (0.0, 1.0)  # the coordinates themselves
 
     def __init__(

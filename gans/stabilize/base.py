@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
@@ -21,8 +22,18 @@ class Stabilizer(nn.Module):
     It is a module so that what it keeps (averaged weights, an adaptive probability) is saved in checkpoints.
     """
 
+    together = 1
+    """How many samples of a kind the discriminator judges as one; they come to it joined along the channels."""
+
+    def rebuild(self, gan: GAN) -> None:
+        """Called once, before any stabilizer is attached. May put other layers in the networks.
+
+        Raises:
+            InputError: as ``attach`` does.
+        """
+
     def attach(self, gan: GAN) -> None:
-        """Called once, before the optimizers exist. May change the networks, or what makes their optimizers.
+        """Called once, before the optimizers exist. May change how the networks' weights and optimizers work.
 
         Raises:
             InputError: with a sentence that says why this technique means nothing for this GAN, and what to use.
@@ -40,15 +51,18 @@ class Stabilizer(nn.Module):
         """What the discriminator pays on top, once a step: named terms with one value per sample."""
         return {}
 
-    def after_discriminator(self, gan: GAN) -> None:
-        """After the discriminator's last update of a step."""
+    def after_discriminator(self, gan: GAN, turn: Turn) -> None:
+        """After the discriminator's last update of a step. Its turn's scores are those from before the update."""
 
     def rests(self, step: int) -> bool:  # noqa: ARG002
         """Whether the generator sits out a training step, counted from 0."""
         return False
 
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn) -> dict[str, Tensor]:  # noqa: ARG002
-        """What the generator pays in place of ``terms``: named terms with one value per sample."""
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:  # noqa: ARG002
+        """What the generator pays in place of ``terms``: named terms with one value per sample.
+
+        ``against`` is the discriminator's turn of the same step.
+        """
         return terms
 
     def after_generator(self, gan: GAN) -> None:
@@ -69,6 +83,14 @@ class Stabilizers(Stabilizer):
     def __iter__(self) -> Iterator[Stabilizer]:
         return iter(self.named.values())  # type: ignore[arg-type]
 
+    @property
+    def together(self) -> int:  # type: ignore[override]
+        return prod(stabilizer.together for stabilizer in self)
+
+    def rebuild(self, gan: GAN) -> None:
+        for stabilizer in self:
+            stabilizer.rebuild(gan)
+
     def attach(self, gan: GAN) -> None:
         for stabilizer in self:
             stabilizer.attach(gan)
@@ -86,16 +108,16 @@ class Stabilizers(Stabilizer):
     def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
         return {name: term for stabilizer in self for name, term in stabilizer.penalties(turn, random).items()}
 
-    def after_discriminator(self, gan: GAN) -> None:
+    def after_discriminator(self, gan: GAN, turn: Turn) -> None:
         for stabilizer in self:
-            stabilizer.after_discriminator(gan)
+            stabilizer.after_discriminator(gan, turn)
 
     def rests(self, step: int) -> bool:
         return any(stabilizer.rests(step) for stabilizer in self)
 
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn) -> dict[str, Tensor]:
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:
         for stabilizer in self:
-            terms = stabilizer.generator_terms(terms, turn)
+            terms = stabilizer.generator_terms(terms, turn, against)
         return terms
 
     def after_generator(self, gan: GAN) -> None:

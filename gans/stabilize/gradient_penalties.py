@@ -136,7 +136,7 @@ class DRAGAN(GradientPenalty):
         real = turn.real.images
         noise = torch.rand(real.shape, generator=random("dragan"), device=real.device)
         share = torch.rand(per_sample(real), generator=random("dragan"), device=real.device)
-        around = real + share * self.spread * real.std() * noise
+        around = real + share * self.spread * real.std(correction=0) * noise
         return (_norms(turn, around, turn.real) - self.target).square()
 
 

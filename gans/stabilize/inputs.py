@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from gans.errors import InputError
 from gans.randomness import Streams
 from gans.stabilize.base import Stabilizer
+from gans.turn import Turn
+
+if TYPE_CHECKING:
+    from gans.gan import GAN
 
 
 class InstanceNoise(Stabilizer):
@@ -51,10 +56,72 @@ class DiffAugment(Stabilizer):
         super().__init__()
         self.policy = ["brightness", "contrast", "translation", "cutout"] if policy is None else policy
 
+    def attach(self, gan: GAN) -> None:
+        require_images(gan, "diff_augment")
+
     def see(self, images: Tensor, random: Streams) -> Tensor:
         for name in self.policy:
             images = AUGMENTATIONS[name](images, random("diff_augment"))
         return images
+
+
+class AdaptiveAugmentation(Stabilizer):
+    """DiffAugment's augmentations, each on each image with a probability that follows the discriminator (ADA).
+
+    Karras et al. 2020, "Training generative adversarial networks with limited data", section 3.1: the probability
+    rises while more than ``target`` of the verdicts on real samples are "real" rather than "fake" (the difference of
+    both shares, r_t), and falls otherwise. Their augmentations are more; these are those that suit digits.
+
+    Args:
+        target: of r_t; the default is theirs, and so are the next two.
+        ramp: over so many real samples the probability rises from 0 to 1 if it only rises.
+        interval: training steps between two adjustments.
+    """
+
+    probability: Tensor
+    verdicts: Tensor
+
+    def __init__(
+        self,
+        target: Annotated[float, Field(ge=-1, le=1)] = 0.6,
+        ramp: PositiveInt = 500_000,
+        interval: PositiveInt = 4,
+        policy: list[Augmentation] | None = None,
+    ) -> None:
+        super().__init__()
+        self.target = target
+        self.ramp = ramp
+        self.interval = interval
+        self.policy = ["brightness", "contrast", "translation", "cutout"] if policy is None else policy
+        self.register_buffer("probability", torch.zeros(()))
+        self.register_buffer("verdicts", torch.zeros(()))  # the sum of r_t since the last adjustment
+
+    def attach(self, gan: GAN) -> None:
+        require_images(gan, "adaptive_augmentation")
+
+    def see(self, images: Tensor, random: Streams) -> Tensor:
+        for name in self.policy:
+            chosen = _uniform(images, random("adaptive_augmentation")) < self.probability
+            images = torch.where(chosen, AUGMENTATIONS[name](images, random("adaptive_augmentation")), images)
+        return images
+
+    @torch.no_grad()
+    def after_discriminator(self, gan: GAN, turn: Turn) -> None:
+        believed = gan.objective.believes_real(turn.scores)[len(turn.fake.images) :]
+        self.verdicts += (2 * believed.float() - 1).mean()
+        if (gan.training_steps + 1) % self.interval == 0:
+            step = self.interval * len(turn.real.images) / self.ramp
+            self.probability += step * (self.verdicts / self.interval - self.target).sign()
+            self.probability.clamp_(0, 1)
+            self.verdicts.zero_()
+
+
+def require_images(gan: GAN, name: str) -> None:
+    """Refuse a generator of points, which have no pixels to augment."""
+    if gan.generator.makes_points:
+        raise InputError(
+            f"stabilize.{name} augments images, and {type(gan.generator).__name__} makes points: use instance_noise"
+        )
 
 
 def brightness(images: Tensor, random: torch.Generator) -> Tensor:

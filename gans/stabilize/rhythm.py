@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gans.stabilize.base import Stabilizer
 
 if TYPE_CHECKING:
-    from gans.gan import GAN
+    from gans.gan import GAN, OptimizerFactory
 
 
 class TwoTimeScales(Stabilizer):
@@ -33,6 +33,35 @@ class TwoTimeScales(Stabilizer):
             return optimizer
 
         gan.optimizer_factories = (generator, faster)
+
+
+class LearningRateDecay(Stabilizer):
+    """Both players' learning rates fall linearly to ``final`` times their value over the first ``steps`` steps.
+
+    After Gulrajani et al. 2017, appendix F, who let it fall to 0 over all of training; here it stays at ``final``.
+    """
+
+    def __init__(self, steps: PositiveInt = 10_000, final: Annotated[float, Field(ge=0, lt=1)] = 0.01) -> None:
+        super().__init__()
+        self.steps = steps
+        self.final = final
+
+    def attach(self, gan: GAN) -> None:
+        def slowing(factory: OptimizerFactory) -> OptimizerFactory:
+            def make(weights: Iterable[nn.Parameter]) -> Optimizer:
+                optimizer = factory(weights)
+                optimizer.register_step_pre_hook(slow)
+                return optimizer
+
+            return make
+
+        def slow(optimizer: Optimizer, *_: object) -> None:
+            share = max(self.final, 1 - (1 - self.final) * gan.training_steps / self.steps)
+            for group in optimizer.param_groups:
+                group["lr"] = share * group.setdefault("initial_lr", group["lr"])
+
+        first, second = gan.optimizer_factories
+        gan.optimizer_factories = (slowing(first), slowing(second))
 
 
 class DiscriminatorSteps(Stabilizer):

@@ -13,11 +13,11 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from gans.errors import InputError
 from gans.stabilize.base import Stabilizer
+from gans.stabilize.layers import WEIGHTED
+from gans.turn import Turn
 
 if TYPE_CHECKING:
     from gans.gan import GAN
-
-WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Embedding)
 
 
 class WeightClipping(Stabilizer):
@@ -35,7 +35,7 @@ class WeightClipping(Stabilizer):
             )
 
     @torch.no_grad()
-    def after_discriminator(self, gan: GAN) -> None:
+    def after_discriminator(self, gan: GAN, turn: Turn) -> None:  # noqa: ARG002
         for weight in gan.discriminator.parameters():
             weight.clamp_(-self.limit, self.limit)
 
@@ -51,9 +51,15 @@ class SpectralNorm(Stabilizer):
         self.power_iterations = power_iterations
 
     def attach(self, gan: GAN) -> None:
-        for module in gan.discriminator.modules():
-            if isinstance(module, WEIGHTED) and not is_parametrized(module, "weight"):
-                parametrizations.spectral_norm(module, n_power_iterations=self.power_iterations)
+        layers = [module for module in gan.discriminator.modules() if isinstance(module, WEIGHTED)]
+        if not layers:
+            raise InputError(
+                f"stabilize.spectral_norm divides weight matrices, and {type(gan.discriminator).__name__} has none: "
+                "use another model, such as model=mlp"
+            )
+        for layer in layers:
+            if not is_parametrized(layer, "weight"):
+                parametrizations.spectral_norm(layer, n_power_iterations=self.power_iterations)
 
 
 class EMA(Stabilizer):

@@ -1,0 +1,144 @@
+"""The GAN that is solved exactly, measured and drawn: ``python docs/dirac.py`` writes docs/images/dirac.png.
+
+Each panel is the way of the real training step through the plane of the two weights, from the square to the red dot.
+Its title is the contraction of a step at the equilibrium, measured and in closed form: the root of the product of its two
+eigenvalues, the size of each where they are complex.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable
+from functools import partial
+from math import sqrt
+from pathlib import Path
+
+import lightning as L
+import numpy
+import torch
+from hydra import compose, initialize_config_dir
+from lightning.pytorch.callbacks import Callback
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from gans.building import build, plain
+from gans.data.batches import InOrder, Points
+from gans.errors import InputError
+from gans.figures.trajectory import walk
+from gans.gan import GAN
+from gans.models.dirac import DiracDiscriminator, DiracGenerator
+from gans.objectives import Objective
+from gans.stabilize import Stabilizer, Stabilizers
+from gans.stabilize.gradient_penalties import R1, R2, WGANGP
+from gans.stabilize.weights import EMA, WeightClipping
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / "docs" / "images" / "dirac.png"
+RATE = 0.2
+Point = tuple[float, float]
+START = (0.6, 0.2)
+STEPS = 150
+
+Technique = Callable[[], Stabilizer]
+
+STABILIZERS: dict[str, tuple[Technique, float]] = {
+    "none": (Stabilizer, 0.0),
+    "R1": (partial(R1, 0.3), 0.3),
+    "R2": (partial(R2, 0.3), 0.3),
+    "WGAN-GP to 0": (partial(WGANGP, 0.15, target=0.0), 0.3),
+    "weight clipping": (partial(WeightClipping, 0.1), 0.0),
+    "EMA": (partial(EMA, 0.95), 0.0),
+}
+"""Each technique, and w where it adds w psi to the slope of the discriminator's loss near the equilibrium."""
+
+
+class Recorder(Callback):
+    """Where both weights are after each step; of an average, where it is."""
+
+    def __init__(self, start: Point) -> None:
+        self.path = [start]
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: object) -> None:  # noqa: ARG002
+        theta = pl_module.stabilizers.sampler(pl_module.generator).get_parameter("theta")
+        self.path.append((theta.item(), pl_module.discriminator.get_parameter("psi").item()))
+
+
+def path(
+    objective: Objective, stabilizer: Stabilizer, start: tuple[float, float], steps: int
+) -> NDArray[numpy.float64]:
+    """(theta, psi) before the first step and after each, shape (1 + steps, 2)."""
+    gan = GAN(
+        DiracGenerator(start[0]).double(),
+        DiracDiscriminator(start[1]).double(),
+        objective,
+        Stabilizers({"it": stabilizer}),
+        partial(torch.optim.SGD, lr=RATE),
+        partial(torch.optim.SGD, lr=RATE),
+        discriminator_updates="joint" if objective.pairs else "alternating",  # the mean of reals and fakes: weight 1
+        discriminator_fakes="training",
+    )
+    recorder = Recorder(start)
+    data = InOrder(Points(torch.zeros(steps, 1, dtype=torch.float64), torch.zeros(steps, dtype=torch.int64)), 1)
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    trainer = L.Trainer(max_epochs=1, enable_model_summary=False, callbacks=[recorder], **quiet)
+    trainer.fit(gan, train_dataloaders=data)
+    return numpy.array(recorder.path)
+
+
+def measured(objective: Objective, stabilizer: Technique) -> float:
+    """The size of the eigenvalues of a step at (0, 0): the root of its determinant, from two steps close to it."""
+    tiny = 1e-4
+    matrix = [path(objective, stabilizer(), start, 1)[1] / tiny for start in ((tiny, 0.0), (0.0, tiny))]
+    return float(sqrt(abs(numpy.linalg.det(numpy.stack(matrix, 1)))))
+
+
+def objectives() -> dict[str, Objective]:
+    """Every objective in conf/objective."""
+    found = {}
+    for file in sorted((ROOT / "conf" / "objective").glob("*.yaml")):
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            node = plain(compose("config", overrides=["data=digits", f"objective={file.stem}"]))["objective"]
+        found[file.stem] = build(node, "objective")
+    return found
+
+
+def panel(axes: Axes, objective: Objective, stabilizer: Technique, strength: float) -> None:
+    axes.tick_params(labelsize=6)
+    try:
+        theta, psi = path(objective, stabilizer(), START, STEPS).T
+    except InputError:
+        axes.set_title("refused", fontsize=8)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        return
+    label = axes.get_ylabel()
+    walk(axes, theta, psi)
+    axes.set_xlabel("")
+    axes.set_ylabel(label)
+    if legend := axes.get_legend():
+        legend.remove()
+    if not isinstance(stabilizer(), EMA):  # an average follows the game and does not change it
+        found = measured(objective, stabilizer)
+        axes.set_title(f"{found:.4f}, closed form {sqrt(1 - RATE * strength):.4f}", fontsize=8)
+
+
+def picture() -> Figure:
+    games = objectives()
+    figure = Figure(figsize=(2.4 * len(STABILIZERS), 2.2 * len(games)), layout="constrained")
+    grid = figure.subplots(len(games), len(STABILIZERS), squeeze=False)
+    for row, (game, objective) in zip(grid, games.items(), strict=True):
+        row[0].set_ylabel(game, fontsize=9)
+        for axes, (stabilizer, strength) in zip(row, STABILIZERS.values(), strict=True):
+            panel(axes, objective, stabilizer, strength)
+    for axes, name in zip(grid[0], STABILIZERS, strict=True):
+        axes.set_title(f"{name}\n{axes.get_title()}", fontsize=9)
+    figure.supxlabel("θ, where the generator's samples are", fontsize=10)
+    figure.supylabel("ψ, the discriminator's slope", fontsize=10)
+    return figure
+
+
+if __name__ == "__main__":
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+    picture().savefig(PICTURE, dpi=70)
+    print(PICTURE)

@@ -1,0 +1,139 @@
+"""A small residual GAN for 28x28 images in the manner of R3GAN (Huang et al. 2024, section 4 and appendix D)."""
+
+from itertools import pairwise
+from math import sqrt
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from gans.generator import Generator
+
+Widths = Annotated[list[Annotated[int, Field(ge=8, multiple_of=8)]], Field(min_length=3, max_length=3)]
+
+SLOPE = 0.2
+LINEAR = sqrt((1 + SLOPE**2) / 2)
+"""The gain for layers without an activation behind them."""
+SIDE = 7
+"""Of the smallest images; each further width doubles it."""
+EXPANSION = 2
+GROUP = 8
+"""Channels of each group of a 3x3 convolution."""
+
+
+class Block(nn.Module):
+    """values + f(values): 1x1 to more channels, grouped 3x3, 1x1 back, activations between, and no normalization.
+
+    The last layer begins at 0, so that a block begins as the identity, and the others with the variance that keeps the
+    gradient's size over all blocks of a network (Zhang et al. 2019, Fixup, section 3).
+
+    Args:
+        blocks: how many of them the network has.
+    """
+
+    def __init__(self, channels: int, blocks: int) -> None:
+        super().__init__()
+        inner = EXPANSION * channels
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, inner, 1, bias=False),
+            Activation(inner),
+            nn.Conv2d(inner, inner, 3, padding=1, groups=inner // GROUP, bias=False),
+            Activation(inner),
+            nn.Conv2d(inner, channels, 1, bias=False),
+        )
+        for layer in (self.layers[0], self.layers[2]):
+            scaled(layer, blocks**-0.25)
+        nn.init.zeros_(self.layers[4].weight)  # type: ignore[arg-type]
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values + self.layers(values)
+
+
+class Activation(nn.Module):
+    """A learned shift of each channel, and LeakyReLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return F.leaky_relu(values + self.shift, SLOPE)
+
+
+def scaled(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+    """The layer with weights N(0, gain² 2 / ((1 + slope²) inputs)): He et al. 2015, equation 15, times the gain."""
+    nn.init.kaiming_normal_(layer.weight, a=SLOPE)  # type: ignore[arg-type]
+    with torch.no_grad():
+        layer.weight.mul_(gain)  # type: ignore[operator]
+    return layer
+
+
+class ResidualGenerator(Generator):
+    """Latents (n, latent_size) -> images (n, channels, 28, 28), unbounded; data are in [-1, 1].
+
+    A learned 7x7 basis, weighted by a linear function of the latents, blocks, and twice a bilinear resize with a 1x1
+    convolution to the next width and blocks; a 1x1 convolution makes the image.
+
+    Args:
+        widths: channels at 7x7, 14x14 and 28x28.
+        blocks: at each size.
+        channels: of the images.
+    """
+
+    pixel_range = (-1.0, 1.0)
+
+    def __init__(
+        self, widths: Widths, latent_size: PositiveInt = 64, blocks: PositiveInt = 2, channels: PositiveInt = 1
+    ) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        count = blocks * len(widths)
+        self.basis = nn.Parameter(torch.randn(widths[0], SIDE, SIDE))
+        self.weighting = scaled(nn.Linear(latent_size, widths[0], bias=False), LINEAR)
+        stages: list[nn.Module] = [Block(widths[0], count) for _ in range(blocks)]
+        for wide, narrow in pairwise(widths):
+            stages += [upward(wide, narrow), *(Block(narrow, count) for _ in range(blocks))]
+        self.stages = nn.Sequential(*stages)
+        self.last = linear(widths[-1], channels, bias=True)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.last(self.stages(self.basis * self.weighting(latents)[:, :, None, None]))
+
+
+class ResidualDiscriminator(nn.Module):
+    """Images (n, channels, 28, 28) in [-1, 1] -> scores (n, 1): the generator's mirror image, with a basis at its end.
+
+    Args:
+        widths: channels at 28x28, 14x14 and 7x7.
+    """
+
+    def __init__(self, widths: Widths, blocks: PositiveInt = 2, channels: PositiveInt = 1) -> None:
+        super().__init__()
+        count = blocks * len(widths)
+        stages: list[nn.Module] = [linear(channels, widths[0], bias=True)]
+        stages += [Block(widths[0], count) for _ in range(blocks)]
+        for narrow, wide in pairwise(widths):
+            stages += [downward(narrow, wide), *(Block(wide, count) for _ in range(blocks))]
+        self.stages = nn.Sequential(*stages)
+        self.basis = scaled(nn.Conv2d(widths[-1], widths[-1], SIDE, groups=widths[-1], bias=False), LINEAR)
+        self.last = scaled(nn.Linear(widths[-1], 1, bias=False), LINEAR)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.last(self.basis(self.stages(images)).flatten(1))
+
+
+def upward(inputs: int, outputs: int) -> nn.Module:
+    """1x1 to the next width, and twice the size."""
+    return nn.Sequential(linear(inputs, outputs), nn.Upsample(scale_factor=2, mode="bilinear"))
+
+
+def downward(inputs: int, outputs: int) -> nn.Module:
+    """Half the size, which is what bilinear means there, and 1x1 to the next width."""
+    return nn.Sequential(nn.AvgPool2d(2), linear(inputs, outputs))
+
+
+def linear(inputs: int, outputs: int, bias: bool = False) -> nn.Module:
+    """A 1x1 convolution, without an activation behind it."""
+    return scaled(nn.Conv2d(inputs, outputs, 1, bias=bias), LINEAR)

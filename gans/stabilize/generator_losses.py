@@ -1,0 +1,105 @@
+"""Stabilizers that give the generator another aim than the discriminator as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from weakref import ref
+
+import torch
+from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gans.errors import InputError
+from gans.stabilize.base import Stabilizer
+from gans.stabilize.layers import last_layer
+from gans.turn import Side, Turn, total
+
+if TYPE_CHECKING:
+    from gans.gan import GAN
+
+
+class FeatureMatching(Stabilizer):
+    """The generator pays ||mean f(real) - mean f(fake)||² and not the objective (Salimans et al. 2016, section 3.1).
+
+    f is what the discriminator's last layer is given.
+    """
+
+    def attach(self, gan: GAN) -> None:
+        _, layer = last_layer(gan, "feature_matching")
+        self.layer = [layer]  # in a list, so that the discriminator's layer does not count as a part of this
+
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:
+        with torch.no_grad():
+            wanted = self.features(turn, against.real).mean(0)
+        distance = (self.features(turn, turn.fake).mean(0) - wanted).square().sum()
+        others = {name: term for name, term in terms.items() if name != "adversarial"}
+        return {"feature_matching": distance.expand(len(turn.fake.images))} | others
+
+    def features(self, turn: Turn, side: Side) -> Tensor:
+        """f of each sample, shape (n, d), float32."""
+        given: list[Tensor] = []
+        watch = self.layer[0].register_forward_pre_hook(lambda _, arguments: given.append(arguments[0]))
+        try:
+            turn.judge(side.images, side.labels)
+        finally:
+            watch.remove()
+        return given[0].float()
+
+
+class Unrolling(Stabilizer):
+    """The generator faces the discriminator as it would be some steps of gradient descent later.
+
+    Metz et al. 2017, equations 7 and 8: its gradient goes through those steps, in which the discriminator would answer
+    to the same fakes. They are on the objective alone, without penalties, and nothing of them is kept.
+
+    Args:
+        steps: the default is theirs for images (section 3.3).
+        learning_rate: of the steps, eta of equation 7. They name none; this one is ours.
+    """
+
+    def __init__(self, steps: PositiveInt = 5, learning_rate: PositiveFloat = 0.01) -> None:
+        super().__init__()
+        self.steps = steps
+        self.learning_rate = learning_rate
+
+    def attach(self, gan: GAN) -> None:
+        if any(isinstance(other, FeatureMatching) for other in gan.stabilizers):
+            raise InputError(
+                "stabilize=[feature_matching,unrolling]: the generator pays for features in place of the scores that "
+                "unrolling is about: use one of them"
+            )
+        self.gan = ref(gan)
+
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:  # noqa: ARG002
+        gan = self.gan()
+        assert gan is not None
+        judging = Judging(gan.discriminator, turn)
+        weights = {name: weight.detach().requires_grad_() for name, weight in judging.named_parameters()}
+        fake = turn.fake.told(gan.objective.fake_target, wanted_real=False)
+        for _ in range(self.steps):
+            answer = replace(turn, judge=judging.with_weights(weights), fake=fake, real=against.real)
+            loss = total(gan.discriminator_terms(answer))
+            slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
+            weights = {
+                name: weight - self.learning_rate * slope
+                for (name, weight), slope in zip(weights.items(), slopes, strict=True)
+            }
+        return gan.generator_terms(replace(turn, judge=judging.with_weights(weights)))
+
+
+class Judging(nn.Module):
+    """How a turn judges, with the discriminator's weights as arguments."""
+
+    def __init__(self, discriminator: nn.Module, turn: Turn) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self.judge = turn.judge
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        return self.judge(images, labels)
+
+    def with_weights(self, weights: dict[str, Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+        return lambda images, labels: functional_call(self, weights, (images, labels))
