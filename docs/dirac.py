@@ -1,8 +1,8 @@
 """The GAN that is solved exactly, measured and drawn: ``python docs/dirac.py`` writes docs/images/dirac.png.
 
 Each panel is the way of the real training step through the plane of the two weights, from the square to the red dot.
-Its title is the contraction of a step at the equilibrium, measured and in closed form: the root of the product of its two
-eigenvalues, the size of each where they are complex.
+Its title is the contraction of a step at the equilibrium, measured and in closed form: the root of the product of both
+eigenvalues, which is the size of each where they are complex.
 """
 
 import logging

@@ -6,6 +6,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from gans.generator import Generator
+from gans.models.layers import glorot_uniform
 
 
 class MLPGenerator(Generator):
@@ -34,6 +35,7 @@ class MLPGenerator(Generator):
             for layer in (nn.Linear(inputs, outputs), *([nn.BatchNorm1d(outputs)] if batch_norm else []), nn.ReLU())
         ]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, dimensions))
+        glorot_uniform(self)
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.layers(latents)
@@ -48,7 +50,7 @@ class Maxout(nn.Module):
         self.linear = nn.Linear(inputs, outputs * pieces)
 
     def forward(self, values: Tensor) -> Tensor:
-        return self.linear(values).unflatten(1, (self.outputs, self.pieces)).amax(2)
+        return self.linear(values).unflatten(1, (self.pieces, self.outputs)).amax(1)
 
 
 class MaxoutDiscriminator(nn.Module):
@@ -64,6 +66,7 @@ class MaxoutDiscriminator(nn.Module):
         widths = [dimensions] + [width] * depth
         hidden = [Maxout(inputs, outputs, pieces) for inputs, outputs in pairwise(widths)]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, 1))
+        glorot_uniform(self)
 
     def forward(self, points: Tensor) -> Tensor:
         return self.layers(points)
