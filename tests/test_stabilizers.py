@@ -534,6 +534,16 @@ def test_unrolling_without_movement_is_the_objective_and_leaves_the_discriminato
     assert same(before, weights(gan.discriminator))
 
 
+def test_unrolling_leaves_the_moving_averages_of_batch_norm(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("model=acgan", "stabilize=unrolling")
+    against = gan.discriminator_turn(random_batch(8), Streams(0, "train"))
+    turn = gan.generator_turn(random_batch(8), Streams(0, "train", 1))
+    terms = gan.generator_terms(turn)
+    before = [buffer.clone() for buffer in gan.discriminator.buffers()]
+    gan.stabilizers.generator_terms(terms, turn, against)
+    assert all(torch.equal(old, new) for old, new in zip(before, gan.discriminator.buffers(), strict=True))
+
+
 def test_unrolling_and_feature_matching_together_are_refused(make_gan: Callable[..., GAN]) -> None:
     for order in ("feature_matching,unrolling", "unrolling,feature_matching"):
         with pytest.raises(InputError, match="use one of them"):
@@ -606,3 +616,5 @@ def test_learning_rates_fall_linearly_and_stay(make_gan: Callable[..., GAN], ord
 def test_spectral_norm_is_refused_where_there_is_no_weight_matrix(make_gan: Callable[..., GAN]) -> None:
     with pytest.raises(InputError, match=r"spectral_norm divides weight matrices.*use another model"):
         make_gan("model=dirac", "data=dirac", "stabilize=spectral_norm")
+    with pytest.raises(InputError, match=r"some that begin at 0.*use another model"):
+        make_gan("model=residual", "stabilize=spectral_norm")

@@ -6,7 +6,7 @@ from torch import Tensor
 from gans.metrics.base import Evidence, Metric
 
 NEIGHBOURS = 5
-ROWS = 2000
+ROWS = 250
 
 
 class DensityCoverage(Metric):

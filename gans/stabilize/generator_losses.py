@@ -57,10 +57,11 @@ class Unrolling(Stabilizer):
 
     Args:
         steps: the default is theirs for images (section 3.3).
-        learning_rate: of the steps, eta of equation 7. They name none; this one is ours.
+        learning_rate: of the steps, eta of equation 7. The default is ours: much higher ones diverge in networks whose
+            last layer is given thousands of features; narrow ones, such as those for points, bear 0.1.
     """
 
-    def __init__(self, steps: PositiveInt = 5, learning_rate: PositiveFloat = 0.01) -> None:
+    def __init__(self, steps: PositiveInt = 5, learning_rate: PositiveFloat = 1e-4) -> None:
         super().__init__()
         self.steps = steps
         self.learning_rate = learning_rate
@@ -91,7 +92,7 @@ class Unrolling(Stabilizer):
 
 
 class Judging(nn.Module):
-    """How a turn judges, with the discriminator's weights as arguments."""
+    """How a turn judges, with the discriminator's weights as arguments. Its buffers, such as BatchNorm's, stay."""
 
     def __init__(self, discriminator: nn.Module, turn: Turn) -> None:
         super().__init__()
@@ -102,4 +103,5 @@ class Judging(nn.Module):
         return self.judge(images, labels)
 
     def with_weights(self, weights: dict[str, Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-        return lambda images, labels: functional_call(self, weights, (images, labels))
+        buffers = {name: buffer.clone() for name, buffer in self.named_buffers()}
+        return lambda images, labels: functional_call(self, weights | buffers, (images, labels))

@@ -57,6 +57,11 @@ class SpectralNorm(Stabilizer):
                 f"stabilize.spectral_norm divides weight matrices, and {type(gan.discriminator).__name__} has none: "
                 "use another model, such as model=mlp"
             )
+        if any(not bool(layer.weight.any()) for layer in layers):
+            raise InputError(
+                "stabilize.spectral_norm divides each weight matrix by its size, and "
+                f"{type(gan.discriminator).__name__} has some that begin at 0: use another model, such as model=dcgan"
+            )
         for layer in layers:
             if not is_parametrized(layer, "weight"):
                 parametrizations.spectral_norm(layer, n_power_iterations=self.power_iterations)
