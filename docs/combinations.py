@@ -26,8 +26,12 @@ in pairs, trains, but for the combinations below: they mean nothing, and are ref
 """
 
 
-def names(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+GROUPS = ("model", "objective", "stabilize")
+
+
+def options() -> dict[str, list[str]]:
+    """The names of all options of each group."""
+    return {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in GROUPS}
 
 
 @cache
@@ -49,10 +53,10 @@ def refusal(model: str, objective: str, stabilizers: tuple[str, ...]) -> str | N
     return None
 
 
-def techniques() -> list[str]:
+def techniques(stabilizers: list[str]) -> list[str]:
     """A table row for each stabilizer: its name, and the first line of what it says of itself."""
     rows = ["| `stabilize=` | what it does |", "|---|---|"]
-    for name in names("stabilize"):
+    for name in stabilizers:
         for node in part("stabilize", name).values():
             summary = (target_class(node["_target_"]).__doc__ or "").strip().split("\n\n")[0]
             text = " ".join(summary.split()).replace("|", r"\|").replace("``", "`")
@@ -64,42 +68,42 @@ Place = tuple[str, str, str]
 """A model, an objective and a stabilizer."""
 
 
-def refusals() -> list[str]:
+def refusals(names: dict[str, list[str]]) -> list[str]:
     """Each reason, and below it the combinations that it is given for."""
     places: dict[str, set[Place]] = defaultdict(set)
-    for model in names("model"):
-        for objective in names("objective"):
+    for model in names["model"]:
+        for objective in names["objective"]:
             bare = refusal(model, objective, ())
-            for name in names("stabilize"):
+            for name in names["stabilize"]:
                 if reason := bare or refusal(model, objective, (name,)):
                     places[reason].add((model, objective, name))
     refused = set().union(*places.values())
-    lines = [(reason, shortened(held, refused)) for reason, held in places.items()]
-    for pair in combinations(names("stabilize"), 2):
+    lines = [(reason, shortened(held, refused, names)) for reason, held in places.items()]
+    for pair in combinations(names["stabilize"], 2):
         if "none" not in pair and (reason := refusal("dcgan", "bce", pair)):
             lines.append((reason, f"`stabilize=[{','.join(pair)}]`"))
     return [line for reason, where in lines for line in (f"- {reason}", f"  - {where}")]
 
 
-def shortened(held: set[Place], refused: set[Place]) -> str:
+def shortened(held: set[Place], refused: set[Place], names: dict[str, list[str]]) -> str:
     """The combinations, those of every model or of every objective as one."""
-    groups = ("model", "objective", "stabilize")
     shown: list[str] = []
     left = set(held)
     for count in (1, 2, 3):  # the most general first
         for place, fixed in product(sorted(held), combinations(range(3), count)):
-            choices = [[place[index]] if index in fixed else names(group) for index, group in enumerate(groups)]
+            choices = [[place[index]] if index in fixed else names[group] for index, group in enumerate(GROUPS)]
             family = set(product(*choices))
             if family <= refused and family & left and 2 * len(family & held) > len(family):
                 left -= family
-                shown.append(f"`{' '.join(f'{groups[index]}={place[index]}' for index in fixed)}`")
+                shown.append(f"`{' '.join(f'{GROUPS[index]}={place[index]}' for index in fixed)}`")
     return ", ".join(shown)
 
 
-def page() -> str:
-    return "\n".join([INTRODUCTION, "## Refused", "", *refusals(), "", "## Stabilizers", "", *techniques()]) + "\n"
+def page(names: dict[str, list[str]]) -> str:
+    refused, rows = refusals(names), techniques(names["stabilize"])
+    return "\n".join([INTRODUCTION, "## Refused", "", *refused, "", "## Stabilizers", "", *rows]) + "\n"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(page(options()), encoding="utf-8")
     print(PAGE)
