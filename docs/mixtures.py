@@ -1,4 +1,4 @@
-"""The table of docs/mixtures.md from run folders: ``python docs/mixtures.py runs/lab`` prints it.
+"""A table of runs on points, in Markdown, from their folders: ``python docs/mixtures.py runs``.
 
 Runs that differ in nothing but the seed are one row: the mean over them, and its standard error.
 """

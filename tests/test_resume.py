@@ -23,10 +23,11 @@ SMALL = (
     "checkpoint.every_steps=1", "checkpoint.every_minutes=null",
 )  # fmt: skip
 MODELS = ("acgan", "autoencoder", "dcgan", "wgan", "mlp")  # each that keeps something of a kind of its own
-STATEFUL = ("ema", "optimism", "spectral_norm")
+STATEFUL = ("adaptive_augmentation", "ema", "minibatch_deviation", "optimism", "spectral_norm")
 PLAIN = {model: (f"model={model}", *data_for(f"model={model}", train=24, held_out=70)) for model in MODELS}
+RATES = "learning_rate_decay"  # kept with the optimizers' options
 RUNS = PLAIN | {
-    "stateful stabilizers": (*PLAIN["dcgan"], f"stabilize=[{','.join(STATEFUL)}]", "checkpoint.every_steps=2"),
+    "stateful stabilizers": (*PLAIN["dcgan"], f"stabilize=[{','.join(STATEFUL)},{RATES}]", "checkpoint.every_steps=2"),
     "budget in steps": (*PLAIN["autoencoder"], "trainer.max_epochs=null", "trainer.max_steps=5"),
 }
 CASES = [
