@@ -54,7 +54,8 @@ def main(overrides: list[str]) -> None:
         conditional=True, answers=real.pixels,
     )  # fmt: skip
     total = seconds_real + seconds_fake
-    for name, metric in sorted(metrics.items(), key=lambda item: item[0] not in BAR):
+    asked = {name: metric for name, metric in metrics.items() if metric.applies(evidence)}
+    for name, metric in sorted(asked.items(), key=lambda item: item[0] not in BAR):
         _, seconds = timed(partial(metric.compute, evidence))
         total += seconds if name in BAR else 0
         print(f"{name:24} {seconds:7.2f} s   peak memory so far +{peak() - peak_before:5.2f} GiB")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import lightning as L
 import torch
@@ -48,6 +48,9 @@ class GAN(L.LightningModule):
         seed: all random numbers of step t are a function of (seed, t).
         branch: another number gives training other random numbers, but the data keep their order.
     """
+
+    told_classes: ClassVar[bool] = False
+    """Whether the discriminator judges a sample as one of its class."""
 
     def __init__(
         self,
@@ -104,12 +107,12 @@ class GAN(L.LightningModule):
 
         with self.only(discriminator_optimizer):
             whole = self.discriminator_turn(batch, random)
-            *before, last = self.discriminator_turns(whole)
+            *before, last = turns = self.discriminator_turns(whole)
             for turn in before:
                 self.update("discriminator", discriminator_optimizer, turn, self.discriminator_terms(turn))
             terms = self.discriminator_terms(last) | self.stabilizers.penalties(whole, random)
             self.update("discriminator", discriminator_optimizer, last, terms)
-        self.stabilizers.after_discriminator(self, whole)
+        self.stabilizers.after_discriminator(self, turns)
 
         if not self.stabilizers.rests(self.training_steps):
             with self.only(generator_optimizer):
@@ -123,7 +126,7 @@ class GAN(L.LightningModule):
     def discriminator_turn(self, batch: Batch, random: Streams) -> Turn:
         """Real images and fakes without gradient, with what the stabilizers tell the discriminator of them."""
         real, count = self.real_side(batch), len(batch.images)
-        inputs = self.generator.inputs(count, random("latent"), batch)
+        inputs = self.generator.inputs(count, random("latent"), batch, self.asked_of(batch))
         self.generator.train(self.discriminator_fakes_in_training_mode)
         with torch.no_grad():
             fake = self.fake_side(self.generator, inputs, wanted_real=False)
@@ -134,9 +137,15 @@ class GAN(L.LightningModule):
 
     def generator_turn(self, batch: Batch, random: Streams) -> Turn:
         """Fresh fakes with gradient, told to be real."""
-        inputs = self.generator.inputs(self.generator_batches * len(batch.images), random("latent"), batch)
+        count, asked = self.generator_batches * len(batch.images), self.asked_of(batch, self.generator_batches)
+        inputs = self.generator.inputs(count, random("latent"), batch, asked)
         fake = self.fake_side(self.generator, inputs, wanted_real=True)
         return Turn(self.judge(random), fake, self.compared_with(fake, batch), self.apart)
+
+    def asked_of(self, batch: Batch, times: int = 1) -> Tensor | None:
+        """The classes asked for in training: drawn, or the batch's own where the discriminator is told them, so that
+        a fake is compared with a real of its class."""
+        return batch.labels.repeat(times) if self.told_classes else None
 
     def compared_with(self, fake: Side, batch: Batch) -> Side:
         """What stands beside the fakes in the generator's turn: reals where the objective compares, else nothing."""
@@ -178,8 +187,14 @@ class GAN(L.LightningModule):
             self.untoggle_optimizer(optimizer)
 
     def judge(self, random: Streams) -> Callable[[Tensor, Tensor], Tensor]:
-        """The discriminator as it is in training: behind what the stabilizers let it see."""
-        return lambda images, labels: self.discriminate(self.stabilizers.see(images, random), labels)
+        """The discriminator as it is in training: behind what the stabilizers let it see, sample by sample."""
+        together = self.stabilizers.together
+
+        def judge(images: Tensor, labels: Tensor) -> Tensor:
+            seen = self.stabilizers.see(images.unflatten(1, (together, -1)).flatten(0, 1), random)
+            return self.discriminate(seen.unflatten(0, (-1, together)).flatten(1, 2), labels)
+
+        return judge
 
     def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
         """The discriminator's outputs, (n, 1 + k). A conditional one is given the labels too."""

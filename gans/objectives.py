@@ -38,6 +38,11 @@ class Objective:
     has_targets: ClassVar[bool] = True
     """Whether what the discriminator is told about a sample matters. Where not, label stabilizers mean nothing."""
 
+    @property
+    def says_real(self) -> bool:
+        """Whether a sample's score tells by itself if it is taken for real, and not only beside other scores."""
+        return True
+
     def believes_real(self, scores: Tensor) -> Tensor:
         """Which samples a discriminator with these scores takes for real, bool, shape (n,): D(x) > 1/2."""
         return scores > 0
@@ -112,6 +117,10 @@ class RelativisticPairing(Objective):
     pairs = True
     has_targets = False
 
+    @property
+    def says_real(self) -> bool:
+        return False
+
     def discriminator(self, turn: Turn) -> Tensor:
         return F.softplus(self._lead_of_fakes(turn))
 
@@ -154,6 +163,10 @@ class Wasserstein(Objective):
     real_target: float = 1.0
     fake_target: float = -1.0
     bounded: bool = False
+
+    @property
+    def says_real(self) -> bool:
+        return self.bounded
 
     def discriminator(self, turn: Turn) -> Tensor:
         return turn.both.targets * self._critic(turn.scores)

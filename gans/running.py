@@ -191,6 +191,12 @@ def require_fit(gan: GAN, data: Source[Any]) -> None:
             "data.label_noise changes classes, and this model is not told any: use a model that is asked for classes, "
             "such as model=projection"
         )
+    together = gan.stabilizers.together
+    if data.batch_size % together or (gan.apart and data.batch_size < 2 * together):
+        raise InputError(
+            f"data.batch_size={data.batch_size} fills too few packs of {together} samples, or leaves some over: use a "
+            f"larger multiple of {together}"
+        )
     batch = data.train_images.at(slice(2)).to_batch()
     expected = tuple(batch.images.shape[1:])
     modes = [(module, module.training) for module in gan.modules()]

@@ -27,7 +27,10 @@ class Side(NamedTuple):
 
     def none(self) -> "Side":
         """The same kind of samples, zero of them."""
-        return Side(*(field[:0] for field in self))
+        return self.first(0)
+
+    def first(self, count: int) -> "Side":
+        return Side(*(field[:count] for field in self))
 
     def told(self, target: float, *, wanted_real: bool) -> "Side":
         """The same samples, of which the player is told another target and wants another verdict."""

@@ -55,7 +55,7 @@ def same(before: list[Tensor], after: list[Tensor]) -> bool:
 class Spy(Stabilizer):
     """Keeps the weights between the two players' updates, and what the discriminator was shown."""
 
-    def after_discriminator(self, gan: GAN, turn: Turn) -> None:  # noqa: ARG002
+    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:  # noqa: ARG002
         self.between = weights(gan.generator), weights(gan.discriminator)
 
 

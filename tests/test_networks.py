@@ -11,6 +11,8 @@ from gans.gan import GAN
 from gans.models.acgan import ACGANDiscriminator, ACGANGenerator
 from gans.models.autoencoder import AutoencoderGenerator, DenseDiscriminator
 from gans.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
+from gans.models.stacked import StackedDiscriminator, StackedGenerator
 from gans.summary import parameter_count
 
 DIGITS = list(range(10))
@@ -28,6 +30,18 @@ ACGAN_DISCRIMINATOR = (
     + (12544 * 10 + 10)
 )
 
+MLP_GENERATOR = (2 * 400 + 400) + 3 * (400 * 400 + 400) + 4 * 4 * 400 + (400 * 2 + 2)
+MAXOUT_DISCRIMINATOR = (2 * 1000 + 1000) + 2 * (200 * 1000 + 1000) + (200 * 1 + 1)
+STACKED_GENERATOR = (
+    (100 * 512 * 4 + 512 * 4)
+    + 4 * 512
+    + (25 * 512 * 256 + 256 + 4 * 256)
+    + (25 * 256 * 128 + 128 + 4 * 128)
+    + (25 * 128 * 64 + 64 + 4 * 64)
+    + (25 * 64 * 3 + 3)
+)
+HALF_DISCRIMINATOR = (9 * 3 * 4 + 4) + (9 * 4 * 8 + 8 + 4 * 8) + (9 * 8 * 16 + 16 + 4 * 16) + (16 * 16 + 1)
+
 
 @pytest.mark.parametrize(
     ("network", "count"),
@@ -38,10 +52,14 @@ ACGAN_DISCRIMINATOR = (
         (DCGANDiscriminator(), 212_865),
         (ACGANGenerator(DIGITS), ACGAN_GENERATOR),
         (ACGANDiscriminator(DIGITS), ACGAN_DISCRIMINATOR),
+        (MLPGenerator(), MLP_GENERATOR),
+        (MaxoutDiscriminator(), MAXOUT_DISCRIMINATOR),
+        (StackedGenerator([512, 256, 128, 64]), STACKED_GENERATOR),
+        (StackedDiscriminator([4, 8, 16], kernel=3), HALF_DISCRIMINATOR),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
-def test_parameter_counts_equal_the_reports(network: nn.Module, count: int) -> None:
+def test_parameter_counts_equal_the_papers(network: nn.Module, count: int) -> None:
     assert parameter_count(network) == count
 
 
@@ -86,6 +104,21 @@ def test_the_weights_are_a_function_of_the_seed(make_gan: Callable[..., GAN], mo
     first, same, other = (make_gan(f"model={model}", f"seed={seed}").state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("widths", [[8, 8], [8, 8, 8], [8, 8, 8, 8]])
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("last_width", [None, 4])
+def test_stacked_networks_reach_28_pixels_from_any_number_of_widths(
+    widths: list[int], kernel: int, last_width: int | None
+) -> None:
+    generator = StackedGenerator(widths, 10, kernel, last_width=last_width)  # type: ignore[arg-type]
+    inputs = generator.inputs(3, torch.Generator().manual_seed(0), None)
+    assert inputs.arguments[0].abs().max() <= 1  # U(-1, 1)
+    images = generator(*inputs.arguments)
+    assert images.shape == (3, 3, 28, 28)
+    assert images.abs().max() <= 1
+    assert StackedDiscriminator(widths, kernel)(images).shape == (3, 1)  # type: ignore[arg-type]
 
 
 def test_a_class_conditional_gan_needs_two_classes(make_gan: Callable[..., GAN]) -> None:

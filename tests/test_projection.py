@@ -76,3 +76,4 @@ def test_both_players_are_judged_by_the_class_of_each_sample(make_gan: Callable[
     assert len(towards.scores) == 8
     assert torch.equal(shown[0], torch.cat((against.fake.labels, batch.labels)))
     assert torch.equal(shown[1], towards.fake.labels)
+    assert torch.equal(against.fake.labels, batch.labels)  # so that pairs are of one class

@@ -575,7 +575,7 @@ def test_its_probability_follows_the_verdicts_on_reals(make_gan: Callable[..., G
         scores = torch.cat((torch.ones(10), torch.where(torch.arange(10) < 10 * share, 1.0, -1.0)))
         side = Side(torch.zeros(10, 1, 2, 2), *torch.zeros(3, 10))
         for _ in range(steps):
-            ada.after_discriminator(gan, Turn(lambda *_: scores[:, None], side, side))
+            ada.after_discriminator(gan, [Turn(lambda *_: scores[:, None], side, side)])
             gan.training_steps += 1
         return ada.probability.item()
 
@@ -589,7 +589,7 @@ def test_its_probability_follows_the_verdicts_on_reals(make_gan: Callable[..., G
 
 def test_augmentations_are_refused_for_points(make_gan: Callable[..., GAN]) -> None:
     for name in ("diff_augment", "adaptive_augmentation"):
-        with pytest.raises(InputError, match=f"{name} augments images.*use instance_noise"):
+        with pytest.raises(InputError, match=rf"{name} augments images.*use stabilize=instance_noise"):
             make_gan("model=mlp", "data=ring", f"stabilize={name}")
 
 
@@ -618,3 +618,30 @@ def test_spectral_norm_is_refused_where_there_is_no_weight_matrix(make_gan: Call
         make_gan("model=dirac", "data=dirac", "stabilize=spectral_norm")
     with pytest.raises(InputError, match=r"some that begin at 0.*use another model"):
         make_gan("model=residual", "stabilize=spectral_norm")
+
+
+def test_adaptive_augmentation_is_refused_where_scores_only_compare(make_gan: Callable[..., GAN]) -> None:
+    for objective in ("relativistic", "wasserstein"):
+        with pytest.raises(InputError, match=r"adaptive_augmentation .* they compare: use stabilize=diff_augment"):
+            make_gan(f"objective={objective}", "stabilize=adaptive_augmentation")
+
+
+def test_adaptive_augmentation_reads_the_scores_that_were_played(make_gan: Callable[..., GAN]) -> None:
+    """Also where reals and fakes come in turns: no further pass of the discriminator."""
+    gan = make_gan("model=acgan", "stabilize=adaptive_augmentation")
+    passes: list[int] = []
+    gan.discriminator.register_forward_pre_hook(lambda _, arguments: passes.append(len(arguments[0])))
+    train(gan, [random_batch()])
+    assert passes == [8, 8, 16]
+
+
+def test_feature_matching_is_refused_where_it_would_not_ask_for_a_class(make_gan: Callable[..., GAN]) -> None:
+    with pytest.raises(InputError, match=r"nothing would ask for one: use model=acgan"):
+        make_gan("model=projection", "stabilize=feature_matching")
+
+
+def test_members_of_a_pack_are_augmented_each_by_itself(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("stabilize=[packing,diff_augment]", "stabilize.diff_augment.policy=[brightness]")
+    gan.discriminate = lambda images, labels: images.mean((2, 3))  # type: ignore[method-assign]  # noqa: ARG005
+    shifts = gan.judge(Streams(0, "train"))(torch.zeros(50, 2, 28, 28), torch.zeros(50))
+    assert (shifts[:, 0] - shifts[:, 1]).abs().min() > 0

@@ -26,12 +26,12 @@ from gans.run import Run
 from gans.running import alone_in, resume_run, start_or_requeued, start_run
 from tests.conftest import ROOT, composed
 from tests.test_commands import Command, Evil, command
-from tests.test_resume import SMALL, assert_same, contents
+from tests.test_resume import PLAIN, SMALL, assert_same, contents
 
 __all__ = ["command"]
 
 CHOICES = {"data": "d", "model": "m", "objective": "o"}
-OPTIONS = (*SMALL, "model=autoencoder", "metric=none", "checkpoint.every_steps=2")
+OPTIONS = (*PLAIN["autoencoder"], *SMALL, "metric=none", "checkpoint.every_steps=2")
 
 
 def train(folder: Path, *overrides: str) -> Run:

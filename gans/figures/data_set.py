@@ -19,7 +19,8 @@ def draw(run: Run, folder: Path) -> list[Path]:
     columns = int(numpy.bincount(labels).max())
     present = numpy.unique(labels)
     if len(present) > ROWS:
-        return [save(picture(images[:100], COLUMNS, "training images"), folder / "data.png")]
+        some = numpy.random.default_rng(0).permutation(len(images))[: COLUMNS**2]  # they come in order of class
+        return [save(picture(images[some], COLUMNS, "training images"), folder / "data.png")]
     rows = [pad_row(images[labels == label], columns) for label in present]
     names = [str(run.classes[label]) for label in present]
     return [save(picture(numpy.concatenate(rows), columns, "training images", names), folder / "data.png")]

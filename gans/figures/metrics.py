@@ -12,6 +12,9 @@ PANELS = {
     "FID": ("fid",),
     "precision, recall": ("precision", "recall"),
     "KL(generated classes || real), nats": ("class_kl",),
+    "modes reached": ("modes",),
+    "KL(modes || equal shares), nats": ("mode_kl",),
+    "share of high quality": ("high_quality",),
     "share with the class asked for": ("class_agreement",),
     "share with the input's class": ("class_kept",),
     "mean squared error": ("mse",),
@@ -21,7 +24,7 @@ LOGARITHMIC = ("FID",)
 
 
 def draw(run: Run, folder: Path) -> list[Path]:
-    """metrics.png: a panel per quantity that the run has evaluated, dashed lines for real training images."""
+    """metrics.png: a panel per quantity that the run has evaluated, dashed lines for real training samples."""
     evaluated = {quantity: [run.metric_name(metric) for metric in metrics] for quantity, metrics in PANELS.items()}
     shown = {quantity: [name for name in names if name] for quantity, names in evaluated.items() if any(names)}
     if not shown:
@@ -43,7 +46,7 @@ def panel(run: Run, axes: Axes, quantity: str, names: list[str]) -> None:
         axes.plot(curve["epoch"], curve["value"], marker="o", markersize=3, color=color, label=figure)
         if figure in run.floors:
             floor = run.floors[figure]
-            label = f"real training images: {floor:.3g}"
+            label = f"real training samples: {floor:.3g}"
             axes.axhline(floor, color=color, linestyle="--", linewidth=1, label=label)
     axes.set_ylabel(quantity)
     if quantity in LOGARITHMIC:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gans.figures.drawing import save
 from gans.run import Run
 
-BARS = 25
+BARS, TICKS = 25, 12
 COLUMNS = 100
 
 
@@ -21,7 +21,8 @@ def draw(run: Run, folder: Path) -> list[Path]:
     counts = run.mode_counts["counts"]
     figure = (bars if len(counts) <= BARS else map_of)(counts)
     reached = numpy.count_nonzero(counts)
-    figure.suptitle(f"{run.name}\n{reached} of {len(counts)} modes in {counts.sum():,} samples", fontsize=10)
+    title = f"{run.name}\n{reached:,} of {len(counts):,} modes reached, by {counts.sum():,} samples"
+    figure.suptitle(title, fontsize=10)
     return [save(figure, folder / "modes.png")]
 
 
@@ -30,7 +31,7 @@ def bars(counts: NDArray[numpy.int64]) -> Figure:
     axes = figure.subplots()
     axes.bar(range(len(counts)), counts)
     axes.axhline(counts.mean(), color="black", linestyle="--", linewidth=1, label="equal shares")
-    axes.set_xticks(range(len(counts)))
+    axes.set_xticks(range(0, len(counts), 1 if len(counts) <= TICKS else 5))
     axes.set_xlabel("mode")
     axes.set_ylabel("samples")
     axes.legend(fontsize=8)

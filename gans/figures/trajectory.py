@@ -1,5 +1,6 @@
 """The Dirac-GAN's way through the plane of its two weights."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy
@@ -17,17 +18,20 @@ def draw(run: Run, folder: Path) -> list[Path]:
         return []
     theta = numpy.array([grid.images.mean() for grid in run.grids])
     psi = numpy.array([grid.landscape["gradients"].mean() for grid in run.grids])
+    every_step = all(later.step - earlier.step == 1 for earlier, later in pairwise(run.grids))
     figure = Figure(figsize=(5, 4.6), layout="constrained")
     axes = figure.subplots()
-    walk(axes, theta, psi)
+    walk(axes, theta, psi, joined=every_step)
     axes.set_title(f"{run.name}\n{run.grids[-1].step:,} training steps", fontsize=9)
     return [save(figure, folder / "trajectory.png")]
 
 
-def walk(axes: Axes, theta: NDArray[numpy.float64], psi: NDArray[numpy.float64]) -> None:
-    """From light to dark, with the start, the end and the equilibrium marked."""
+def walk(axes: Axes, theta: NDArray[numpy.float64], psi: NDArray[numpy.float64], *, joined: bool = True) -> None:
+    """From light to dark, with the start, the end and the equilibrium marked; joined by lines, which would cut across
+    the circles between moments that are many steps apart."""
     steps = numpy.arange(len(theta))
-    axes.plot(theta, psi, linewidth=0.6, color="0.6", zorder=1)
+    if joined:
+        axes.plot(theta, psi, linewidth=0.6, color="0.6", zorder=1)
     axes.scatter(theta, psi, c=steps, s=8, cmap="viridis_r", zorder=2)
     axes.scatter(theta[:1], psi[:1], marker="s", s=36, color="tab:orange", label="start", zorder=3)
     axes.scatter(theta[-1:], psi[-1:], marker="o", s=36, color="tab:red", label="end", zorder=3)

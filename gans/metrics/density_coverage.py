@@ -6,7 +6,7 @@ from torch import Tensor
 from gans.metrics.base import Evidence, Metric
 
 NEIGHBOURS = 5
-ROWS = 250
+ROWS = 2000
 
 
 class DensityCoverage(Metric):

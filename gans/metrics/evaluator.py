@@ -201,7 +201,7 @@ def _some(images: Stored, count: int) -> Stored:
 def _digest(*parts: Tensor | str) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else part.contiguous().numpy().reshape(-1))
+        digest.update(part.encode() if isinstance(part, str) else part.contiguous().reshape(-1).numpy().data)
     return digest.hexdigest()
 
 

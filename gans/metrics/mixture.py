@@ -19,7 +19,7 @@ class Mixture(Metric):
     minimum = 1
 
     def applies(self, evidence: Evidence) -> bool:
-        return evidence.real.images.ndim == 2
+        return evidence.real.images.ndim == 2 and len(evidence.classes) > 1
 
     def compute(self, evidence: Evidence) -> dict[str, float]:
         fake = evidence.fake

@@ -18,7 +18,7 @@ class PrecisionRecall(Metric):
             evidence.fake.features,
             evidence.real.features,
             prc_neighborhood=3,
-            prc_batch_size=250,
+            prc_batch_size=2000,
             save_cpu_ram=True,
             verbose=False,
         )

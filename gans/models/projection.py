@@ -89,5 +89,7 @@ class ProjectionDiscriminator(nn.Module):
 class ProjectionGAN(GAN):
     """Its discriminator is told the class of what it judges."""
 
+    told_classes = True
+
     def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:
         return self.discriminator(images, labels)

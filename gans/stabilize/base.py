@@ -51,8 +51,8 @@ class Stabilizer(nn.Module):
         """What the discriminator pays on top, once a step: named terms with one value per sample."""
         return {}
 
-    def after_discriminator(self, gan: GAN, turn: Turn) -> None:
-        """After the discriminator's last update of a step. Its turn's scores are those from before the update."""
+    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
+        """After the discriminator's last update of a step. Each turn's scores are those from before its update."""
 
     def rests(self, step: int) -> bool:  # noqa: ARG002
         """Whether the generator sits out a training step, counted from 0."""
@@ -108,9 +108,9 @@ class Stabilizers(Stabilizer):
     def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
         return {name: term for stabilizer in self for name, term in stabilizer.penalties(turn, random).items()}
 
-    def after_discriminator(self, gan: GAN, turn: Turn) -> None:
+    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
         for stabilizer in self:
-            stabilizer.after_discriminator(gan, turn)
+            stabilizer.after_discriminator(gan, turns)
 
     def rests(self, step: int) -> bool:
         return any(stabilizer.rests(step) for stabilizer in self)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Packing(Stabilizer):
     """The discriminator judges packs of ``samples``, all real or all fake, as one (Lin et al. 2018, PacGAN, section 3).
 
-    A pack is joined along the channels, so that a batch of n samples is n / ``samples`` packs. As there, only the
+    A pack is joined along the channels, so that a batch of n samples is n / ``samples`` packs; the authors count packs
+    in a batch, so that their batch size times ``samples`` is ``data.batch_size``. As there, only the
     discriminator's first layer changes: it takes so many times as many channels, its weights N(0, v / ``samples``) with
     v the variance of the weights that it had. Default: PacGAN2.
     """
@@ -64,7 +65,9 @@ class MinibatchDeviation(Stabilizer):
     """The discriminator's last layer also sees how much the batch varies (Karras et al. 2018, section 3).
 
     That is the standard deviation of each feature over the batch, averaged over the features: one number, the same for
-    each sample. Reals and fakes pass the discriminator apart, so that it is of one kind.
+    each sample. Reals and fakes pass the discriminator apart, so that it is of one kind. Theirs is a channel before the
+    last convolution; here it is one more feature for the last layer, which any discriminator has. It may go with
+    gradient penalties, as in Karras et al. 2020, although it makes a score depend on the whole batch.
     """
 
     def rebuild(self, gan: GAN) -> None:

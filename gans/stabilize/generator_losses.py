@@ -28,6 +28,11 @@ class FeatureMatching(Stabilizer):
     """
 
     def attach(self, gan: GAN) -> None:
+        if gan.told_classes:
+            raise InputError(
+                "stabilize.feature_matching asks for the features of reals, and this discriminator's features do not "
+                "depend on the class, so that nothing would ask for one: use model=acgan"
+            )
         _, layer = last_layer(gan, "feature_matching")
         self.layer = [layer]  # in a list, so that the discriminator's layer does not count as a part of this
 
@@ -53,7 +58,8 @@ class Unrolling(Stabilizer):
     """The generator faces the discriminator as it would be some steps of gradient descent later.
 
     Metz et al. 2017, equations 7 and 8: its gradient goes through those steps, in which the discriminator would answer
-    to the same fakes. They are on the objective alone, without penalties, and nothing of them is kept.
+    to the same fakes. They are on the objective alone, with unaltered targets and no penalties, and nothing of them is
+    kept.
 
     Args:
         steps: the default is theirs for images (section 3.3).
@@ -79,9 +85,10 @@ class Unrolling(Stabilizer):
         assert gan is not None
         judging = Judging(gan.discriminator, turn)
         weights = {name: weight.detach().requires_grad_() for name, weight in judging.named_parameters()}
-        fake = turn.fake.told(gan.objective.fake_target, wanted_real=False)
+        fake = turn.fake.first(len(against.fake.images)).told(gan.objective.fake_target, wanted_real=False)
+        real = against.real.told(gan.objective.real_target, wanted_real=True)
         for _ in range(self.steps):
-            answer = replace(turn, judge=judging.with_weights(weights), fake=fake, real=against.real)
+            answer = replace(turn, judge=judging.with_weights(weights), fake=fake, real=real)
             loss = total(gan.discriminator_terms(answer))
             slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
             weights = {

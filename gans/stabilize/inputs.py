@@ -42,6 +42,7 @@ class InstanceNoise(Stabilizer):
 
 
 Augmentation = Literal["brightness", "contrast", "translation", "cutout"]
+Policy = Annotated[list[Augmentation], Field(min_length=1)]
 
 
 class DiffAugment(Stabilizer):
@@ -52,7 +53,7 @@ class DiffAugment(Stabilizer):
     size, set to zero.
     """
 
-    def __init__(self, policy: list[Augmentation] | None = None) -> None:
+    def __init__(self, policy: Policy | None = None) -> None:
         super().__init__()
         self.policy = ["brightness", "contrast", "translation", "cutout"] if policy is None else policy
 
@@ -86,7 +87,7 @@ class AdaptiveAugmentation(Stabilizer):
         target: Annotated[float, Field(ge=-1, le=1)] = 0.6,
         ramp: PositiveInt = 500_000,
         interval: PositiveInt = 4,
-        policy: list[Augmentation] | None = None,
+        policy: Policy | None = None,
     ) -> None:
         super().__init__()
         self.target = target
@@ -98,6 +99,12 @@ class AdaptiveAugmentation(Stabilizer):
 
     def attach(self, gan: GAN) -> None:
         require_images(gan, "adaptive_augmentation")
+        if not gan.objective.says_real:
+            raise InputError(
+                "stabilize.adaptive_augmentation follows how many reals are taken for real, and scores of "
+                f"{type(gan.objective).__name__} do not say that, they compare: use stabilize=diff_augment, or another "
+                "objective, such as objective=bce"
+            )
 
     def see(self, images: Tensor, random: Streams) -> Tensor:
         for name in self.policy:
@@ -106,11 +113,11 @@ class AdaptiveAugmentation(Stabilizer):
         return images
 
     @torch.no_grad()
-    def after_discriminator(self, gan: GAN, turn: Turn) -> None:
-        believed = gan.objective.believes_real(turn.scores)[len(turn.fake.images) :]
+    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
+        believed = torch.cat([gan.objective.believes_real(turn.scores)[len(turn.fake.images) :] for turn in turns])
         self.verdicts += (2 * believed.float() - 1).mean()
         if (gan.training_steps + 1) % self.interval == 0:
-            step = self.interval * len(turn.real.images) / self.ramp
+            step = self.interval * len(believed) * gan.stabilizers.together / self.ramp
             self.probability += step * (self.verdicts / self.interval - self.target).sign()
             self.probability.clamp_(0, 1)
             self.verdicts.zero_()
@@ -120,7 +127,8 @@ def require_images(gan: GAN, name: str) -> None:
     """Refuse a generator of points, which have no pixels to augment."""
     if gan.generator.makes_points:
         raise InputError(
-            f"stabilize.{name} augments images, and {type(gan.generator).__name__} makes points: use instance_noise"
+            f"stabilize.{name} augments images, and {type(gan.generator).__name__} makes points: "
+            "use stabilize=instance_noise"
         )
 
 

@@ -35,7 +35,7 @@ class WeightClipping(Stabilizer):
             )
 
     @torch.no_grad()
-    def after_discriminator(self, gan: GAN, turn: Turn) -> None:  # noqa: ARG002
+    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:  # noqa: ARG002
         for weight in gan.discriminator.parameters():
             weight.clamp_(-self.limit, self.limit)
 
