@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import OmegaConf
+from torch import nn
 
 from gans import slurm
 from gans.building import build, build_data, build_gan, build_metrics, one_line
@@ -197,6 +198,8 @@ def require_fit(gan: GAN, data: Source[Any]) -> None:
             f"data.batch_size={data.batch_size} fills too few packs of {together} samples, or leaves some over: use a "
             f"larger multiple of {together}"
         )
+    if data.batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in gan.modules()):
+        raise InputError("data.batch_size=1 leaves BatchNorm nothing to compare a sample with: use 2 or more")
     batch = data.train_images.at(slice(2)).to_batch()
     expected = tuple(batch.images.shape[1:])
     modes = [(module, module.training) for module in gan.modules()]

@@ -50,6 +50,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     ("arguments", "message"),
     [
         (["model=dcgann"], r"unknown model 'dcgann' \(did you mean 'dcgan'\?\): choose from acgan, autoencoder, dcgan"),
+        (["model=mlp", "data.batch_size=1"], "data.batch_size=1 leaves BatchNorm nothing.*use 2 or more"),
+        (["data=digits", "data.batch_size=33", "stabilize=packing"], "data.batch_size=33 .*multiple of 2"),
         (["data=cifar"], "unknown data 'cifar'.*: choose from .*digits, .*mnist"),
         (["stabilize=nois"], "unknown stabilize 'nois'.*label_smoothing"),
         (["stabilize=[noisy_labels,smooth]"], "unknown stabilize 'smooth'"),

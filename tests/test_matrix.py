@@ -4,6 +4,7 @@ import math
 import re
 import runpy
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.conftest import ROOT, composed, data_for, names, narrow
 from tests.test_gan import train
 
 MODELS, OBJECTIVES, STABILIZERS = (names(group) for group in ("model", "objective", "stabilize"))
-STEPS, SAMPLES = 2, 8
+STEPS, SAMPLES = 2, 4
 
 
 @cache
@@ -24,14 +25,14 @@ def part(group: str, name: str) -> Any:
     """What one option file says, composed once."""
     if group == "model":
         model = f"model={name}"
-        data = data_for(model, train=STEPS * SAMPLES, held_out=10)
+        data = data_for(model, train=20, held_out=10)
         return composed(model, *narrow(model), *data, f"data.batch_size={SAMPLES}")
     return composed(f"{group}={name}")[group]
 
 
 @cache
 def batches(model: str) -> list[Batch]:
-    return list(build_data(part("model", model)).train_batches)
+    return list(islice(build_data(part("model", model)).train_batches, STEPS))
 
 
 def gan_of(model: str, objective: str, stabilizers: list[str]) -> GAN:
