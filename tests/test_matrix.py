@@ -17,7 +17,7 @@ from tests.conftest import ROOT, composed, data_for, names, narrow
 from tests.test_gan import train
 
 MODELS, OBJECTIVES, STABILIZERS = (names(group) for group in ("model", "objective", "stabilize"))
-STEPS, SAMPLES = 2, 4
+STEPS, SAMPLES = 2, 8
 
 
 @cache
