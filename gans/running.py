@@ -198,6 +198,11 @@ def require_fit(gan: GAN, data: Source[Any]) -> None:
             f"data.batch_size={data.batch_size} fills too few packs of {together} samples, or leaves some over: use a "
             f"larger multiple of {together}"
         )
+    asked = getattr(gan.generator, "class_count", len(data.classes))
+    if asked != len(data.classes):
+        raise InputError(
+            f"model.generator.classes has {asked} classes, but data={data.source} has {len(data.classes)}: use as many"
+        )
     if data.batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in gan.modules()):
         raise InputError("data.batch_size=1 leaves BatchNorm nothing to compare a sample with: use 2 or more")
     batch = data.train_images.at(slice(2)).to_batch()
