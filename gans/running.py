@@ -214,7 +214,7 @@ def require_fit(gan: GAN, data: Source[Any]) -> None:
             inputs = gan.generator.inputs(len(batch.images), Streams(gan.seed, "fit")("latent"), batch)
             made = gan.sample(inputs)
             shown = gan.fake_side(gan.generator, inputs, wanted_real=False)
-            gan.discriminate(shown.images, shown.labels)
+            gan.discriminate(shown.images, torch.full_like(shown.labels, len(data.classes) - 1))
     except (RuntimeError, IndexError) as error:
         raise InputError(
             f"the model's networks don't fit data={data.source}, {_shape(expected)}: {one_line(error)}. "
