@@ -117,12 +117,14 @@ def _save_forever(path: Path) -> None:
 
 def test_a_kill_during_the_save_always_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     fork = multiprocessing.get_context("fork")
+    before = time.monotonic()
     path = saved(tmp_path, 0, 1)
+    a_save = (time.monotonic() - before) / 2  # longer on a busy machine
     seen = set()
     for kill in range(40):
         writer = fork.Process(target=_save_forever, args=(path,))
         writer.start()
-        time.sleep(0.005 + 0.0007 * kill)
+        time.sleep(0.005 + a_save * kill / 10)
         assert writer.pid is not None
         os.kill(writer.pid, signal.SIGKILL)
         writer.join()
