@@ -17,6 +17,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from lightning.pytorch.callbacks import Callback
 from stopwatch import Stopwatch
+from typing_extensions import override
 
 import gans.gan
 from gans.building import build, build_data, build_gan, plain
@@ -35,10 +36,12 @@ CONF = Path(__file__).resolve().parent.parent / "conf"
 class Until(Callback):
     """Ends training after so many seconds, and knows how long it took."""
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+    @override
+    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self.start = perf_counter()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:  # noqa: ARG002
+    @override
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         self.seconds = perf_counter() - self.start
         trainer.should_stop = self.seconds >= SECONDS
 

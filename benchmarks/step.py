@@ -24,6 +24,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from stopwatch import Stopwatch
 from torch import Tensor
+from typing_extensions import override
 
 from gans.building import build, build_data, build_gan, plain
 from gans.callbacks.curves import Curves
@@ -59,10 +60,12 @@ class TimedBatches(Shuffled):
 class WallClock(Callback):
     """Seconds from the first step to the last, everything between them included."""
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+    @override
+    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self.start = perf_counter()
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+    @override
+    def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self.seconds = perf_counter() - self.start
 
 
@@ -154,7 +157,7 @@ def time_package(config: dict[str, Any]) -> tuple[float, float, float]:
             logging_watch.wrap(owner, name)
         options = {"callbacks": [curves, clock], "logger": loggers}
         build(config["trainer"], "trainer", **options).fit(gan, datamodule=data)
-    return tuple(seconds / STEPS for seconds in (clock.seconds, data_watch.seconds, logging_watch.seconds))  # type: ignore[return-value]
+    return clock.seconds / STEPS, data_watch.seconds / STEPS, logging_watch.seconds / STEPS
 
 
 def _forever(loader: Shuffled) -> Iterator[Batch]:

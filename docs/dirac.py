@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from gans.building import build, plain
 from gans.data.batches import InOrder, Points
@@ -58,7 +59,8 @@ class Recorder(Callback):
     def __init__(self, start: Point) -> None:
         self.path = [start]
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: object) -> None:  # noqa: ARG002
+    @override
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: object) -> None:
         theta = pl_module.stabilizers.sampler(pl_module.generator).get_parameter("theta")
         self.path.append((theta.item(), pl_module.discriminator.get_parameter("psi").item()))
 

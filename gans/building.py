@@ -40,7 +40,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
         InputError: for a missing value or an interpolation that leads nowhere.
     """
     try:
-        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+        options = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        assert isinstance(options, dict)
+        return {str(name): option for name, option in options.items()}
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error
     except InterpolationKeyError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
+from typing_extensions import override
 
 from gans.errors import InputError
 from gans.files import replacing, write_text
@@ -30,7 +31,8 @@ class CheckedCheckpoints(CheckpointIO):
     def __init__(self) -> None:
         self._written: dict[Path, tuple[tuple[int, ...], str]] = {}
 
-    def save_checkpoint(self, checkpoint: Mapping[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
+    @override
+    def save_checkpoint(self, checkpoint: Mapping[str, Any], path: str | Path, storage_options: Any = None) -> None:
         path = Path(path)
         buffer = io.BytesIO()
         torch.save(dict(checkpoint), buffer)

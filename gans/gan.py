@@ -11,6 +11,7 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from typing_extensions import override
 
 from gans.data.batches import Batch
 from gans.errors import InputError
@@ -100,7 +101,8 @@ class GAN(L.LightningModule):
 
     # --- the step -----------------------------------------------------------------------------------------------
 
-    def training_step(self, batch: Batch, batch_index: int) -> None:  # noqa: ARG002
+    @override
+    def training_step(self, batch: Batch, batch_index: int) -> None:
         random = Streams(self.training_seed, "train", self.training_steps, self.device)
         torch.manual_seed(derive_seed(self.training_seed, "layers", self.training_steps))  # dropout takes no generator
         generator_optimizer, discriminator_optimizer = self.optimizers()
@@ -196,7 +198,7 @@ class GAN(L.LightningModule):
 
         return judge
 
-    def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002
+    def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002, a default looks at nothing
         """The discriminator's outputs, (n, 1 + k). A conditional one is given the labels too."""
         return self.discriminator(images)
 

@@ -36,7 +36,7 @@ class Generator(nn.Module):
     makes_points = False
     """Whether its samples are points (n, dimensions) and no images."""
 
-    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002, a default looks at nothing
         """Fresh inputs for ``count`` samples.
 
         Args:

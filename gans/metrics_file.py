@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
+from typing_extensions import override
 
 from gans.files import write_text
 
@@ -51,7 +52,8 @@ class MetricsFile(Logger):
         self.written += len(self.rows)
         self.rows = []
 
-    def finalize(self, status: str) -> None:  # noqa: ARG002
+    @override
+    def finalize(self, status: str) -> None:
         self.save()
 
 

@@ -4,6 +4,7 @@ Discriminators return scores without an output activation. An objective that spe
 the score itself, in a form that neither overflows nor loses digits, and equals the formula in its docstring.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from gans.turn import Turn
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(ABC):
     """A game between the two players.
 
     ``real_target`` and ``fake_target`` are what the discriminator is told about real and fake samples. Label
@@ -25,13 +26,13 @@ class Objective:
     real_target: float = 1.0
     fake_target: float = 0.0
 
+    @abstractmethod
     def discriminator(self, turn: Turn) -> Tensor:
         """The discriminator's loss for each sample of its turn, shape (n,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def generator(self, turn: Turn) -> Tensor:
         """The generator's loss for each sample of its turn, shape (n,)."""
-        raise NotImplementedError
 
     pairs: ClassVar[bool] = False
     """Whether it compares each fake with a real, so that the generator's turn has reals too."""

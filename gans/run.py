@@ -100,7 +100,7 @@ class Run:
             config = OmegaConf.to_container(OmegaConf.load(self.path / "config.yaml"), resolve=True)
             if not isinstance(config, dict):
                 raise InputError("it holds no options")
-            return config  # type: ignore[return-value]  # keys are text
+            return {str(name): option for name, option in config.items()}
         except Exception as error:
             raise InputError(f"'{self.path / 'config.yaml'}' can't be read: {' '.join(str(error).split())}") from error
 

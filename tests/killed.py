@@ -63,15 +63,15 @@ def kill_at(number: int, step: int, moment: str) -> None:
             die(gan)
         judge(self, trainer, gan)
 
-    setattr(GAN, "update", updated)  # noqa: B010
-    setattr(Evaluation, "on_validation_epoch_end", judged)  # noqa: B010
+    setattr(GAN, "update", updated)  # noqa: B010, a plain assignment to a method is refused by the type checker
+    setattr(Evaluation, "on_validation_epoch_end", judged)  # noqa: B010, a plain assignment to a method is refused by the type checker
 
 
 def _run(folder: str, cache: str, task: Callable[..., None], *arguments: Any) -> None:
     os.chdir(folder)
     os.environ["GANS_CACHE"] = cache
     torch.set_num_threads(1)
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, open until the process ends
     try:
         task(*arguments)
     except InterruptedTraining as stop:

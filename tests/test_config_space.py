@@ -78,7 +78,8 @@ def trains_or_is_refused(overrides: list[str]) -> None:
             assert not runs.exists(), "refused, but only after something was written"
             event("refused")
         except TrainingError as error:
-            assert "at training step" in str(error)  # noqa: PT017
+            line = explain(error)
+            assert "at training step" in line
             event("not finite")
         else:
             data = config["data"]

@@ -77,9 +77,9 @@ SLOPES: dict[str, tuple[Objective, Callable[[float], float], Callable[[float], f
         lambda s: 2 * log((1 + sigmoid(s)) / 2) * sigmoid(s) * (1 - sigmoid(s)) / (1 + sigmoid(s)),
     ),
     "least_squares": (LeastSquares(), lambda s: s, lambda s: s - 1),
-    "hinge": (Hinge(), lambda s: float(s > -1), lambda s: -1.0),  # noqa: ARG005
+    "hinge": (Hinge(), lambda s: float(s > -1), lambda _: -1.0),
     "relativistic": (RelativisticPairing(), sigmoid, lambda s: sigmoid(s) - 1),
-    "wasserstein": (Wasserstein(), lambda s: -1.0, lambda s: 1.0),  # noqa: ARG005
+    "wasserstein": (Wasserstein(), lambda _: -1.0, lambda _: 1.0),
     "wasserstein_bounded": (
         Wasserstein(bounded=True),
         lambda s: -sigmoid(s) * (1 - sigmoid(s)),
@@ -88,7 +88,7 @@ SLOPES: dict[str, tuple[Objective, Callable[[float], float], Callable[[float], f
 }
 # what each technique adds to the slope of the discriminator's loss in psi
 PENALTIES: dict[str, tuple[Callable[[], Stabilizer], Callable[[float], float]]] = {
-    "none": (Stabilizer, lambda psi: 0.0),  # noqa: ARG005
+    "none": (Stabilizer, lambda _: 0.0),
     "r1": (lambda: R1(0.3), lambda psi: 0.3 * psi),
     "r1, critical": (lambda: R1(1.0), lambda psi: psi),
     "r2": (lambda: R2(0.3), lambda psi: 0.3 * psi),

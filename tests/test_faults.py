@@ -29,12 +29,12 @@ ODD = [math.nan, math.inf, -math.inf]
 Injection = Callable[[GAN, Batch, float, pytest.MonkeyPatch], None]
 
 
-def into_data(gan: GAN, batch: Batch, value: float, patch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+def into_data(_gan: GAN, batch: Batch, value: float, _patch: pytest.MonkeyPatch) -> None:
     batch.images[3, 0, 5, 5] = value
 
 
 def into_weights_of(network: str) -> Injection:
-    def inject(gan: GAN, batch: Batch, value: float, patch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    def inject(gan: GAN, _batch: Batch, value: float, _patch: pytest.MonkeyPatch) -> None:
         with torch.no_grad():
             next(gan.get_submodule(network).parameters()).view(-1)[7] = value
 
@@ -42,7 +42,7 @@ def into_weights_of(network: str) -> Injection:
 
 
 def into_loss_of(player: str) -> Injection:
-    def inject(gan: GAN, batch: Batch, value: float, patch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    def inject(gan: GAN, _batch: Batch, value: float, patch: pytest.MonkeyPatch) -> None:
         terms = getattr(gan, f"{player}_terms")
         patch.setattr(gan, f"{player}_terms", lambda turn: {k: v + value for k, v in terms(turn).items()})
 
@@ -50,7 +50,7 @@ def into_loss_of(player: str) -> Injection:
 
 
 def into_gradient_of(network: str) -> Injection:
-    def inject(gan: GAN, batch: Batch, value: float, patch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    def inject(gan: GAN, _batch: Batch, value: float, _patch: pytest.MonkeyPatch) -> None:
         last = list(gan.get_submodule(network).parameters())[-1]
         last.register_hook(lambda gradient: torch.full_like(gradient, value))
 
@@ -126,7 +126,7 @@ def test_huge_but_finite_gradients_are_no_fault() -> None:
         weight.grad = torch.full_like(weight, 1e30)  # its square is not finite in float32
     optimizer = torch.optim.SGD(network.parameters())
     side = Side(torch.zeros(2, 1, 3, 3), *torch.zeros(3, 2))
-    turn = Turn(lambda images, labels: images, side, side)  # noqa: ARG005
+    turn = Turn(lambda images, _: images, side, side)
     require_finite("generator", torch.zeros(()), optimizer, turn, {}, network, 1)
     assert network.bias.grad is not None
     network.bias.grad[4] = math.inf

@@ -8,6 +8,7 @@ import numpy
 import pytest
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gans.data.batches import Batch
 from gans.gan import GAN
@@ -55,7 +56,8 @@ def same(before: list[Tensor], after: list[Tensor]) -> bool:
 class Spy(Stabilizer):
     """Keeps the weights between the two players' updates, and what the discriminator was shown."""
 
-    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:  # noqa: ARG002
+    @override
+    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
         self.between = weights(gan.generator), weights(gan.discriminator)
 
 
@@ -151,7 +153,8 @@ def test_one_seed_gives_the_same_weights_and_another_does_not(make_gan: Callable
 
 def test_a_second_term_adds_to_the_loss_and_gets_its_own_curve(make_gan: Callable[..., GAN]) -> None:
     class Three(Stabilizer):
-        def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:  # noqa: ARG002
+        @override
+        def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
             return {"three": torch.full_like(turn.scores, 3.0)}
 
     gan = make_gan()

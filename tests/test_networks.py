@@ -1,6 +1,7 @@
 """Every network against what the reports state of it."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -110,15 +111,15 @@ def test_the_weights_are_a_function_of_the_seed(make_gan: Callable[..., GAN], mo
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("last_width", [None, 4])
 def test_stacked_networks_reach_28_pixels_from_any_number_of_widths(
-    widths: list[int], kernel: int, last_width: int | None
+    widths: list[int], kernel: Literal[3, 5], last_width: int | None
 ) -> None:
-    generator = StackedGenerator(widths, 10, kernel, last_width=last_width)  # type: ignore[arg-type]
+    generator = StackedGenerator(widths, 10, kernel, last_width=last_width)
     inputs = generator.inputs(3, torch.Generator().manual_seed(0), None)
     assert inputs.arguments[0].abs().max() <= 1  # U(-1, 1)
     images = generator(*inputs.arguments)
     assert images.shape == (3, 3, 28, 28)
     assert images.abs().max() <= 1
-    assert StackedDiscriminator(widths, kernel)(images).shape == (3, 1)  # type: ignore[arg-type]
+    assert StackedDiscriminator(widths, kernel)(images).shape == (3, 1)
 
 
 def test_a_class_conditional_gan_needs_two_classes(make_gan: Callable[..., GAN]) -> None:

@@ -121,7 +121,10 @@ def descend(objective: Objective, rounds: int = 200) -> Tensor:
     fake = torch.tensor([-1.0], requires_grad=True)
     slope = torch.zeros(1, requires_grad=True)
     real = torch.tensor([1.0])
-    judge = lambda images, _: (slope * images)[:, None]  # noqa: E731
+
+    def judge(images: Tensor, _: Tensor) -> Tensor:
+        return (slope * images)[:, None]
+
     for _ in range(rounds):
         sides = [
             Side(images, images, torch.full((1,), target), torch.tensor([wanted]))

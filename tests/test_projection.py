@@ -48,7 +48,7 @@ def test_the_generator_makes_what_it_is_asked_for() -> None:
     network = ProjectionGenerator(CLASSES, latent_size=8, width=16).eval()
     with torch.no_grad():
         for norm in network.norms:
-            norm.scale_and_shift.weight.normal_()  # type: ignore[union-attr, operator]
+            norm.get_parameter("scale_and_shift.weight").normal_()
     inputs = network.inputs(6, Streams(0, "x")("latent"), None, torch.tensor([2, 2, 2, 0, 0, 0]))
     assert inputs.labels.tolist() == [2, 2, 2, 0, 0, 0]
     images = network(*inputs.arguments)

@@ -21,8 +21,8 @@ seeds = st.integers(0, 2**63 - 1)
 
 @given(seeds, st.integers(0, 10**6))
 def test_a_stream_depends_on_its_seed_stage_step_and_name_alone(seed: int, step: int) -> None:
-    def draw(*position: int | str, name: str = "latent") -> list[float]:
-        streams = Streams(seed, *position)  # type: ignore[arg-type]
+    def draw(stage: str, step: int = 0, name: str = "latent") -> list[float]:
+        streams = Streams(seed, stage, step)
         return torch.rand(4, generator=streams(name)).tolist()
 
     first = draw("train", step)

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gans.gan import GAN
 from gans.history import History
 from tests.conftest import ROOT
 from tests.test_commands import SMALL, Command, command
@@ -53,14 +55,12 @@ def test_a_sweep_goes_on_after_a_member_that_fails_and_then_runs_only_what_is_mi
 def test_a_member_that_stopped_goes_on_where_it_was(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gans.gan import GAN  # noqa: PLC0415
-
     training_step = GAN.training_step
 
-    def interrupted(self: GAN, *arguments: object) -> None:
+    def interrupted(self: GAN, *arguments: Any) -> None:
         if self.seed == 1 and self.training_steps == 0:
             signal.raise_signal(signal.SIGTERM)
-        training_step(self, *arguments)  # type: ignore[arg-type]
+        training_step(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(GAN, "training_step", interrupted)

@@ -106,7 +106,7 @@ def test_a_signal_between_two_steps_where_the_last_one_is_not_saved_waits_for_th
     """It does so too where the epoch's own checkpoint was left out to save time."""
     monkeypatch.setattr("gans.callbacks.checkpoints.EPOCHS_SHARE", -1)
 
-    def raised(_: Any, trainer: Any, gan: GAN) -> None:  # noqa: ARG001
+    def raised(_self: Any, _trainer: Any, gan: GAN) -> None:
         if gan.training_steps == 3:
             signal.raise_signal(signal.SIGTERM)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from typing_extensions import override
 
 from gans.faults import require_finite_state
 from gans.gan import GAN
@@ -70,7 +71,8 @@ class Checkpoints(Callback):
         if due_by_steps or due_by_time or due_by_epoch or step >= trainer.planned_steps:
             self.save(trainer, pl_module)
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+    @override
+    def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         if self.best_by is None:
             return
         value = float(trainer.callback_metrics[self.best_by])
@@ -91,7 +93,8 @@ class Checkpoints(Callback):
         self.saved_step, self._saved_at = step, monotonic()
         self._save_seconds = self._saved_at - start
 
-    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+    @override
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
         loops = checkpoint["loops"]["fit_loop"]
         for name in [name for name in loops if name.startswith("epoch_loop.val_loop")]:
             del loops[name]  # how far an evaluation is belongs to no state of training

@@ -6,6 +6,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
+from typing_extensions import override
 
 from gans.data.batches import Batch, Stored
 from gans.files import write_arrays, write_json
@@ -29,10 +30,12 @@ class Evaluation(Callback):
         self.left_out: dict[str, str] = {}
         self.floors: dict[Subset, dict[str, float]] = {}
 
-    def setup(self, trainer: L.Trainer, pl_module: GAN, stage: str) -> None:  # noqa: ARG002
+    @override
+    def setup(self, trainer: L.Trainer, pl_module: GAN, stage: str) -> None:
         self.evaluator.features.to(trainer.strategy.root_device)
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+    @override
+    def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         write_json(self.folder / "floors.json", self._floors("val", pl_module))
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:

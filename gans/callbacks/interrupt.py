@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
+from typing_extensions import override
 
 from gans import slurm
 from gans.callbacks.checkpoints import Checkpoints
@@ -43,7 +44,8 @@ class Interrupt(Callback):
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+    @override
+    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self._step = pl_module.training_steps
         self._listen()
 
@@ -65,7 +67,7 @@ class Interrupt(Callback):
         for number in self._previous:
             signal.signal(number, self._answer)
 
-    def _answer(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _answer(self, number: int, _: FrameType | None) -> None:
         if self._asked is not None:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

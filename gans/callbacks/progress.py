@@ -6,6 +6,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
+from typing_extensions import override
 
 from gans.bar import progress_bar
 from gans.callbacks.curves import Curves
@@ -34,7 +35,8 @@ class Progress(Callback):
         )
         self.shown_at = monotonic()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, outputs: Any, batch: Batch, *_: Any) -> None:  # noqa: ARG002
+    @override
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, outputs: Any, batch: Batch, *_: Any) -> None:
         if self.bar is None:
             return
         if self.curves.latest and monotonic() - self.shown_at >= self.bar.mininterval:
@@ -45,10 +47,12 @@ class Progress(Callback):
             self.bar.set_postfix({"epoch": f"{epoch:.1f}", **shown}, refresh=False)
         self.bar.update(len(batch.images))
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+    @override
+    def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self._close()
 
-    def on_exception(self, trainer: L.Trainer, pl_module: GAN, exception: BaseException) -> None:  # noqa: ARG002
+    @override
+    def on_exception(self, trainer: L.Trainer, pl_module: GAN, exception: BaseException) -> None:
         self._close()
 
     def _close(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from typing_extensions import override
 
 from gans.building import flat
 from gans.data.batches import Batch
@@ -42,7 +43,8 @@ class Record(Callback):
         (self.folder / "figures").mkdir(exist_ok=True)
         write_text(self.folder / "figures" / "models.txt", model_summaries(pl_module, trainer))
 
-    def on_fit_end(self, trainer: L.Trainer, pl_module: GAN) -> None:  # noqa: ARG002
+    @override
+    def on_fit_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         export_generator(pl_module, self.config, self.folder / "generator.safetensors")
 
 

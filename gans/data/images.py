@@ -1,5 +1,6 @@
 """The data module that every source of labelled images shares: filter, invert, split, limit."""
 
+from abc import abstractmethod
 from typing import Annotated, Any
 
 import torch
@@ -71,9 +72,9 @@ class ImageData(Source[Images]):
     def classes(self) -> list[int]:
         return self.digits
 
+    @abstractmethod
     def read(self) -> tuple[Images, Images]:
         """The source's training and test images with digits 0 to 9 as labels, white on black."""
-        raise NotImplementedError
 
     def split(self) -> tuple[Images, Images, Images]:
         train, test = self.read()

@@ -1,6 +1,7 @@
 """MNIST (LeCun et al. 1998): 60,000 training and 10,000 test images of handwritten digits, 28x28."""
 
 import torchvision
+from typing_extensions import override
 
 from gans.data.idx import IdxData
 
@@ -23,6 +24,7 @@ class MNIST(IdxData):
     def checksums(self) -> dict[str, str]:
         return SHA256
 
-    def download(self, missing: list[str]) -> None:  # noqa: ARG002
+    @override
+    def download(self, missing: list[str]) -> None:
         """Compressed files that are there already are extracted, without a download."""
         self.original(str(self.root), download=True)

@@ -1,11 +1,13 @@
 """What every source of data is: disjoint sets that live in memory, and how they are batched, judged and shown."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, TypeVar
 
 import lightning as L
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
+from typing_extensions import override
 
 from gans.data.batches import InOrder, Shuffled, Stored
 from gans.data.description import Describer
@@ -14,7 +16,7 @@ from gans.errors import InputError
 Kind = TypeVar("Kind", bound=Stored)
 
 
-class Source(L.LightningDataModule, Generic[Kind]):
+class Source(L.LightningDataModule, ABC, Generic[Kind]):
     """Disjoint training, validation and test samples.
 
     Args:
@@ -67,13 +69,13 @@ class Source(L.LightningDataModule, Generic[Kind]):
         return False
 
     @property
+    @abstractmethod
     def classes(self) -> list[int]:
         """What the labels 0, 1, ... stand for, of the source's classes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def split(self) -> tuple[Kind, Kind, Kind]:
         """The training, validation and test samples, training ones before any limit."""
-        raise NotImplementedError
 
     def limited(self, pool: Kind) -> Tensor:
         """Which of the training samples are trained with, their indices in order: all."""
@@ -83,20 +85,21 @@ class Source(L.LightningDataModule, Generic[Kind]):
         """The training samples as a run sees them, perhaps with labels that are not true: as they are."""
         return self.train_images
 
+    @abstractmethod
     def canonical(self, samples: Kind) -> Kind:
         """Samples as metrics look at them, with the source's classes as labels."""
-        raise NotImplementedError
 
     def to_source(self, labels: Tensor) -> Tensor:
         """From labels to the source's classes; what is no label stays."""
         labels = labels.cpu()
         return torch.where(labels < 0, labels, torch.tensor(self.classes)[labels])
 
+    @abstractmethod
     def stored(self, images: Tensor, labels: Tensor) -> Kind:
         """Samples of a generator, [0, 1] if they are images, as they are kept: on the host."""
-        raise NotImplementedError
 
-    def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
+    @override
+    def setup(self, stage: str | None = None) -> None:
         if self.is_set_up:
             return
         self.pool, self.val_images, self.test_images = self.split()

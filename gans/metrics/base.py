@@ -1,5 +1,6 @@
 """What a metric is, and what it looks at."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -60,7 +61,7 @@ class Evidence:
     """The exact answer to each of ``fake``, pixels as in ``Sample``, where the generator transforms images."""
 
 
-class Metric:
+class Metric(ABC):
     """One figure of merit, or several that are computed together.
 
     Args:
@@ -74,7 +75,7 @@ class Metric:
     def __init__(self, during_training: bool = False) -> None:
         self.during_training = during_training
 
-    def applies(self, evidence: Evidence) -> bool:  # noqa: ARG002
+    def applies(self, evidence: Evidence) -> bool:  # noqa: ARG002, a default looks at nothing
         """Whether the question makes sense for such a generator."""
         return True
 
@@ -82,11 +83,11 @@ class Metric:
         """Of how many images, for the figures' names; the features, where it uses them, are added to it."""
         return str(len(evidence.real.labels))
 
+    @abstractmethod
     def compute(self, evidence: Evidence) -> dict[str, float]:
         """Named figures. The first name is the metric's own."""
-        raise NotImplementedError
 
-    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:  # noqa: ARG002
+    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:  # noqa: ARG002, a default looks at nothing
         """What a figure of this metric shows, as arrays for the run folder; by default nothing."""
         return {}
 

@@ -37,8 +37,9 @@ class Reconstruction(ImageMetric):
 
 def reconstruction_errors(outputs: Tensor, answers: Tensor) -> dict[str, Tensor]:
     """``mse`` and ``ssim`` of each of the images, shape (n, 1, height, width) in [0, 1]: one value per image, (n,)."""
-    similar = [
-        structural_similarity_index_measure(*pair, data_range=1.0, reduction="none").reshape(-1)  # type: ignore[union-attr]  # a tuple only where more is asked for
-        for pair in zip(outputs.split(1000), answers.split(1000), strict=True)
-    ]
+    similar = []
+    for pair in zip(outputs.split(1000), answers.split(1000), strict=True):
+        values = structural_similarity_index_measure(*pair, data_range=1.0, reduction="none")
+        assert isinstance(values, Tensor)  # a tuple only where more is asked for
+        similar.append(values.reshape(-1))
     return {"mse": (outputs - answers).square().flatten(1).mean(1), "ssim": torch.cat(similar)}

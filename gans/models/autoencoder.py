@@ -6,6 +6,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gans.data.batches import Batch
 from gans.errors import InputError
@@ -41,7 +42,8 @@ class AutoencoderGenerator(Generator):
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)
 
-    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002
+    @override
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
         if batch is None or count > len(batch.images):
             raise InputError(f"{count} images were asked of a generator that makes one from each image it is given")
         return Inputs((1 - batch.images[:count],), batch.labels[:count])

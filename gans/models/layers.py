@@ -1,6 +1,6 @@
 """Initialisation and constants of the framework that the report's networks were written in (Keras)."""
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -28,5 +28,5 @@ def normal(network: nn.Module, deviation: float) -> None:
 
 
 def _zero_bias(module: nn.Module) -> None:
-    if getattr(module, "bias", None) is not None:
-        nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+    if isinstance(bias := getattr(module, "bias", None), Tensor):
+        nn.init.zeros_(bias)

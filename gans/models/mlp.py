@@ -2,11 +2,11 @@
 
 from itertools import pairwise
 
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from gans.generator import Generator
-from gans.models.layers import glorot_uniform
+from gans.models.layers import glorot_uniform, normal
 
 
 class MLPGenerator(Generator):
@@ -25,6 +25,7 @@ class MLPGenerator(Generator):
         depth: PositiveInt = 4,
         batch_norm: bool = True,
         dimensions: PositiveInt = 2,
+        initial_deviation: PositiveFloat | None = None,
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
@@ -35,7 +36,7 @@ class MLPGenerator(Generator):
             for layer in (nn.Linear(inputs, outputs), *([nn.BatchNorm1d(outputs)] if batch_norm else []), nn.ReLU())
         ]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, dimensions))
-        glorot_uniform(self)
+        initialize(self, initial_deviation)
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.layers(latents)
@@ -60,13 +61,26 @@ class MaxoutDiscriminator(nn.Module):
     """
 
     def __init__(
-        self, width: PositiveInt = 200, depth: PositiveInt = 3, pieces: PositiveInt = 5, dimensions: PositiveInt = 2
+        self,
+        width: PositiveInt = 200,
+        depth: PositiveInt = 3,
+        pieces: PositiveInt = 5,
+        dimensions: PositiveInt = 2,
+        initial_deviation: PositiveFloat | None = None,
     ) -> None:
         super().__init__()
         widths = [dimensions] + [width] * depth
         hidden = [Maxout(inputs, outputs, pieces) for inputs, outputs in pairwise(widths)]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, 1))
-        glorot_uniform(self)
+        initialize(self, initial_deviation)
 
     def forward(self, points: Tensor) -> Tensor:
         return self.layers(points)
+
+
+def initialize(network: nn.Module, deviation: float | None) -> None:
+    """N(0, deviation²) weights, or Glorot-uniform ones where there is no deviation; zero biases."""
+    if deviation is None:
+        glorot_uniform(network)
+    else:
+        normal(network, deviation)

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 from math import sqrt
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from gans.generator import Generator
 
 Widths = Annotated[list[Annotated[int, Field(ge=8, multiple_of=8)]], Field(min_length=3, max_length=3)]
+
+Weighted = TypeVar("Weighted", nn.Linear, nn.Conv2d)
 
 SLOPE = 0.2
 LINEAR = sqrt((1 + SLOPE**2) / 2)
@@ -35,17 +37,16 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()
-        inner = EXPANSION * channels
+        inner, gain = EXPANSION * channels, blocks**-0.25
+        last = nn.Conv2d(inner, channels, 1, bias=False)
+        nn.init.zeros_(last.weight)
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, inner, 1, bias=False),
+            scaled(nn.Conv2d(channels, inner, 1, bias=False), gain),
             Activation(inner),
-            nn.Conv2d(inner, inner, 3, padding=1, groups=inner // GROUP, bias=False),
+            scaled(nn.Conv2d(inner, inner, 3, padding=1, groups=inner // GROUP, bias=False), gain),
             Activation(inner),
-            nn.Conv2d(inner, channels, 1, bias=False),
+            last,
         )
-        for layer in (self.layers[0], self.layers[2]):
-            scaled(layer, blocks**-0.25)
-        nn.init.zeros_(self.layers[4].weight)  # type: ignore[arg-type]
 
     def forward(self, values: Tensor) -> Tensor:
         return values + self.layers(values)
@@ -62,11 +63,11 @@ class Activation(nn.Module):
         return F.leaky_relu(values + self.shift, SLOPE)
 
 
-def scaled(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+def scaled(layer: Weighted, gain: float) -> Weighted:
     """The layer with weights N(0, gain² 2 / ((1 + slope²) inputs)): He et al. 2015, equation 15, times the gain."""
-    nn.init.kaiming_normal_(layer.weight, a=SLOPE)  # type: ignore[arg-type]
+    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
     with torch.no_grad():
-        layer.weight.mul_(gain)  # type: ignore[operator]
+        layer.weight.mul_(gain)
     return layer
 
 

@@ -84,19 +84,24 @@ class StackedGenerator(Generator):
 class StackedDiscriminator(nn.Module):
     """Images (n, 3, 28, 28) in [-1, 1] -> scores (n, 1).
 
-    A convolution with stride 2 to each width, with BatchNorm, but for the first, and LeakyReLU; then a Dense layer.
+    A convolution with stride 2 to each width, with BatchNorm and LeakyReLU; then a Dense layer.
 
     Args:
         widths: channels, from the largest size on.
+        first_norm: whether the first convolution has BatchNorm too.
     """
 
     def __init__(
-        self, widths: Widths, kernel: Literal[3, 5] = 5, negative_slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
+        self,
+        widths: Widths,
+        kernel: Literal[3, 5] = 5,
+        negative_slope: Annotated[float, Field(ge=0, lt=1)] = 0.2,
+        first_norm: bool = False,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise([CHANNELS, *widths]):
-            normalized = [nn.BatchNorm2d(outputs)] if layers else []
+            normalized = [nn.BatchNorm2d(outputs)] if layers or first_norm else []
             layers += [
                 nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
                 *normalized,

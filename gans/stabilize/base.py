@@ -22,8 +22,10 @@ class Stabilizer(nn.Module):
     It is a module so that what it keeps (averaged weights, an adaptive probability) is saved in checkpoints.
     """
 
-    together = 1
-    """How many samples of a kind the discriminator judges as one; they come to it joined along the channels."""
+    @property
+    def together(self) -> int:
+        """How many samples of a kind the discriminator judges as one; they come to it joined along the channels."""
+        return 1
 
     def rebuild(self, gan: GAN) -> None:
         """Called once, before any stabilizer is attached. May put other layers in the networks.
@@ -39,26 +41,26 @@ class Stabilizer(nn.Module):
             InputError: with a sentence that says why this technique means nothing for this GAN, and what to use.
         """
 
-    def see(self, images: Tensor, random: Streams) -> Tensor:  # noqa: ARG002
+    def see(self, images: Tensor, random: Streams) -> Tensor:  # noqa: ARG002, a default looks at nothing
         """What the discriminator sees in place of ``images``, real and fake alike; differentiable, same shape."""
         return images
 
-    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:  # noqa: ARG002, a default looks at nothing
         """What the discriminator is told of real and of fake samples, in its own update only; shapes (n,), (m,)."""
         return real, fake
 
-    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:  # noqa: ARG002
+    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:  # noqa: ARG002, a default looks at nothing
         """What the discriminator pays on top, once a step: named terms with one value per sample."""
         return {}
 
     def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
         """After the discriminator's last update of a step. Each turn's scores are those from before its update."""
 
-    def rests(self, step: int) -> bool:  # noqa: ARG002
+    def rests(self, step: int) -> bool:  # noqa: ARG002, a default looks at nothing
         """Whether the generator sits out a training step, counted from 0."""
         return False
 
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:  # noqa: ARG002
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:  # noqa: ARG002, a default looks at nothing
         """What the generator pays in place of ``terms``: named terms with one value per sample.
 
         ``against`` is the discriminator's turn of the same step.
@@ -81,10 +83,12 @@ class Stabilizers(Stabilizer):
         self.named = nn.ModuleDict(dict(named or {}))
 
     def __iter__(self) -> Iterator[Stabilizer]:
-        return iter(self.named.values())  # type: ignore[arg-type]
+        for stabilizer in self.named.values():
+            assert isinstance(stabilizer, Stabilizer)  # the dictionary's type says module
+            yield stabilizer
 
     @property
-    def together(self) -> int:  # type: ignore[override]
+    def together(self) -> int:
         return prod(stabilizer.together for stabilizer in self)
 
     def rebuild(self, gan: GAN) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Annotated
 
 import torch
@@ -27,7 +28,11 @@ class Packing(Stabilizer):
 
     def __init__(self, samples: Annotated[int, Field(ge=2)] = 2) -> None:
         super().__init__()
-        self.together = samples
+        self.samples = samples
+
+    @property
+    def together(self) -> int:
+        return self.samples
 
     def rebuild(self, gan: GAN) -> None:
         if gan.generator.takes_classes:
@@ -36,28 +41,19 @@ class Packing(Stabilizer):
                 "them: use a model that is not asked for classes, such as model=dcgan"
             )
         name, layer = first_layer(gan, "packing")
-        replace(gan.discriminator, name, wider(layer, self.together))
+        replace(gan.discriminator, name, wider(layer, self.samples))
 
 
 def wider(layer: nn.Linear | nn.Conv2d, times: int) -> nn.Linear | nn.Conv2d:
     """A layer that takes so many times as many channels, with outputs of the same size."""
-    deviation = layer.weight.detach().std().item() / times**0.5
-    has_bias = layer.bias is not None
-    if isinstance(layer, nn.Linear):
-        wide: nn.Linear | nn.Conv2d = nn.Linear(times * layer.in_features, layer.out_features, has_bias)
+    wide = deepcopy(layer)
+    outputs, inputs, *kernel = layer.weight.shape
+    deviation = layer.weight.detach().std() / times**0.5
+    wide.weight = nn.Parameter(deviation * torch.randn(outputs, times * inputs, *kernel))
+    if isinstance(wide, nn.Linear):
+        wide.in_features *= times
     else:
-        wide = nn.Conv2d(
-            times * layer.in_channels,
-            layer.out_channels,
-            layer.kernel_size,  # type: ignore[arg-type]
-            layer.stride,  # type: ignore[arg-type]
-            layer.padding,  # type: ignore[arg-type]
-            bias=has_bias,
-        )
-    nn.init.normal_(wide.weight, 0.0, deviation)
-    if layer.bias is not None:
-        with torch.no_grad():
-            wide.bias.copy_(layer.bias)  # type: ignore[union-attr]
+        wide.in_channels *= times
     return wide
 
 

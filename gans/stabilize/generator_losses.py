@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 import torch
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.optim import Optimizer
+from typing_extensions import override
 
 from gans.errors import InputError
 from gans.stabilize.base import Stabilizer
@@ -55,22 +57,19 @@ class FeatureMatching(Stabilizer):
 
 
 class Unrolling(Stabilizer):
-    """The generator faces the discriminator as it would be some steps of gradient descent later.
+    """The generator faces the discriminator as it would be some steps later (Metz et al. 2017, equations 7 and 8).
 
-    Metz et al. 2017, equations 7 and 8: its gradient goes through those steps, in which the discriminator would answer
-    to the same fakes. They are on the objective alone, with unaltered targets and no penalties, and nothing of them is
-    kept.
+    Its gradient goes through those steps, in which the discriminator would answer to the same fakes. In each, weights
+    go down the slope of the objective as far as the discriminator's own optimizer would take them, see ``move_of``:
+    with unaltered targets, without penalties and without momentum. Nothing of the steps is kept.
 
     Args:
         steps: the default is theirs for images (section 3.3).
-        learning_rate: of the steps, eta of equation 7. The default is ours: much higher ones diverge in networks whose
-            last layer is given thousands of features; narrow ones, such as those for points, bear 0.1.
     """
 
-    def __init__(self, steps: PositiveInt = 5, learning_rate: PositiveFloat = 1e-4) -> None:
+    def __init__(self, steps: PositiveInt = 5) -> None:
         super().__init__()
         self.steps = steps
-        self.learning_rate = learning_rate
 
     def attach(self, gan: GAN) -> None:
         if any(isinstance(other, FeatureMatching) for other in gan.stabilizers):
@@ -80,11 +79,15 @@ class Unrolling(Stabilizer):
             )
         self.gan = ref(gan)
 
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:  # noqa: ARG002
+    @override
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:
         gan = self.gan()
         assert gan is not None
         judging = Judging(gan.discriminator, turn)
-        weights = {name: weight.detach().requires_grad_() for name, weight in judging.named_parameters()}
+        own = dict(judging.named_parameters())
+        _, optimizer = gan.optimizers()
+        moves = {name: move_of(optimizer, weight) for name, weight in own.items()}
+        weights = {name: weight.detach().requires_grad_() for name, weight in own.items()}
         fake = turn.fake.first(len(against.fake.images)).told(gan.objective.fake_target, wanted_real=False)
         real = against.real.told(gan.objective.real_target, wanted_real=True)
         for _ in range(self.steps):
@@ -92,10 +95,26 @@ class Unrolling(Stabilizer):
             loss = total(gan.discriminator_terms(answer))
             slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
             weights = {
-                name: weight - self.learning_rate * slope
-                for (name, weight), slope in zip(weights.items(), slopes, strict=True)
+                name: weight - moves[name](slope) for (name, weight), slope in zip(weights.items(), slopes, strict=True)
             }
         return gan.generator_terms(replace(turn, judge=judging.with_weights(weights)))
+
+
+def move_of(optimizer: Optimizer, weight: nn.Parameter) -> Callable[[Tensor], Tensor]:
+    """From a slope to how far the optimizer moves a weight against it, differentiable.
+
+    By the learning rate times the slope; where the optimizer keeps mean square slopes (Adam, RMSprop), divided by their
+    root, or by the slope's own size where that is larger, so that no weight moves further than the learning rate.
+    """
+    group = next(group for group in optimizer.param_groups if any(weight is other for other in group["params"]))
+    state = optimizer.state[weight]
+    if "exp_avg_sq" in state:
+        squares = state["exp_avg_sq"] / (1 - group["betas"][1] ** state["step"])
+    elif "square_avg" in state:
+        squares = state["square_avg"]
+    else:
+        return lambda slope: group["lr"] * slope
+    return lambda slope: group["lr"] * slope / (torch.maximum(squares, slope.detach().square()).sqrt() + group["eps"])
 
 
 class Judging(nn.Module):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gans.errors import InputError
 from gans.randomness import Streams
@@ -29,7 +31,7 @@ def squared_norms(turn: Turn, images: Tensor, labels: Tensor) -> Tensor:
     return gradients.float().flatten(1).square().sum(1)
 
 
-class GradientPenalty(Stabilizer):
+class GradientPenalty(Stabilizer, ABC):
     """Weight times a function of the gradient's norm, at places of its own.
 
     Args:
@@ -56,9 +58,9 @@ class GradientPenalty(Stabilizer):
             return {}
         return {self.name: self.weight * self.interval * self.penalty(turn, random)}
 
+    @abstractmethod
     def penalty(self, turn: Turn, random: Streams) -> Tensor:
         """One value per sample, before the weight."""
-        raise NotImplementedError
 
 
 class R1(GradientPenalty):
@@ -69,7 +71,8 @@ class R1(GradientPenalty):
     def __init__(self, weight: Weight = 10.0, interval: PositiveInt = 1) -> None:
         super().__init__(weight, interval)
 
-    def penalty(self, turn: Turn, random: Streams) -> Tensor:  # noqa: ARG002
+    @override
+    def penalty(self, turn: Turn, random: Streams) -> Tensor:
         return squared_norms(turn, turn.real.images, turn.real.labels) / 2
 
 
@@ -81,7 +84,8 @@ class R2(GradientPenalty):
     def __init__(self, weight: Weight = 10.0, interval: PositiveInt = 1) -> None:
         super().__init__(weight, interval)
 
-    def penalty(self, turn: Turn, random: Streams) -> Tensor:  # noqa: ARG002
+    @override
+    def penalty(self, turn: Turn, random: Streams) -> Tensor:
         return squared_norms(turn, turn.fake.images, turn.fake.labels) / 2
 
 

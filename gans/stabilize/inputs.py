@@ -116,6 +116,7 @@ class AdaptiveAugmentation(Stabilizer):
     def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
         believed = torch.cat([gan.objective.believes_real(turn.scores)[len(turn.fake.images) :] for turn in turns])
         self.verdicts += (2 * believed.float() - 1).mean()
+        gan.means.add({"augmentation_probability": self.probability.clone()}, weight=len(believed))
         if (gan.training_steps + 1) % self.interval == 0:
             step = self.interval * len(believed) * gan.stabilizers.together / self.ramp
             self.probability += step * (self.verdicts / self.interval - self.target).sign()

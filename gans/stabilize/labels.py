@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import override
 
 from gans.errors import InputError
 from gans.objectives import Objective
@@ -67,7 +68,8 @@ class FixedLabelSmoothing(Stabilizer):
     def attach(self, gan: GAN) -> None:
         require_targets(gan, "fixed_label_smoothing")
 
-    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+    @override
+    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:
         shift = self.amount * (objective.fake_target - objective.real_target)
         smoothed = torch.where(real == objective.real_target, real + shift, real)
         return smoothed, torch.where(fake == objective.fake_target, fake - shift, fake) if self.two_sided else fake

@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import is_parametrized
+from typing_extensions import override
 
 from gans.errors import InputError
 from gans.stabilize.base import Stabilizer
@@ -34,8 +35,9 @@ class WeightClipping(Stabilizer):
                 "clipping would change next to nothing: use one of them"
             )
 
+    @override
     @torch.no_grad()
-    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:  # noqa: ARG002
+    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
         for weight in gan.discriminator.parameters():
             weight.clamp_(-self.limit, self.limit)
 
@@ -89,5 +91,6 @@ class EMA(Stabilizer):
         for kept, now in zip(self.average.buffers(), gan.generator.buffers(), strict=True):
             kept.copy_(now)
 
-    def sampler(self, generator: nn.Module) -> nn.Module:  # noqa: ARG002
+    @override
+    def sampler(self, generator: nn.Module) -> nn.Module:
         return self.average
