@@ -29,12 +29,16 @@ class Generator(nn.Module):
     pixel_range: tuple[float, float]
     """The range of the output's pixels, and so of the images that the discriminator sees."""
 
-    takes_classes = False
-    """Whether it can be asked for a class."""
+    class_count = 0
+    """How many classes it can be asked for."""
     takes_images = False
     """Whether it makes each image from an image of the data."""
     makes_points = False
     """Whether its samples are points (n, dimensions) and no images."""
+
+    @property
+    def takes_classes(self) -> bool:
+        return self.class_count > 0
 
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002, a default looks at nothing
         """Fresh inputs for ``count`` samples.
@@ -49,10 +53,7 @@ class Generator(nn.Module):
 
 
 class ConditionalGenerator(Generator):
-    """One that is called with latents and with the class index asked of each sample."""
-
-    takes_classes = True
-    class_count: int
+    """One that is called with latents and with the class index asked of each sample. It sets ``class_count``."""
 
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
         (latents,), _ = super().inputs(count, random, batch)

@@ -1,21 +1,19 @@
 """One run, from a resolved config to its figures, whatever stops it on the way."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import OmegaConf
-from torch import nn
 
 from gans import slurm
-from gans.building import build, build_data, build_gan, build_metrics, one_line
+from gans.building import build, build_data, build_gan, build_metrics
 from gans.callbacks.checkpoints import Checkpoints
 from gans.callbacks.curves import Curves
 from gans.callbacks.evaluation import Evaluation
@@ -34,9 +32,9 @@ from gans.features.files import load_features
 from gans.files import remove_parts, write_text
 from gans.gan import GAN
 from gans.history import History
+from gans.matching import require_match
 from gans.metrics.evaluator import Evaluator
 from gans.metrics_file import MetricsFile, read_rows
-from gans.randomness import Streams
 from gans.records import EVENTS, METRICS, cut_back
 from gans.run import Run, folders_named, new_folder, run_name
 from gans.settings import validate
@@ -165,7 +163,7 @@ class Parts:
         self.data = build_data(config)
         self.gan = build_gan(config, branch=rollbacks)
         metrics, most = build_metrics(config), config["evaluated_images"]
-        require_fit(self.gan, self.data)
+        require_match(self.gan, self.data)
         self.evaluator = Evaluator(metrics, describer_of(self.data), self.data, most) if metrics else None
 
     @property
@@ -175,59 +173,9 @@ class Parts:
         return f"val/{name}" if name else None
 
 
-def _shape(shape: Iterable[int]) -> str:
-    return "x".join(map(str, shape))
-
-
 def describer_of(data: Source[Any]) -> Describer:
     """What describes the data for metrics: what the source brings, or its feature network."""
     return data.describer or load_features(data.source)
-
-
-@torch.no_grad()
-def require_fit(gan: GAN, data: Source[Any]) -> None:
-    """Refuse networks that make or take samples of another shape than the data's, or other classes."""
-    if data.noisy_labels and not gan.generator.takes_classes:
-        raise InputError(
-            "data.label_noise changes classes, and this model is not told any: use a model that is asked for classes, "
-            "such as model=projection"
-        )
-    together = gan.stabilizers.together
-    if data.batch_size % together or (gan.apart and data.batch_size < 2 * together):
-        raise InputError(
-            f"data.batch_size={data.batch_size} fills too few packs of {together} samples, or leaves some over: use a "
-            f"larger multiple of {together}"
-        )
-    asked = getattr(gan.generator, "class_count", len(data.classes))
-    if asked != len(data.classes):
-        raise InputError(
-            f"model.generator.classes has {asked} classes, but data={data.source} has {len(data.classes)}: use as many"
-        )
-    if data.batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in gan.modules()):
-        raise InputError("data.batch_size=1 leaves BatchNorm nothing to compare a sample with: use 2 or more")
-    batch = data.train_images.at(slice(2)).to_batch()
-    expected = tuple(batch.images.shape[1:])
-    modes = [(module, module.training) for module in gan.modules()]
-    gan.eval()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            inputs = gan.generator.inputs(len(batch.images), Streams(gan.seed, "fit")("latent"), batch)
-            made = gan.sample(inputs)
-            shown = gan.fake_side(gan.generator, inputs, wanted_real=False)
-            gan.discriminate(shown.images, torch.full_like(shown.labels, len(data.classes) - 1))
-    except (RuntimeError, IndexError) as error:
-        raise InputError(
-            f"the model's networks don't fit data={data.source}, {_shape(expected)}: {one_line(error)}. "
-            "Use another model or other data"
-        ) from error
-    finally:
-        for module, training in modes:
-            module.training = training
-    if tuple(made.shape[1:]) != expected:
-        raise InputError(
-            f"{type(gan.generator).__name__} makes samples of {_shape(made.shape[1:])}, but data={data.source} has "
-            f"{_shape(expected)}: use another model or other data"
-        )
 
 
 def train_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None = None) -> Run:

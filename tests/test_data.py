@@ -166,17 +166,21 @@ def mnist_copy(folder: Path) -> Path:
     return raw
 
 
-@needs_mnist
-@pytest.mark.parametrize("name", SHA256)
-@pytest.mark.parametrize("damage", ["truncated", "altered"])
-def test_a_damaged_mnist_file_is_named(tmp_path: Path, name: str, damage: str) -> None:
-    path = mnist_copy(tmp_path) / name
+def spoil(path: Path, damage: str) -> None:
     content = bytearray(path.read_bytes())
     if damage == "truncated":
         content = content[:-1]
     else:
         content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+@needs_mnist
+@pytest.mark.parametrize("name", SHA256)
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+def test_a_damaged_mnist_file_is_named(tmp_path: Path, name: str, damage: str) -> None:
+    path = mnist_copy(tmp_path) / name
+    spoil(path, damage)
     with pytest.raises(InputError, match=f"{name}.*damaged or altered"):
         data_of("data=mnist", f"data.root={tmp_path}")
 
@@ -280,12 +284,7 @@ def test_a_damaged_file_of_data_like_mnist_is_named_and_can_be_had_again(
 ) -> None:
     source, folder = published
     path = raw_folder(source, tmp_path) / sorted(path.name for path in folder.iterdir())[index]
-    content = bytearray(path.read_bytes())
-    if damage == "truncated":
-        content = content[:-1]
-    else:
-        content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    spoil(path, damage)
     with pytest.raises(InputError, match=f"{path.name}' is not .*'s file: it is damaged or altered .MD5") as caught:
         small(source, tmp_path)
     assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from gans.generator import Generator
-from gans.models.layers import glorot_uniform, normal
+from gans.models.layers import normal
 
 
 class MLPGenerator(Generator):
@@ -79,8 +79,6 @@ class MaxoutDiscriminator(nn.Module):
 
 
 def initialize(network: nn.Module, deviation: float | None) -> None:
-    """N(0, deviation²) weights, or Glorot-uniform ones where there is no deviation; zero biases."""
-    if deviation is None:
-        glorot_uniform(network)
-    else:
+    """N(0, deviation²) weights and zero biases; where there is no deviation, those that PyTorch's layers begin with."""
+    if deviation is not None:
         normal(network, deviation)
