@@ -239,7 +239,10 @@ class GAN(L.LightningModule):
         self.log_held_out("test")
 
     def measure_held_out(self, batch: Batch, batch_index: int) -> None:
-        """Both players' losses and accuracies on held-out images, with unaltered targets and without penalties."""
+        """Both players' losses and accuracies on held-out images: unaltered targets, no penalties, the plain objective.
+
+        What a stabilizer has the generator pay instead (feature matching, unrolling) belongs to training.
+        """
         random = Streams(self.seed, "held-out", batch_index, self.device)
         network = self.stabilizers.sampler(self.generator)
         inputs = self.generator.inputs(len(batch.images), random("latent"), batch)
