@@ -3,13 +3,14 @@
 import hydra
 from omegaconf import DictConfig
 
-from gans.building import plain
 from gans.cli import one_line_errors, quiet, run_command
-from gans.features.making import make_features
+from gans.options import plain
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="features")
 def main(config: DictConfig) -> None:
+    from gans.features.making import make_features  # noqa: PLC0415, see gans/options.py
+
     quiet()
     with one_line_errors():
         path = make_features(plain(config))

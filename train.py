@@ -8,11 +8,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gans.building import plain
 from gans.cli import one_line_errors, quiet, run_command
 from gans.errors import InputError
+from gans.options import plain
 from gans.run import Run
-from gans.running import resume_run, run_once, start_or_requeued, test_run
 from gans.sweep import run_member
 
 BUDGET = ("trainer.max_epochs", "trainer.max_steps")
@@ -34,6 +33,8 @@ def options_besides(name: str, allowed: tuple[str, ...] = ()) -> list[str]:
 
 def carry_out(config: DictConfig) -> Run:
     """What the command line asks for."""
+    from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, see gans/options.py
+
     if config.resume is not None:
         longer = options_besides("resume", BUDGET)
         budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in longer}

@@ -17,11 +17,12 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 
-from gans.building import build_data, build_metrics, plain
+from gans.building import build_data, build_metrics
 from gans.data.batches import Images
 from gans.features.files import load_features
 from gans.features.training import jitter
 from gans.metrics.base import Evidence, Metric, Sample
+from gans.options import plain
 
 COUNT = 10_000
 BAR = ("fid", "kid", "precision_recall")

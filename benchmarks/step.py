@@ -26,12 +26,13 @@ from stopwatch import Stopwatch
 from torch import Tensor
 from typing_extensions import override
 
-from gans.building import build, build_data, build_gan, plain
+from gans.building import build, build_data, build_gan
 from gans.callbacks.curves import Curves
 from gans.cli import quiet
 from gans.data.batches import Batch, Shuffled
 from gans.gan import GAN
 from gans.metrics_file import MetricsFile
+from gans.options import plain
 from gans.settings import validate
 
 ROUNDS = 6

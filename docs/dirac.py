@@ -22,13 +22,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from gans.building import build, plain
+from gans.building import build
 from gans.data.batches import InOrder, Points
 from gans.errors import InputError
 from gans.figures.trajectory import walk
 from gans.gan import GAN
 from gans.models.dirac import DiracDiscriminator, DiracGenerator
 from gans.objectives import Objective
+from gans.options import plain
 from gans.stabilize import Stabilizer, Stabilizers
 from gans.stabilize.gradient_penalties import R1, R2, WGANGP
 from gans.stabilize.weights import EMA, WeightClipping

@@ -10,8 +10,6 @@ from typing import Any, TypeVar, get_type_hints
 import lightning as L
 import torch
 from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from torch import nn
@@ -22,6 +20,7 @@ from gans.errors import InputError
 from gans.gan import GAN
 from gans.metrics.base import Metric
 from gans.objectives import Objective
+from gans.options import one_line
 from gans.randomness import derive_seed
 from gans.stabilize import Stabilizers
 
@@ -31,38 +30,6 @@ TRUSTED = ("gans.", "torch.nn.", "torch.optim.")
 BUILDABLE = (nn.Module, Optimizer, L.LightningDataModule, L.Trainer, Objective, Metric)
 """A config may name, as ``_target_``, classes of these kinds that are defined in trusted packages: building from a
 config that came with a file runs no other code."""
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """The config as resolved dictionaries and lists.
-
-    Raises:
-        InputError: for a missing value or an interpolation that leads nowhere.
-    """
-    try:
-        options = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        assert isinstance(options, dict)
-        return {str(name): option for name, option in options.items()}
-    except MissingMandatoryValue as error:
-        raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error
-    except InterpolationKeyError as error:
-        raise InputError(
-            f"{error.full_key} is taken from an option that is not there ({str(error).splitlines()[0]}): what is "
-            "chosen does not go together. Use another model or other data"
-        ) from error
-    except OmegaConfBaseException as error:
-        raise InputError(one_line(error)) from error
-
-
-def flat(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested options as ``{"data.batch_size": 32, ...}``; lists as text."""
-    if not isinstance(config, dict):
-        return {prefix: config if isinstance(config, bool | int | float | str) else str(config)}
-    return {
-        name: leaf
-        for key, value in config.items()
-        for name, leaf in flat(value, f"{prefix}.{key}" if prefix else key).items()
-    }
 
 
 def check(node: Any, path: str) -> None:
@@ -167,11 +134,6 @@ def build_gan(config: dict[str, Any], branch: int = 0) -> GAN:
 def build_metrics(config: dict[str, Any]) -> dict[str, Metric]:
     """The metrics that the config names, by name."""
     return {name: build(node, f"metric.{name}") for name, node in config["metric"].items()}
-
-
-def one_line(error: BaseException) -> str:
-    """An exception's message, without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 @cache

@@ -17,8 +17,8 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gans.building import flat, one_line
 from gans.errors import InputError, InterruptedTraining, TrainingError
+from gans.options import flat, one_line
 
 EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, OSError)
 """What a person who types a command can mend, or must know."""

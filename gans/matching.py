@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from gans.building import one_line
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.gan import GAN
+from gans.options import one_line
 from gans.randomness import Streams
 
 

@@ -8,7 +8,6 @@ import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
-from gans.building import flat
 from gans.callbacks.evaluation import Evaluation
 from gans.data.source import Source
 from gans.errors import InterruptedTraining
@@ -16,6 +15,7 @@ from gans.exporting import read_checkpoint
 from gans.figures import draw_figures
 from gans.files import write_json
 from gans.gan import GAN
+from gans.options import flat
 from gans.results import Tested, TestResults
 from gans.run import Run
 from gans.verdict import judge_run

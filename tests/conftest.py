@@ -11,8 +11,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from gans.building import build_gan, plain, target_class
+from gans.building import build_gan, target_class
 from gans.gan import GAN
+from gans.options import plain
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"

@@ -272,3 +272,12 @@ def test_a_folder_of_another_version_is_refused_in_one_line(command: Command, tm
     code, _, errors = command("train.py", f"{option}={run}")
     assert code == 2
     assert re.fullmatch(r"error: runs is missing from the config: [^\n]+\n", errors), errors
+
+
+@pytest.mark.parametrize("name", ["train.py", "generate.py", "features.py"])
+@pytest.mark.parametrize("arguments", [["--help"], ["data=dgits"], ["data.rot=here"]], ids=" ".join)
+def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: list[str]) -> None:
+    python = [sys.executable, "-X", "importtime", str(ROOT / name)]
+    imported = subprocess.run([*python, *arguments], capture_output=True, text=True).stderr
+    assert re.search(r"\| +gans\.options$", imported, re.MULTILINE)
+    assert not re.search(r"\| +(torch|lightning|matplotlib)$", imported, re.MULTILINE)

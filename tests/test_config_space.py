@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
-from gans.building import flat
 from gans.cli import explain
 from gans.errors import InputError, TrainingError
+from gans.options import flat
 from gans.results import read_results
 from gans.running import start_run
 from tests.conftest import composed, data_for, names, narrow

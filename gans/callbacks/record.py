@@ -13,12 +13,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from typing_extensions import override
 
-from gans.building import flat
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.exporting import export_generator
 from gans.files import write_json, write_text
 from gans.gan import GAN
+from gans.options import flat
 from gans.randomness import Streams
 from gans.summary import parameter_count, summarize
 

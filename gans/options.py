@@ -1,0 +1,45 @@
+"""Options as plain values. Nothing here takes long to import: the commands answer misspelt options by it."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from gans.errors import InputError
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config as resolved dictionaries and lists.
+
+    Raises:
+        InputError: for a missing value or an interpolation that leads nowhere.
+    """
+    try:
+        options = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        assert isinstance(options, dict)
+        return {str(name): option for name, option in options.items()}
+    except MissingMandatoryValue as error:
+        raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error
+    except InterpolationKeyError as error:
+        raise InputError(
+            f"{error.full_key} is taken from an option that is not there ({str(error).splitlines()[0]}): what is "
+            "chosen does not go together. Use another model or other data"
+        ) from error
+    except OmegaConfBaseException as error:
+        raise InputError(one_line(error)) from error
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested options as ``{"data.batch_size": 32, ...}``; lists as text."""
+    if not isinstance(config, dict):
+        return {prefix: config if isinstance(config, bool | int | float | str) else str(config)}
+    return {
+        name: leaf
+        for key, value in config.items()
+        for name, leaf in flat(value, f"{prefix}.{key}" if prefix else key).items()
+    }
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's message, without line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
