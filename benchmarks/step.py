@@ -1,29 +1,41 @@
-"""What a training step costs, beside a plain PyTorch loop with the same networks.
+"""What a training step costs, beside the plain PyTorch loop that people write.
 
-    python benchmarks/step.py model=dcgan data=digits
+    python benchmarks/step.py data=mnist                       # the reports' four models
+    python benchmarks/step.py model=dcgan,residual data=digits rounds=10
 
-Takes the overrides of train.py. Rounds of both loops alternate in one run, because machines are noisy: compare the
-ratios, not the milliseconds. The plain loop gets ready-made batches and records nothing; it trains on cross-entropy
-(and the classes' cross-entropy for ACGAN) whatever the objective is, which costs the same.
+Takes the overrides of train.py. Three loops alternate in one run, because machines are noisy: compare the ratios, not
+the milliseconds.
+
+(a) "plain": torchvision transforms on each image in a DataLoader, F.dropout, the optimizers' defaults, one backward
+    for the reals and one for the fakes, and nothing recorded. It does the same arithmetic as (b): as many images of the
+    same networks. It pays cross-entropy (and the classes' cross-entropy for ACGAN) whatever the objective is, which
+    costs the same.
+(b) this package's trainer in float32, its curves and checks included.
+(c) the same in bfloat16.
 """
 
 import sys
 import tempfile
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
+import numpy
 import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image
 from stopwatch import Stopwatch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision import transforms
 from typing_extensions import override
 
 from gans.building import build, build_data, build_gan
@@ -32,12 +44,15 @@ from gans.cli import quiet
 from gans.data.batches import Batch, Shuffled
 from gans.gan import GAN
 from gans.metrics_file import MetricsFile
+from gans.models.layers import Dropout
 from gans.options import plain
 from gans.settings import validate
 
-ROUNDS = 6
+MODELS = "dcgan,acgan,wgan,autoencoder"
 STEPS = 20
 CONF = Path(__file__).resolve().parent.parent / "conf"
+PRECISIONS = {"(b) float32": ("32-true", torch.float32), "(c) bfloat16": ("bf16-mixed", torch.bfloat16)}
+PLAIN = "(a) plain"
 
 
 class TimedBatches(Shuffled):
@@ -63,91 +78,124 @@ class WallClock(Callback):
 
     @override
     def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        self.start = perf_counter()
+        self.start = now()
 
     @override
     def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        self.seconds = perf_counter() - self.start
+        self.seconds = now() - self.start
 
 
-def plain_loop(gan: GAN, batches: list[Batch], *, separate: bool) -> None:
-    """The loop that people write: two optimizers, two losses, nothing else."""
-    generator, discriminator = gan.generator, gan.discriminator
-    generator_optimizer, discriminator_optimizer = gan.configure_optimizers()
-    random = torch.Generator().manual_seed(0)
+class PerImage(Dataset[tuple[Tensor, int]]):
+    """What torchvision's MNIST does for each image: to PIL, then the transforms."""
 
-    def loss(images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-        outputs = discriminator(images)
-        adversarial = F.binary_cross_entropy_with_logits(outputs[:, 0], targets)
+    def __init__(self, pixels: Tensor, labels: Tensor) -> None:
+        self.pixels, self.labels = pixels, labels
+        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = Image.fromarray(numpy.asarray(self.pixels[index, 0]), mode="L")
+        return self.transform(image), int(self.labels[index])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class PlainLoop:
+    """Networks as people write them, and the loop around them."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        gan, data = build_gan(config), build_data(config)
+        self.gan = as_people_write_it(gan).to(DEVICE)
+        self.generator_optimizer, self.discriminator_optimizer = plain_optimizers(config, gan)
+        self.loader = DataLoader(
+            PerImage(*data.train_images), config["data"]["batch_size"], shuffle=True, drop_last=True
+        )
+        self.random = torch.Generator().manual_seed(0)
+
+    def loss(self, images: Tensor, labels: Tensor, target: float) -> Tensor:
+        outputs = self.gan.discriminator(images)
+        adversarial = F.binary_cross_entropy_with_logits(outputs[:, 0], torch.full_like(outputs[:, 0], target))
         return adversarial + F.cross_entropy(outputs[:, 1:], labels) if outputs.shape[1] > 1 else adversarial
 
-    for batch in batches:
-        real = 2 * batch.images - 1
-        count = len(real)
-        inputs = generator.inputs(count, random, batch)
+    def run(self, steps: int) -> None:
+        batches = self.batches()
+        for _ in range(steps):
+            self.step(*next(batches))
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield from self.loader
+
+    def step(self, real: Tensor, labels: Tensor) -> None:
+        generator = self.gan.generator
+        real, labels = real.to(DEVICE), labels.to(DEVICE)
+        batch = Batch((real + 1) / 2 if generator.takes_images else real, labels)
+        latents = generator.inputs(len(real), self.random, batch)
         with torch.no_grad():
-            fake = generator.eval()(*inputs.arguments)
+            fake = generator.eval()(*(each.to(DEVICE) for each in latents.arguments))
         generator.train()
-        ones, zeros = torch.ones(count), torch.zeros(count)
-        shown = [
-            (real, batch.labels, ones),
-            (fake, inputs.labels, zeros),
-        ]
-        joined = [tuple(torch.cat(pair) for pair in zip(*reversed(shown), strict=True))]
-        for images, labels, targets in shown if separate else joined:
-            discriminator_optimizer.zero_grad()
-            loss(images, labels, targets).backward()
-            discriminator_optimizer.step()
+        self.discriminator_optimizer.zero_grad()
+        self.loss(real, labels, 1.0).backward()
+        self.loss(fake, latents.labels.to(DEVICE), 0.0).backward()
+        self.discriminator_optimizer.step()
 
-        inputs = generator.inputs(count * gan.generator_batches, random, batch)
-        discriminator.requires_grad_(False)
-        generator_optimizer.zero_grad()
-        loss(generator(*inputs.arguments), inputs.labels, torch.ones(len(inputs.labels))).backward()
-        generator_optimizer.step()
-        discriminator.requires_grad_(True)
+        latents = generator.inputs(len(real) * self.gan.generator_batches, self.random, batch)
+        self.generator_optimizer.zero_grad()
+        made = generator(*(each.to(DEVICE) for each in latents.arguments))
+        self.loss(made, latents.labels.to(DEVICE), 1.0).backward()
+        self.generator_optimizer.step()
 
 
-def main(overrides: list[str]) -> None:
-    quiet()
-    budget = ["trainer.max_epochs=null", f"trainer.max_steps={STEPS}", "data.val_size=0"]
+def as_people_write_it(gan: GAN) -> GAN:
+    """With PyTorch's dropout and layout."""
+    for module in list(gan.modules()):
+        for name, layer in module.named_children():
+            if isinstance(layer, Dropout):
+                setattr(module, name, nn.Dropout(layer.p))
+    return gan.to(memory_format=torch.contiguous_format)
+
+
+def plain_optimizers(config: dict[str, Any], gan: GAN) -> list[torch.optim.Optimizer]:
+    """The config's optimizers, without what nobody types."""
+    nodes = [config["model"][f"{player}_optimizer"] for player in ("generator", "discriminator")]
+    return [
+        build(
+            {key: value for key, value in node.items() if key not in ("fused", "_partial_")},
+            "optimizer",
+            params=weights,
+        )
+        for node, weights in zip(nodes, (gan.generator.parameters(), gan.discriminator.parameters()), strict=True)
+    ]
+
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def now() -> float:
+    """Seconds, once the device has done all that it was asked for."""
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+    return perf_counter()
+
+
+def composed(overrides: list[str]) -> dict[str, Any]:
+    budget = ["trainer.max_epochs=null", "trainer.max_steps=1", "data.val_size=0"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = plain(compose("config", overrides=[*overrides, *budget]))
     validate(config)
-    ours: list[float] = []
-    theirs: list[float] = []
-    data_shares: list[float] = []
-    logging_shares: list[float] = []
-    for round_index in range(ROUNDS + 1):
-        theirs.append(time_plain_loop(config))
-        step, data, logging = time_package(config)
-        ours.append(step)
-        data_shares.append(data / step)
-        logging_shares.append(logging / step)
-        if round_index == 0:  # warm-up
-            for figures in (ours, theirs, data_shares, logging_shares):
-                figures.clear()
-
-    images = config["data"]["batch_size"]
-    model = config["model"]["_target_"].rpartition(".")[2]
-    print(f"{model}, batch {images}, {torch.get_num_threads()} threads; medians of {ROUNDS} rounds of {STEPS} steps")
-    for label, times in (("plain PyTorch loop", theirs), ("this package", ours)):
-        print(f"  {label:<20}{1000 * median(times):8.1f} ms a step{images / median(times):10,.0f} images/s")
-    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    print(f"  step time, this package / plain loop: {median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
-    print(f"  of a step: data path {median(data_shares):.2%}, logging {median(logging_shares):.2%}")
+    return config
 
 
-def time_plain_loop(config: dict[str, Any]) -> float:
-    """Seconds a step, with batches made beforehand."""
-    data, gan = build_data(config), build_gan(config)
-    batches = list(islice(_forever(data.train_batches), STEPS))
-    start = perf_counter()
-    plain_loop(gan, batches, separate=config["model"]["discriminator_updates"] == "alternating")
-    return (perf_counter() - start) / STEPS
+class Cost(NamedTuple):
+    """Seconds a step, and of these, seconds for the data path and for measuring and logging."""
+
+    step: float
+    data: float = 0.0
+    logging: float = 0.0
 
 
-def time_package(config: dict[str, Any]) -> tuple[float, float, float]:
-    """Seconds a step of the real trainer, and of these, seconds for the data path and for measuring and logging."""
+def time_package(config: dict[str, Any], precision: str, steps: int = STEPS) -> Cost:
+    """What a step of the real trainer costs."""
     data, gan = build_data(config), build_gan(config)
     data_watch, logging_watch, clock = Stopwatch(), Stopwatch(), WallClock()
     data.train_batches = TimedBatches(data.train_batches, data_watch)
@@ -157,13 +205,82 @@ def time_package(config: dict[str, Any]) -> tuple[float, float, float]:
         for owner, name in ((gan, "measure"), (gan.means, "add"), (curves, "on_train_batch_end")):
             logging_watch.wrap(owner, name)
         options = {"callbacks": [curves, clock], "logger": loggers}
-        build(config["trainer"], "trainer", **options).fit(gan, datamodule=data)
-    return clock.seconds / STEPS, data_watch.seconds / STEPS, logging_watch.seconds / STEPS
+        trainer = config["trainer"] | {"precision": precision, "max_steps": steps}
+        build(trainer, "trainer", **options).fit(gan, datamodule=data)
+    return Cost(clock.seconds / steps, data_watch.seconds / steps, logging_watch.seconds / steps)
 
 
-def _forever(loader: Shuffled) -> Iterator[Batch]:
-    while True:
-        yield from loader
+def time_plain(loop: PlainLoop) -> Cost:
+    start = now()
+    loop.run(STEPS)
+    return Cost((now() - start) / STEPS)
+
+
+def arithmetic(config: dict[str, Any]) -> float:
+    """The floating-point operations of a step's matrix products and convolutions, in units of 10^9."""
+    with FlopCounterMode(display=False) as counter:
+        time_package(config, "32-true", steps=1)
+    return counter.get_total_flops() / 1e9
+
+
+def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
+    """10^9 floating-point operations a second in a product of large matrices, the best of ten."""
+    left, right = (torch.randn(size, size, device=DEVICE).to(dtype) for _ in range(2))
+
+    def seconds() -> float:
+        start = now()
+        left @ right
+        return now() - start
+
+    return 2 * size**3 / min(seconds() for _ in range(10)) / 1e9
+
+
+def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
+    """The rows of one model."""
+    config = composed([f"model={model}", *overrides])
+    loop = PlainLoop(config)
+    operations = arithmetic(config)
+    ways: dict[str, Callable[[], Cost]] = {PLAIN: partial(time_plain, loop)}
+    ways |= {name: partial(time_package, config, precision) for name, (precision, _) in PRECISIONS.items()}
+    dtypes = {PLAIN: torch.float32} | {name: dtype for name, (_, dtype) in PRECISIONS.items()}
+    costs: dict[str, list[Cost]] = {name: [] for name in ways}
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(rounds + 1):
+        for name, way in ways.items():
+            cost, rate = way(), matrix_rate(dtypes[name])
+            if turn > 0:  # the first is a warm-up
+                costs[name].append(cost)
+                rates[name].append(rate)
+
+    rows = []
+    for name, found in costs.items():
+        ratios = [plain_one.step / one.step for plain_one, one in zip(costs[PLAIN], found, strict=True)]
+        step, data, logging = (median(part) for part in zip(*found, strict=True))
+        share = operations / step / median(rates[name])
+        cells = [
+            f"{model}, batch {config['data']['batch_size']}",
+            name,
+            f"{1000 * step:.1f}",
+            f"{config['data']['batch_size'] / step:,.0f}",
+            f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+            f"{share:.0%}",
+            "" if name == PLAIN else f"{data / step:.1%}, {logging / step:.1%}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def main(arguments: list[str]) -> None:
+    quiet()
+    options = {name: value for name, _, value in (each.partition("=") for each in arguments)}
+    models, rounds = options.get("model", MODELS), int(options.get("rounds", 7))
+    overrides = [each for each in arguments if each.partition("=")[0] not in ("model", "rounds")]
+    device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    print(f"{device}; medians of {rounds} interleaved rounds of {STEPS} steps")
+    print("| | loop | ms a step | images/s | times (a), lowest to highest | of the matrix rate | data, logging |")
+    print("|---|---|---|---|---|---|---|")
+    for model in models.split(","):
+        print("\n".join(compare(model, overrides, rounds)), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing_extensions import override
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.generator import Generator, Inputs
-from gans.models.layers import glorot_uniform
+from gans.models.layers import Dropout, glorot_uniform
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -34,7 +34,7 @@ class AutoencoderGenerator(Generator):
         for width_in, width_out in pairwise(widths):
             layers += [nn.Linear(width_in, width_out), nn.LeakyReLU(negative_slope)]
             if width_out != min(widths):
-                layers.append(nn.Dropout(dropout))
+                layers.append(Dropout(dropout))
         layers += [nn.Linear(512, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))]
         self.layers = nn.Sequential(*layers)
         glorot_uniform(self)

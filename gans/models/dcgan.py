@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from gans.generator import Generator
-from gans.models.layers import batch_norm, glorot_uniform
+from gans.models.layers import Dropout, batch_norm, glorot_uniform
 
 
 class DCGANGenerator(Generator):
@@ -46,10 +46,10 @@ class DCGANDiscriminator(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(1, 64, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Conv2d(64, 128, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Flatten(),
             nn.Linear(128 * 7 * 7, 1),
         )
