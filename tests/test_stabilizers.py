@@ -170,7 +170,7 @@ def test_spectral_norm_gives_every_weight_matrix_norm_one(make_gan: Callable[...
         gan.discriminator.train()
         return found
 
-    train(gan, [random_batch(seed=seed) for seed in range(40)])
+    train(gan, [random_batch(seed=seed) for seed in range(100)])
     assert norms() == pytest.approx([1.0] * len(norms()), abs=1e-3)
 
 
