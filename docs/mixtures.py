@@ -1,24 +1,29 @@
 """A table of runs on points, in Markdown, from their folders: ``python docs/mixtures.py runs``.
 
-Runs that differ in nothing but the seed are one row: the mean over them, and its standard error.
+Runs whose configs differ in nothing but the seed are one row: the mean over them, and its standard error.
 """
 
 import re
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy
 
+from gans.options import flat
 from gans.results import read_results
+from gans.run import Run
 
 FIGURES = {"modes": (1, ".1f"), "high_quality": (100, ".1f"), "mode_kl": (1, ".3f")}
 """Each figure, what it is multiplied by, and its format."""
+OF_ONE_RUN = ("seed", "runs")
+NOT_SHOWN = ("interval",)
 
 
-def figures_of(folder: Path) -> dict[str, float]:
+def figures_of(run: Run) -> dict[str, float]:
     """The last checkpoint's figures, by the metric's own name."""
-    results = read_results(folder / "test.json").checkpoints["last"].results
+    results = read_results(run.path / "test.json").checkpoints["last"].results
     return {
         figure: factor * value
         for figure, (factor, _) in FIGURES.items()
@@ -27,21 +32,37 @@ def figures_of(folder: Path) -> dict[str, float]:
     }
 
 
+def described(config: dict[str, Any]) -> str:
+    """The stabilizers with their options, after the objective where it is not cross-entropy."""
+    objective = config["objective"]["_target_"].rpartition(".")[2]
+    techniques = [
+        f"{name} ({', '.join(f'{option} {value}' for option, value in shown(node).items())})" if shown(node) else name
+        for name, node in config["stabilize"].items()
+    ]
+    return ", ".join([*([objective] if objective != "BinaryCrossEntropy" else []), *techniques]) or "none"
+
+
+def shown(node: dict[str, Any]) -> dict[str, Any]:
+    return {option: value for option, value in node.items() if option not in ("_target_", *NOT_SHOWN)}
+
+
 def table(parent: Path) -> list[str]:
     """A row for each setting of each data set: how many runs, and mean ± standard error of each figure."""
-    groups: dict[str, list[dict[str, float]]] = defaultdict(list)
+    groups: dict[str, list[Run]] = defaultdict(list)
     for path in sorted(parent.glob("*/test.json")):
-        setting = re.sub(r"-seed\d+(_\d+)?$", "", path.parent.name)
-        groups[setting].append(figures_of(path.parent))
-    lines = ["| setting | seeds | modes | high quality, % | KL | worst seed: modes, % |", "|---|---|---|---|---|---|"]
-    for setting, found in groups.items():
+        run = Run(path.parent)
+        groups[str({name: value for name, value in flat(run.config).items() if name not in OF_ONE_RUN})].append(run)
+    lines = ["| data, steps | stabilizers | seeds | modes | high quality, % | KL | worst: modes, % |", "|---" * 7 + "|"]
+    for runs in groups.values():
+        config, found = runs[0].config, [figures_of(run) for run in runs]
         cells = []
         for figure, (_, form) in FIGURES.items():
             values = numpy.array([each[figure] for each in found])
-            error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
-            cells.append(f"{values.mean():{form}} ± {error:{form}}")
+            error = f" ± {values.std(ddof=1) / len(values) ** 0.5:{form}}" if len(values) > 1 else ""
+            cells.append(f"{values.mean():{form}}{error}")
         worst = f"{min(each['modes'] for each in found):.0f}, {min(each['high_quality'] for each in found):.1f}"
-        lines.append(f"| `{setting}` | {len(found)} | {' | '.join(cells)} | {worst} |")
+        data = f"{config['data']['_target_'].rpartition('.')[2].lower()}, {config['trainer']['max_steps']:,}"
+        lines.append(f"| {data} | {described(config)} | {len(found)} | {' | '.join(cells)} | {worst} |")
     return lines
 
 
