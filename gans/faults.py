@@ -3,12 +3,16 @@
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from gans.errors import TrainingError
 from gans.turn import Turn
+
+READ_EVERY = 10
+"""Training steps between two looks at a verdict, on a device that works while the host goes on."""
 
 
 class NotFinite(TrainingError):
@@ -24,18 +28,51 @@ class NotFinite(TrainingError):
         self.training_step = training_step
 
 
-def require_finite(
-    player: str, loss: Tensor, optimizer: Optimizer, turn: Turn, terms: Mapping[str, Tensor], gan: nn.Module, step: int
-) -> None:
-    """Check a player's loss and gradients, after backward and before the optimizer's step.
+class FiniteWatch:
+    """Checks a player's loss and gradients, after backward and before the optimizer's step.
 
-    Raises:
-        NotFinite: naming where it began: the images, a weight, a term of the loss, or a gradient.
+    Args:
+        every: training steps between two looks at the verdict. Each look makes the host wait for its device, which a
+            CPU does not mind; in between, the verdict is kept where it was found. Weights that a later look finds to
+            be broken are not saved either, see ``require_finite_state``.
     """
-    weights = (weight for group in optimizer.param_groups for weight in group["params"])
-    if _surely_finite([loss.detach(), *(weight.grad for weight in weights if weight.grad is not None)]):
-        return
-    suspects = chain(
+
+    def __init__(self, every: int = 1) -> None:
+        self.every = every
+        self._first_broken: dict[str, Tensor] = {}  # of each player, the first training step; 0 for none
+
+    def check(
+        self,
+        player: str,
+        loss: Tensor,
+        optimizer: Optimizer,
+        turn: Turn,
+        terms: Mapping[str, Tensor],
+        gan: nn.Module,
+        step: int,
+    ) -> None:
+        """Look at an update, the verdict on which may be read at a later one.
+
+        Raises:
+            NotFinite: naming where it began: the images, a weight, a term of the loss, or a gradient.
+        """
+        weights = (weight for group in optimizer.param_groups for weight in group["params"])
+        size = _size([loss.detach(), *(weight.grad for weight in weights if weight.grad is not None)])
+        broken = torch.where(size.isfinite(), 0, step)
+        first = self._first_broken.get(player, broken)
+        self._first_broken[player] = torch.where(first == 0, broken, first)
+        if step % self.every:
+            return
+        if (when := int(self._first_broken.pop(player))) and (
+            what := _first_broken(_suspects(player, loss, turn, terms, gan))
+        ):
+            raise NotFinite(what, when)
+
+
+def _suspects(
+    player: str, loss: Tensor, turn: Turn, terms: Mapping[str, Tensor], gan: nn.Module
+) -> Iterable[tuple[str, Tensor]]:
+    return chain(
         [("an image of the training data", turn.real.images)],
         _weights(gan),
         ((f"the {player}'s {name} loss", values) for name, values in terms.items()),
@@ -46,8 +83,6 @@ def require_finite(
         ),
         [(f"the {player}'s loss", loss)],
     )
-    if broken := _first_broken(suspects):
-        raise NotFinite(broken, step)
 
 
 def require_finite_state(gan: nn.Module, optimizers: Iterable[Optimizer], step: int) -> None:
@@ -64,15 +99,15 @@ def require_finite_state(gan: nn.Module, optimizers: Iterable[Optimizer], step: 
         if isinstance(value, Tensor)
     )
     kept = [*_weights(gan), *moments]
-    if _surely_finite([value for _, value in kept if value.is_floating_point()]):
+    if _size([value for _, value in kept if value.is_floating_point()]).isfinite():
         return
     if broken := _first_broken(kept):
         raise NotFinite(broken, step)
 
 
-def _surely_finite(tensors: Iterable[Tensor]) -> bool:
-    """A quick look, one reduction per tensor and one transfer to the host; it may doubt huge values that are finite."""
-    return bool(get_total_norm(tensors).isfinite())
+def _size(tensors: Iterable[Tensor]) -> Tensor:
+    """The norm of all values: not finite if one of them is not, or, although all are, where it is beyond float32."""
+    return get_total_norm(tensors)
 
 
 def _weights(gan: nn.Module) -> Iterable[tuple[str, Tensor]]:

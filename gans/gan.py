@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from gans.data.batches import Batch
 from gans.errors import InputError
-from gans.faults import require_finite
+from gans.faults import READ_EVERY, FiniteWatch
 from gans.generator import Generator, Inputs
 from gans.means import Means
 from gans.objectives import Objective
@@ -85,6 +85,7 @@ class GAN(L.LightningModule):
         self.training_steps = 0
         self.means = Means()
         self.held_out_means = Means()
+        self.watch = FiniteWatch()
         if generator.takes_images and generator_batches > 1:
             raise InputError("this generator makes one image from each image of a batch: use model.generator_batches=1")
         if objective.pairs and (discriminator_updates == "alternating" or generator_batches > 1):
@@ -99,6 +100,10 @@ class GAN(L.LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         networks = (self.generator, self.discriminator)
         return [factory(net.parameters()) for factory, net in zip(self.optimizer_factories, networks, strict=True)]
+
+    @override
+    def on_fit_start(self) -> None:
+        self.watch.every = 1 if self.device.type == "cpu" else READ_EVERY
 
     # --- the step -----------------------------------------------------------------------------------------------
 
@@ -169,12 +174,12 @@ class GAN(L.LightningModule):
         """One optimizer step on the sum of the terms' means, and what was measured on the way.
 
         Raises:
-            NotFinite: where the loss or a gradient is not finite, before the step.
+            NotFinite: where the loss or a gradient is not finite, before the step; see FiniteWatch.
         """
         loss = total(terms)
         optimizer.zero_grad()
         self.manual_backward(loss)
-        require_finite(player, loss, optimizer, turn, terms, self, self.training_steps + 1)
+        self.watch.check(player, loss, optimizer, turn, terms, self, self.training_steps + 1)
         optimizer.step()
         self.means.add(self.measure(player, turn, terms), weight=len(turn.scores))
 

@@ -11,13 +11,14 @@ import torch
 from gans.data.batches import Batch
 from gans.errors import TrainingError
 from gans.exporting import read_checkpoint
-from gans.faults import NotFinite, require_finite, require_finite_state
+from gans.faults import FiniteWatch, NotFinite, require_finite_state
 from gans.gan import GAN
 from gans.history import History
 from gans.run import Run
 from gans.running import start_run
 from gans.turn import Side, Turn
 from tests.conftest import composed
+from tests.test_gan import random_batch, train
 
 STEP = 4
 SMALL = (
@@ -127,11 +128,31 @@ def test_huge_but_finite_gradients_are_no_fault() -> None:
     optimizer = torch.optim.SGD(network.parameters())
     side = Side(torch.zeros(2, 1, 3, 3), *torch.zeros(3, 2))
     turn = Turn(lambda images, _: images, side, side)
-    require_finite("generator", torch.zeros(()), optimizer, turn, {}, network, 1)
+    watch = FiniteWatch()
+    watch.check("generator", torch.zeros(()), optimizer, turn, {}, network, 1)
     assert network.bias.grad is not None
     network.bias.grad[4] = math.inf
     with pytest.raises(NotFinite, match="the gradient of bias is inf at training step 1"):
-        require_finite("generator", torch.zeros(()), optimizer, turn, {}, network, 1)
+        watch.check("generator", torch.zeros(()), optimizer, turn, {}, network, 1)
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_a_verdict_that_is_read_later_names_the_step_of_the_fault(
+    make_gan: Callable[..., GAN], monkeypatch: pytest.MonkeyPatch, player: str
+) -> None:
+    gan = make_gan("model=autoencoder")
+    training_step = GAN.training_step
+
+    def stepped(self: GAN, batch: Batch, batch_index: int) -> None:
+        self.watch.every = 5
+        if self.training_steps == 2:
+            into_loss_of(player)(self, batch, math.nan, monkeypatch)
+        training_step(self, batch, batch_index)
+
+    monkeypatch.setattr(GAN, "training_step", stepped)
+    with pytest.raises(NotFinite, match=f"the {player}'s adversarial loss is nan at training step 3"):
+        train(gan, [random_batch(seed=seed) for seed in range(8)])
+    assert gan.training_steps == 4  # it was read in the fifth
 
 
 def test_a_rollback_goes_on_with_other_random_numbers_and_is_recorded(
