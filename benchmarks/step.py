@@ -3,8 +3,8 @@
     python benchmarks/step.py data=mnist                       # the reports' four models
     python benchmarks/step.py model=dcgan,residual data=digits rounds=10
 
-Takes the overrides of train.py. Three loops alternate in one run, because machines are noisy: compare the ratios, not
-the milliseconds.
+Takes the overrides of train.py. Three loops, each in a process of its own, alternate in one run, because machines are
+noisy: compare the ratios, not the milliseconds.
 
 (a) "plain": torchvision transforms on each image in a DataLoader, F.dropout, the optimizers' defaults, one backward
     for the reals and one for the fakes, and nothing recorded. It does the same arithmetic as (b): as many images of the
@@ -14,10 +14,14 @@ the milliseconds.
 (c) the same in bfloat16.
 """
 
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -43,6 +47,7 @@ from gans.callbacks.curves import Curves
 from gans.cli import quiet
 from gans.data.batches import Batch, Shuffled
 from gans.gan import GAN
+from gans.memory import keep_freed_memory
 from gans.metrics_file import MetricsFile
 from gans.models.layers import Dropout
 from gans.options import plain
@@ -196,6 +201,8 @@ class Cost(NamedTuple):
 
 def time_package(config: dict[str, Any], precision: str, steps: int = STEPS) -> Cost:
     """What a step of the real trainer costs."""
+    quiet()
+    keep_freed_memory()
     data, gan = build_data(config), build_gan(config)
     data_watch, logging_watch, clock = Stopwatch(), Stopwatch(), WallClock()
     data.train_batches = TimedBatches(data.train_batches, data_watch)
@@ -210,7 +217,13 @@ def time_package(config: dict[str, Any], precision: str, steps: int = STEPS) -> 
     return Cost(clock.seconds / steps, data_watch.seconds / steps, logging_watch.seconds / steps)
 
 
-def time_plain(loop: PlainLoop) -> Cost:
+@cache
+def plain_loop(config: str) -> PlainLoop:
+    return PlainLoop(json.loads(config))
+
+
+def time_plain(config: str) -> Cost:
+    loop = plain_loop(config)
     start = now()
     loop.run(STEPS)
     return Cost((now() - start) / STEPS)
@@ -235,22 +248,29 @@ def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
     return 2 * size**3 / min(seconds() for _ in range(10)) / 1e9
 
 
+def process() -> ProcessPoolExecutor:
+    """A process of its own, as a loop has in practice: allocators and caches are not shared."""
+    return ProcessPoolExecutor(1, get_context("spawn"))
+
+
 def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
     """The rows of one model."""
     config = composed([f"model={model}", *overrides])
-    loop = PlainLoop(config)
-    operations = arithmetic(config)
-    ways: dict[str, Callable[[], Cost]] = {PLAIN: partial(time_plain, loop)}
+    ways: dict[str, Callable[[], Cost]] = {PLAIN: partial(time_plain, json.dumps(config))}
     ways |= {name: partial(time_package, config, precision) for name, (precision, _) in PRECISIONS.items()}
     dtypes = {PLAIN: torch.float32} | {name: dtype for name, (_, dtype) in PRECISIONS.items()}
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(rounds + 1):
-        for name, way in ways.items():
-            cost, rate = way(), matrix_rate(dtypes[name])
-            if turn > 0:  # the first is a warm-up
-                costs[name].append(cost)
-                rates[name].append(rate)
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(process()) for name in ways}
+        operations = processes[PLAIN].submit(arithmetic, config).result()
+        for turn in range(rounds + 1):
+            for name, way in ways.items():
+                cost = processes[name].submit(way).result()
+                rate = processes[name].submit(matrix_rate, dtypes[name]).result()
+                if turn > 0:  # the first is a warm-up
+                    costs[name].append(cost)
+                    rates[name].append(rate)
 
     rows = []
     for name, found in costs.items():

@@ -33,6 +33,7 @@ from gans.files import remove_parts, write_text
 from gans.gan import GAN
 from gans.history import History
 from gans.matching import require_match
+from gans.memory import keep_freed_memory
 from gans.metrics.evaluator import Evaluator
 from gans.metrics_file import MetricsFile, read_rows
 from gans.records import EVENTS, METRICS, cut_back
@@ -215,6 +216,7 @@ def train_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None = N
 
 
 def fit_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None) -> None:
+    keep_freed_memory()
     if checkpoint:
         cut_back(run.path, checkpoint["records"])
     checkpoints = Checkpoints(run.path, run.config, parts.best_by, **run.config["checkpoint"])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import ConditionalGenerator
-from gans.models.layers import Dropout, batch_norm, normal
+from gans.models.layers import Dropout, Flatten, Unflatten, batch_norm, normal
 from gans.turn import Turn
 
 
@@ -36,12 +36,12 @@ class ACGANGenerator(ConditionalGenerator):
         self.class_channel = nn.Sequential(
             nn.Embedding(self.class_count, 50),
             nn.Linear(50, 7 * 7),
-            nn.Unflatten(1, (1, 7, 7)),
+            Unflatten(1, 7, 7),
         )
         self.latent_channels = nn.Sequential(
             nn.Linear(latent_size, 384 * 7 * 7),
             nn.ReLU(),
-            nn.Unflatten(1, (384, 7, 7)),
+            Unflatten(384, 7, 7),
         )
         self.layers = nn.Sequential(
             nn.ConvTranspose2d(385, 192, 5, stride=2, padding=2, output_padding=1),
@@ -80,7 +80,7 @@ class ACGANDiscriminator(nn.Module):
             *_block(32, 64, 1, dropout),
             *_block(64, 128, 2, dropout),
             *_block(128, 256, 1, dropout),
-            nn.Flatten(),
+            Flatten(),
             nn.Linear(256 * 7 * 7, 1 + len(classes)),
         )
         normal(self, initial_deviation)

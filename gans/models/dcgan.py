@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from gans.generator import Generator
-from gans.models.layers import Dropout, batch_norm, glorot_uniform
+from gans.models.layers import Dropout, Flatten, Unflatten, batch_norm, glorot_uniform
 
 
 class DCGANGenerator(Generator):
@@ -24,7 +24,7 @@ class DCGANGenerator(Generator):
         self.latent_size = latent_size
         self.layers = nn.Sequential(
             nn.Linear(latent_size, 128 * 7 * 7),
-            nn.Unflatten(1, (128, 7, 7)),
+            Unflatten(128, 7, 7),
             batch_norm(128),
             nn.ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),
             nn.SELU(),
@@ -50,7 +50,7 @@ class DCGANDiscriminator(nn.Module):
             nn.Conv2d(64, 128, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
             Dropout(dropout),
-            nn.Flatten(),
+            Flatten(),
             nn.Linear(128 * 7 * 7, 1),
         )
         glorot_uniform(self)

@@ -59,3 +59,27 @@ class Dropout(nn.Dropout):
         uniform = words.view(torch.int16).as_strided(like.shape, dense)
         kept = uniform >= dropped - VALUES // 2
         return kept.to(like.dtype).mul_(VALUES / (VALUES - dropped))  # faster than torch.where of two numbers
+
+
+class Flatten(nn.Flatten):
+    """Images (n, c, h, w) -> (n, h w c), in Keras's order, which in channels_last is that of the memory: no copy."""
+
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        return input.permute(0, 2, 3, 1).flatten(1)
+
+
+class Unflatten(nn.Module):
+    """(n, h w c), in Keras's order, -> images (n, c, h, w) in channels_last: no copy."""
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self.size = (height, width, channels)
+
+    @override
+    def forward(self, values: Tensor) -> Tensor:
+        return values.unflatten(1, self.size).permute(0, 3, 1, 2)
+
+    @override
+    def extra_repr(self) -> str:
+        return f"rows, columns, channels={self.size}"

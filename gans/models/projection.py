@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gans.gan import GAN
 from gans.generator import ConditionalGenerator
-from gans.models.layers import glorot_uniform
+from gans.models.layers import Unflatten, glorot_uniform
 
 Width = Annotated[int, Field(ge=4, multiple_of=4)]
 
@@ -46,7 +46,7 @@ class ProjectionGenerator(ConditionalGenerator):
         self.latent_size = latent_size
         self.class_count = len(classes)
         widths = (width, width // 2, width // 4)
-        self.dense = nn.Sequential(nn.Linear(latent_size, width * 7 * 7), nn.Unflatten(1, (width, 7, 7)))
+        self.dense = nn.Sequential(nn.Linear(latent_size, width * 7 * 7), Unflatten(width, 7, 7))
         self.upward = nn.ModuleList(nn.ConvTranspose2d(widths[i], widths[i + 1], 4, 2, padding=1) for i in range(2))
         self.last = nn.Sequential(nn.Conv2d(widths[2], 1, 3, padding=1), nn.Tanh())
         glorot_uniform(self)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gans.data.batches import Batch
 from gans.generator import Generator, Inputs
-from gans.models.layers import normal
+from gans.models.layers import Flatten, Unflatten, normal
 from gans.turn import NO_CLASS
 
 CHANNELS = 3
@@ -50,7 +50,7 @@ class StackedGenerator(Generator):
         first, *sizes = SIZES[-len(widths) - 1 :]
         layers: list[nn.Module] = [
             nn.Linear(latent_size, widths[0] * first**2),
-            nn.Unflatten(1, (widths[0], first, first)),
+            Unflatten(widths[0], first, first),
         ]
         for (inputs, outputs), (small, large) in zip(
             pairwise([*widths, last_width or CHANNELS]), pairwise((first, *sizes)), strict=True
@@ -108,7 +108,7 @@ class StackedDiscriminator(nn.Module):
                 nn.LeakyReLU(negative_slope),
             ]
         side = SIZES[-len(widths) - 1]
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * side**2, 1))
+        self.layers = nn.Sequential(*layers, Flatten(), nn.Linear(widths[-1] * side**2, 1))
         normal(self, DEVIATION)
 
     def forward(self, images: Tensor) -> Tensor:
