@@ -35,6 +35,7 @@ def carry_out(config: DictConfig) -> Run:
     """What the command line asks for."""
     from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, see gans/options.py
 
+    quiet()
     if config.resume is not None:
         longer = options_besides("resume", BUDGET)
         budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in longer}
@@ -48,7 +49,6 @@ def carry_out(config: DictConfig) -> Run:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> dict[str, Any] | None:
-    quiet()
     with one_line_errors():
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return run_member(lambda: carry_out(config))

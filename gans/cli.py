@@ -45,7 +45,10 @@ def one_line_errors() -> Iterator[None]:
 
 
 def quiet() -> None:
-    """Leave the screen to what a person watches: no advice on loader workers, no lines about what is not used."""
+    """Leave the screen to what a person watches: no advice on loader workers, no lines about what is not used.
+
+    Once Lightning is imported, which sets its own levels then.
+    """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")

@@ -55,7 +55,11 @@ def validate(config: dict[str, Any]) -> Settings:
     for group in ("stabilize", "metric"):
         for name, node in config[group].items():
             if not isinstance(node, dict) or "_target_" not in node:
-                raise InputError(f"{group}.{name} is no {group} option: each has a file in conf/{group}/")
+                raise InputError(
+                    f"{group}.{name} is given options, but is not chosen or no {group} option: choose it, such as "
+                    f"{group}=[{name}], or drop what an experiment says of it, ~{group}.{name}. Each option has a file "
+                    f"in conf/{group}/"
+                )
     for group in ("data", "model", "objective", "stabilize", "metric", "trainer"):
         check(config[group], group)
     return settings

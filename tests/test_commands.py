@@ -88,7 +88,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
         (["trainer.devices=2"], "trainer.devices=2: "),
         (["trainer.precision=16-true"], "trainer.precision=16-true: .*'bf16-mixed'"),
         (["+trainer.fast_dev_run=true"], "trainer.fast_dev_run is not an option"),
-        (["+stabilize.foo.bar=1"], "stabilize.foo is no stabilize option"),
+        (["+stabilize.foo.bar=1"], "stabilize.foo is given options, but is not chosen or no stabilize option"),
+        (["experiment=conditional", "stabilize=ema"], r"stabilize.r1 is given options, but .* drop .* ~stabilize\.r1"),
         (["metric=nope"], "unknown metric 'nope'.*fid"),
         (["metric.kid.subset=0"], "metric.kid.subset=0: .*greater than"),
         (["evaluated_images=0"], "evaluated_images=0"),
@@ -281,3 +282,11 @@ def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: l
     imported = subprocess.run([*python, *arguments], capture_output=True, text=True).stderr
     assert re.search(r"\| +gans\.options$", imported, re.MULTILINE)
     assert not re.search(r"\| +(torch|lightning|matplotlib)$", imported, re.MULTILINE)
+
+
+def test_a_wrong_value_is_one_line_in_a_process_of_its_own() -> None:
+    """The advice that libraries print belongs to imports, which other tests of this file have behind them."""
+    python = [sys.executable, str(ROOT / "train.py"), "data=digits", "data.batch_size=-1"]
+    ended = subprocess.run(python, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(r"error: data\.batch_size=-1: .*\n", ended.stderr)
