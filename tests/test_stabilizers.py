@@ -170,7 +170,11 @@ def test_spectral_norm_gives_every_weight_matrix_norm_one(make_gan: Callable[...
         gan.discriminator.train()
         return found
 
-    train(gan, [random_batch(seed=seed) for seed in range(100)])
+    train(gan, [random_batch(seed=seed) for seed in range(40)])
+    assert norms() == pytest.approx([1.0] * len(norms()), abs=2e-2)  # one power iteration a pass follows moving weights
+    with torch.no_grad():
+        for _ in range(300):
+            gan.discriminator(random_batch(2).images)
     assert norms() == pytest.approx([1.0] * len(norms()), abs=1e-3)
 
 
