@@ -171,7 +171,7 @@ def test_spectral_norm_gives_every_weight_matrix_norm_one(make_gan: Callable[...
         return found
 
     train(gan, [random_batch(seed=seed) for seed in range(40)])
-    assert norms() == pytest.approx([1.0] * len(norms()), abs=2e-2)  # one power iteration a pass follows moving weights
+    assert norms() == pytest.approx([1.0] * len(norms()), abs=5e-2)  # one power iteration a pass follows moving weights
     with torch.no_grad():
         for _ in range(300):
             gan.discriminator(random_batch(2).images)
