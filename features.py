@@ -9,7 +9,7 @@ from gans.options import plain
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="features")
 def main(config: DictConfig) -> None:
-    from gans.features.making import make_features  # noqa: PLC0415, see gans/options.py
+    from gans.features.making import make_features  # noqa: PLC0415, help and misspelt options need not wait for it
 
     quiet()
     with one_line_errors():

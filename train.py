@@ -33,7 +33,7 @@ def options_besides(name: str, allowed: tuple[str, ...] = ()) -> list[str]:
 
 def carry_out(config: DictConfig) -> Run:
     """What the command line asks for."""
-    from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, see gans/options.py
+    from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, help and misspelt options need not wait for it
 
     quiet()
     if config.resume is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from gans.building import build, check, target_class
@@ -101,7 +101,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], in
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
+        weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"can't read '{path}': {error}") from error
     if metadata.get("format") != FORMAT:

@@ -204,7 +204,7 @@ class GAN(L.LightningModule):
 
         return judge
 
-    def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002, a default looks at nothing
+    def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002, labels are for conditional ones
         """The discriminator's outputs, (n, 1 + k). A conditional one is given the labels too."""
         return self.discriminator(images)
 

@@ -40,7 +40,7 @@ class Generator(nn.Module):
     def takes_classes(self) -> bool:
         return self.class_count > 0
 
-    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002, a default looks at nothing
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002, batch and classes are for those that take them
         """Fresh inputs for ``count`` samples.
 
         Args:

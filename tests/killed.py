@@ -2,11 +2,12 @@
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from gans.callbacks.evaluation import Evaluation
@@ -63,17 +64,18 @@ def kill_at(number: int, step: int, moment: str) -> None:
             die(gan)
         judge(self, trainer, gan)
 
-    setattr(GAN, "update", updated)  # noqa: B010, a plain assignment to a method is refused by the type checker
-    setattr(Evaluation, "on_validation_epoch_end", judged)  # noqa: B010, a plain assignment to a method is refused by the type checker
+    patch = pytest.MonkeyPatch()  # never undone: this process ends
+    patch.setattr(GAN, "update", updated)
+    patch.setattr(Evaluation, "on_validation_epoch_end", judged)
 
 
 def _run(folder: str, cache: str, task: Callable[..., None], *arguments: Any) -> None:
     os.chdir(folder)
     os.environ["GANS_CACHE"] = cache
     torch.set_num_threads(1)
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, open until the process ends
-    try:
-        task(*arguments)
-    except InterruptedTraining as stop:
-        os._exit(stop.exit_code)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        try:
+            task(*arguments)
+        except InterruptedTraining as stop:
+            os._exit(stop.exit_code)
     os._exit(0)

@@ -100,7 +100,7 @@ class Samples(Callback):
         )
         self.show(trainer, images, step)
 
-    def further(self, gan: GAN) -> dict[str, Tensor]:  # noqa: ARG002, a default looks at nothing
+    def further(self, gan: GAN) -> dict[str, Tensor]:  # noqa: ARG002, for subclasses, which look into it
         """More arrays for each recorded moment."""
         return {}
 

@@ -75,7 +75,7 @@ class Metric(ABC):
     def __init__(self, during_training: bool = False) -> None:
         self.during_training = during_training
 
-    def applies(self, evidence: Evidence) -> bool:  # noqa: ARG002, a default looks at nothing
+    def applies(self, evidence: Evidence) -> bool:  # noqa: ARG002, for metrics that depend on it
         """Whether the question makes sense for such a generator."""
         return True
 
@@ -87,7 +87,7 @@ class Metric(ABC):
     def compute(self, evidence: Evidence) -> dict[str, float]:
         """Named figures. The first name is the metric's own."""
 
-    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:  # noqa: ARG002, a default looks at nothing
+    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:  # noqa: ARG002, for metrics that depend on it
         """What a figure of this metric shows, as arrays for the run folder; by default nothing."""
         return {}
 

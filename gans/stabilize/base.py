@@ -41,26 +41,26 @@ class Stabilizer(nn.Module):
             InputError: with a sentence that says why this technique means nothing for this GAN, and what to use.
         """
 
-    def see(self, images: Tensor, random: Streams) -> Tensor:  # noqa: ARG002, a default looks at nothing
+    def see(self, images: Tensor, random: Streams) -> Tensor:  # noqa: ARG002, random is for stabilizers that draw
         """What the discriminator sees in place of ``images``, real and fake alike; differentiable, same shape."""
         return images
 
-    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:  # noqa: ARG002, a default looks at nothing
+    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:  # noqa: ARG002, the rest is for stabilizers that alter them
         """What the discriminator is told of real and of fake samples, in its own update only; shapes (n,), (m,)."""
         return real, fake
 
-    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:  # noqa: ARG002, a default looks at nothing
+    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:  # noqa: ARG002, for stabilizers that have some
         """What the discriminator pays on top, once a step: named terms with one value per sample."""
         return {}
 
     def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
         """After the discriminator's last update of a step. Each turn's scores are those from before its update."""
 
-    def rests(self, step: int) -> bool:  # noqa: ARG002, a default looks at nothing
+    def rests(self, step: int) -> bool:  # noqa: ARG002, for stabilizers that count steps
         """Whether the generator sits out a training step, counted from 0."""
         return False
 
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:  # noqa: ARG002, a default looks at nothing
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:  # noqa: ARG002, the turns are for stabilizers that replace them
         """What the generator pays in place of ``terms``: named terms with one value per sample.
 
         ``against`` is the discriminator's turn of the same step.
