@@ -39,7 +39,7 @@ class FiniteWatch:
 
     def __init__(self, every: int = 1) -> None:
         self.every = every
-        self._first_broken: dict[str, Tensor] = {}  # of each player, the first training step; 0 for none
+        self._broken_since: dict[str, Tensor] = {}  # of each player, the first training step; 0 for none
 
     def check(
         self,
@@ -59,11 +59,11 @@ class FiniteWatch:
         weights = (weight for group in optimizer.param_groups for weight in group["params"])
         size = _size([loss.detach(), *(weight.grad for weight in weights if weight.grad is not None)])
         broken = torch.where(size.isfinite(), 0, step)
-        first = self._first_broken.get(player, broken)
-        self._first_broken[player] = torch.where(first == 0, broken, first)
+        first = self._broken_since.get(player, broken)
+        self._broken_since[player] = torch.where(first == 0, broken, first)
         if step % self.every:
             return
-        if (when := int(self._first_broken.pop(player))) and (
+        if (when := int(self._broken_since.pop(player))) and (
             what := _first_broken(_suspects(player, loss, turn, terms, gan))
         ):
             raise NotFinite(what, when)
