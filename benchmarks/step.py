@@ -49,7 +49,7 @@ from gans.data.batches import Batch, Shuffled
 from gans.gan import GAN
 from gans.memory import keep_freed_memory
 from gans.metrics_file import MetricsFile
-from gans.models.layers import Dropout
+from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d
 from gans.options import plain
 from gans.settings import validate
 
@@ -151,12 +151,13 @@ class PlainLoop:
         self.generator_optimizer.step()
 
 
+PLAIN_LAYERS = {Dropout: nn.Dropout, ImageConv2d: nn.Conv2d, ImageConvTranspose2d: nn.ConvTranspose2d}
+
+
 def as_people_write_it(gan: GAN) -> GAN:
-    """With PyTorch's dropout and layout."""
-    for module in list(gan.modules()):
-        for name, layer in module.named_children():
-            if isinstance(layer, Dropout):
-                setattr(module, name, nn.Dropout(layer.p))
+    """With PyTorch's layers and layout."""
+    for module in gan.modules():
+        module.__class__ = PLAIN_LAYERS.get(type(module), type(module))
     return gan.to(memory_format=torch.contiguous_format)
 
 
@@ -248,9 +249,10 @@ def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
     return 2 * size**3 / min(seconds() for _ in range(10)) / 1e9
 
 
-def process() -> ProcessPoolExecutor:
+def process(threads: int | None = None) -> ProcessPoolExecutor:
     """A process of its own, as a loop has in practice: allocators and caches are not shared."""
-    return ProcessPoolExecutor(1, get_context("spawn"))
+    threads = threads or torch.get_num_threads()
+    return ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (threads,))
 
 
 def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
@@ -290,16 +292,21 @@ def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
     return rows
 
 
+def asked(arguments: list[str]) -> tuple[list[str], int, list[str]]:
+    """The models, how many rounds, and overrides for all of them."""
+    options = {name: value for name, _, value in (each.partition("=") for each in arguments)}
+    others = [each for each in arguments if each.partition("=")[0] not in ("model", "rounds")]
+    return options.get("model", MODELS).split(","), int(options.get("rounds", 7)), others
+
+
 def main(arguments: list[str]) -> None:
     quiet()
-    options = {name: value for name, _, value in (each.partition("=") for each in arguments)}
-    models, rounds = options.get("model", MODELS), int(options.get("rounds", 7))
-    overrides = [each for each in arguments if each.partition("=")[0] not in ("model", "rounds")]
+    models, rounds, overrides = asked(arguments)
     device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     print(f"{device}; medians of {rounds} interleaved rounds of {STEPS} steps")
     print("| | loop | ms a step | images/s | times (a), lowest to highest | of the matrix rate | data, logging |")
     print("|---|---|---|---|---|---|---|")
-    for model in models.split(","):
+    for model in models:
         print("\n".join(compare(model, overrides, rounds)), flush=True)
 
 

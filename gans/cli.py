@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -40,6 +41,12 @@ def one_line_errors() -> Iterator[None]:
         fail(str(stop), stop.exit_code)
     except KeyboardInterrupt:
         fail("stopped", 128 + signal.SIGINT)
+    except BrokenProcessPool:
+        fail(
+            "\nerror: a process of the sweep was killed, perhaps for want of memory: hydra.launcher.n_jobs=1 runs one "
+            "member at a time. The same command goes on with the whole sweep",
+            TrainingError.exit_code,
+        )
     except EXPECTED as error:
         fail(f"error: {explain(error)}", exit_code_of(error))
 

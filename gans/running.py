@@ -243,7 +243,7 @@ def run_trainer(run: Run, parts: Parts, last: list[Callback]) -> L.Trainer:
     callbacks: list[Callback] = [
         *evaluation_of(run, parts),  # before the curves and the best checkpoint, which read its figures
         curves,
-        Progress(curves),
+        Progress(curves, run.name),
         samples_of(run, parts.data),
         Record(run.path, config),
         *last,

@@ -87,9 +87,10 @@ class Turn:
 
     @cached_property
     def outputs(self) -> Tensor:
-        """The discriminator's outputs, shape (n, 1 + k), float32."""
+        """The discriminator's outputs, shape (n, 1 + k), float32 or better."""
         passes = [side for side in (self.fake, self.real) if len(side.images)] if self.apart else [self.both]
-        return torch.cat([self.judge(side.images, side.labels).float() for side in passes])
+        outputs = torch.cat([self.judge(side.images, side.labels) for side in passes])
+        return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
     @property
     def scores(self) -> Tensor:

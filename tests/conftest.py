@@ -10,9 +10,11 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from torch import nn
 
 from gans.building import build_gan, target_class
 from gans.gan import GAN
+from gans.models.layers import ImageConv2d, ImageConvTranspose2d
 from gans.options import plain
 
 ROOT = Path(__file__).parent.parent
@@ -67,6 +69,14 @@ def narrow(choice: str) -> tuple[str, ...]:
     networks = {name: composed(choice)["model"][name] for name in ("generator", "discriminator")}
     widths = {name: [min(width, 8) for width in node["widths"]] for name, node in networks.items() if "widths" in node}
     return tuple(f"model.{name}.widths={each}" for name, each in widths.items())
+
+
+def as_pytorch_has_it(network: nn.Module) -> nn.Module:
+    """The same network, changed in place, with PyTorch's convolutions in the place of this package's."""
+    plain = {ImageConv2d: nn.Conv2d, ImageConvTranspose2d: nn.ConvTranspose2d}
+    for module in network.modules():
+        module.__class__ = plain.get(type(module), type(module))
+    return network
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 """Every network against what the reports state of it."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Literal
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -14,10 +15,11 @@ from gans.gan import GAN
 from gans.models.acgan import ACGANDiscriminator, ACGANGenerator
 from gans.models.autoencoder import AutoencoderGenerator, DenseDiscriminator
 from gans.models.dcgan import DCGANDiscriminator, DCGANGenerator
-from gans.models.layers import Dropout
+from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d
 from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
 from gans.models.stacked import StackedDiscriminator, StackedGenerator
 from gans.summary import parameter_count
+from tests.conftest import as_pytorch_has_it
 
 DIGITS = list(range(10))
 
@@ -196,3 +198,31 @@ def test_convolutions_work_in_channels_last(make_gan: Callable[..., GAN], model:
     weights = [weight for weight in gan.parameters() if weight.dim() == 4 and min(weight.shape) > 1]
     assert weights
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+
+
+@settings(max_examples=50)
+@given(st.data())
+def test_convolutions_of_images_are_pytorchs_with_all_their_derivatives(data: st.DataObject) -> None:
+    """Values, gradients, and the gradients of a gradient penalty."""
+    kernel = data.draw(st.integers(1, 5))
+    stride, padding = data.draw(st.integers(1, 3)), data.draw(st.integers(0, kernel - 1))
+    inputs, outputs, height, width = (data.draw(st.integers(*limits)) for limits in ((1, 3), (1, 3), (5, 8), (5, 8)))
+    more = data.draw(st.integers(0, stride - 1))
+    layers = (
+        ImageConv2d(inputs, outputs, kernel, stride, padding),
+        ImageConvTranspose2d(inputs, outputs, kernel, stride, padding, more),
+    )
+    for layer in layers:
+        images = torch.randn(2, inputs, height, width, dtype=torch.float64, requires_grad=True)
+        found, expected = (
+            with_derivatives(network.double(), images) for network in (layer, as_pytorch_has_it(deepcopy(layer)))
+        )
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def with_derivatives(layer: nn.Module, images: Tensor) -> list[Tensor]:
+    values = layer(images)
+    (slope,) = torch.autograd.grad(values.square().sum(), images, create_graph=True)
+    wanted = [images, *layer.parameters()]
+    return [values, slope, *torch.autograd.grad(slope.square().sum() + values.exp().sum(), wanted)]

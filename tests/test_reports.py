@@ -11,14 +11,15 @@ from tests.conftest import composed
 ADAM_DEFAULT = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-7}
 ADAM_SMALL = {"lr": 2e-4, "betas": (0.5, 0.999), "eps": 1e-7}
 GENERATORS = {
-    "dcgan": "Linear Unflatten BatchNorm2d ConvTranspose2d SELU BatchNorm2d ConvTranspose2d Tanh",
-    "acgan": "Embedding Linear Unflatten Linear ReLU Unflatten ConvTranspose2d BatchNorm2d ReLU ConvTranspose2d Tanh",
+    "dcgan": "Linear Unflatten BatchNorm2d ConvTranspose2d SELU BatchNorm2d ImageConvTranspose2d Tanh",
+    "acgan": "Embedding Linear Unflatten Linear ReLU Unflatten"
+    + " ConvTranspose2d BatchNorm2d ReLU ImageConvTranspose2d Tanh",
     "autoencoder": "Flatten" + " Linear LeakyReLU Dropout" * 4 + " Linear LeakyReLU" + " Linear LeakyReLU Dropout" * 4
     + " Linear Sigmoid Unflatten",
 }  # fmt: skip
 DISCRIMINATORS = {
-    "dcgan": "Conv2d LeakyReLU Dropout Conv2d LeakyReLU Dropout Flatten Linear",
-    "acgan": "Conv2d LeakyReLU Dropout" + " Conv2d BatchNorm2d LeakyReLU Dropout" * 3 + " Flatten Linear",
+    "dcgan": "ImageConv2d LeakyReLU Dropout Conv2d LeakyReLU Dropout Flatten Linear",
+    "acgan": "ImageConv2d LeakyReLU Dropout" + " Conv2d BatchNorm2d LeakyReLU Dropout" * 3 + " Flatten Linear",
     "autoencoder": "Flatten Linear LeakyReLU Linear LeakyReLU Linear",
 }
 GENERATORS["wgan"], DISCRIMINATORS["wgan"] = GENERATORS["dcgan"], DISCRIMINATORS["dcgan"]

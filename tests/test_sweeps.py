@@ -1,7 +1,8 @@
-"""A sweep whose members fail, and one that is stopped and started again."""
+"""A sweep: its members run side by side or in turn, fail, are stopped, and the sweep is started again."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,16 +10,25 @@ import time
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import open_dict
 
 from gans.gan import GAN
 from gans.history import History
-from tests.conftest import ROOT
+from gans.jobs import count_members, jobs_at_once
+from gans.run import Run
+from tests.conftest import CONF, ROOT, names
 from tests.test_commands import SMALL, Command, command
 
 __all__ = ["command"]
 
 BASE = ["model=autoencoder", "metric=none", *(option for option in SMALL if not option.startswith("metric"))]
+HERE = "hydra.launcher.n_jobs=1"
+SIDE_BY_SIDE = "hydra.launcher.n_jobs=2"
 
 
 def members(folder: Path) -> list[dict]:
@@ -32,7 +42,7 @@ def events(folder: Path) -> list[str]:
 def test_a_sweep_goes_on_after_a_member_that_fails_and_then_runs_only_what_is_missing(
     command: Command, tmp_path: Path
 ) -> None:
-    sweep = ["-m", *BASE, "data.batch_size=20,5000,25", "seed=0,1"]
+    sweep = ["-m", *BASE, HERE, "data.batch_size=20,5000,25", "seed=0,1"]
     code, output, errors = command("train.py", *sweep)
     assert code == 2
     assert "sweep: 4 of 6 members are finished" in output
@@ -64,10 +74,10 @@ def test_a_member_that_stopped_goes_on_where_it_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(GAN, "training_step", interrupted)
-        code, _, errors = command("train.py", "-m", *BASE, "seed=0,1,2")
+        code, _, errors = command("train.py", "-m", *BASE, HERE, "seed=0,1,2")
     assert code == 143
     assert "The same command goes on with the whole sweep" in errors.splitlines()[-1]
-    code, output, _ = command("train.py", "-m", *BASE, "seed=0,1,2")
+    code, output, _ = command("train.py", "-m", *BASE, HERE, "seed=0,1,2")
     assert code == 0
     assert "sweep: 3 of 3 members are finished" in output
     happened = [events(tmp_path / "runs" / f"digits-autoencoder-msle-none-seed{seed}") for seed in range(3)]
@@ -79,28 +89,110 @@ def test_a_member_that_stopped_goes_on_where_it_was(
 
 
 def test_runs_are_tested_again_and_gone_on_with_in_a_sweep_too(command: Command) -> None:
-    command("train.py", "-m", *BASE, "seed=0,1")
+    command("train.py", "-m", *BASE, HERE, "seed=0,1")
     runs = [f"runs/digits-autoencoder-msle-none-seed{seed}" for seed in range(2)]
     for option in ("test", "resume"):
-        code, output, errors = command("train.py", "-m", f"{option}={runs[0]},nowhere,{runs[1]}")
+        code, output, errors = command("train.py", "-m", HERE, f"{option}={runs[0]},nowhere,{runs[1]}")
         assert code == 2
         assert "sweep: 2 of 3 members are finished" in output
         assert f"failed: {option}=nowhere: 'nowhere' is not a run folder" in errors
 
 
+def test_members_run_side_by_side_fail_and_are_reported(command: Command, tmp_path: Path) -> None:
+    code, output, errors = command("train.py", "-m", *BASE, SIDE_BY_SIDE, "data.batch_size=25,5000", "seed=0,1")
+    assert code == 2
+    assert "sweep: 3 of 4 members are done, about" in output
+    assert "sweep: 2 of 4 members are finished" in output
+    assert errors.count("is more than the") == 4
+    assert [bool(member["failed"]) for member in members(tmp_path)] == [False, False, True, True]
+    bars = re.findall(r"digits-autoencoder-msle-none-seed(\d): 100%", errors)
+    assert sorted(set(bars)) == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "members"),
+    [
+        (["seed=3"], 1),
+        (["seed=0,1,2", "model=dcgan,wgan", "log_every=5"], 6),
+        (["seed=range(4)", "stabilize=none,[r1,ema]"], 8),
+        (["objective=glob(*)", "seed=0,1"], 2 * len(names("objective"))),
+    ],
+)
+def test_members_are_counted_as_hydra_makes_them(overrides: list[str], members: int) -> None:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = GlobalHydra.instance().config_loader().load_configuration("config", overrides, RunMode.MULTIRUN)
+        assert count_members(config) == members
+        with open_dict(config):
+            config.hydra.sweeper.params = {"evaluated_images": "100,200"}
+        assert count_members(config) == 2 * members
+
+
+def test_there_is_a_job_for_each_core_and_one_for_a_gpu() -> None:
+    cores = joblib.cpu_count()
+    assert [jobs_at_once(members, "cpu") for members in (1, 2, 1000)] == [1, min(2, cores), cores]
+    assert jobs_at_once(1000, "gpu") == 1
+
+
+def stop_in_order(sweep: subprocess.Popen[str]) -> None:
+    sweep.terminate()
+
+
+def press_ctrl_c(sweep: subprocess.Popen[str]) -> None:
+    os.killpg(sweep.pid, signal.SIGINT)
+
+
+def kill_the_leader(sweep: subprocess.Popen[str]) -> None:
+    sweep.kill()
+
+
+def kill_a_member(sweep: subprocess.Popen[str]) -> None:
+    found = subprocess.run(["pgrep", "-P", str(sweep.pid), "-f", "LokyProcess-2"], capture_output=True, text=True)
+    os.kill(int(found.stdout), signal.SIGKILL)
+
+
+STOPPED = "The same command goes on with the whole sweep"
+
+
 @pytest.mark.slow
-def test_a_sweep_killed_in_a_real_process_is_started_again(tmp_path: Path) -> None:
-    arguments = [sys.executable, str(ROOT / "train.py"), "-m", *BASE, "trainer.max_epochs=null", "seed=0,1"]
-    arguments += ["trainer.max_steps=60", "checkpoint.every_steps=10"]
-    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    second = tmp_path / "runs" / "digits-autoencoder-msle-none-seed1"
-    while not (second / "checkpoints" / "last.ckpt").is_file():
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "finished before: runs/digits-autoencoder-msle-none-seed0" in done.stdout
-    assert "sweep: 2 of 2 members are finished" in done.stdout
-    assert events(second) == ["started", "resumed", "finished"]
+def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path: Path) -> None:
+    budget = ["trainer.max_epochs=null", "trainer.max_steps=600", "checkpoint.every_steps=10", "log_every=10"]
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *BASE, SIDE_BY_SIDE, "seed=0,1,2", *budget]
+    runs = [tmp_path / "runs" / f"digits-autoencoder-msle-none-seed{seed}" for seed in range(3)]
+
+    def start() -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+
+    for end, code, last, event in [
+        (stop_in_order, 143, f"stopped by SIGTERM. {STOPPED}", "stopped"),
+        (press_ctrl_c, 130, f"stopped by SIGINT. {STOPPED}", "stopped"),
+        (kill_the_leader, -9, None, "stopped"),
+        (kill_a_member, 3, None, "resumed"),
+    ]:
+        trained = [Run(run).last_step if run.is_dir() else 0 for run in runs[:2]]
+        sweep = start()
+        while not all(run.is_dir() and Run(run).last_step > step for run, step in zip(runs, trained, strict=False)):
+            assert sweep.poll() is None
+            time.sleep(0.05)
+        end(sweep)
+        output, errors = sweep.communicate()  # which ends when the last process lets go of the pipe
+        assert sweep.returncode == code
+        assert "Traceback" not in errors
+        assert [events(run)[-1] for run in runs[:2]] == [event, event]
+        assert not runs[2].exists()
+        if last is not None:
+            assert errors.splitlines()[-1] == last
+            assert "sweep: 0 of 3 members are finished" in output
+    killed = re.search(r"^error: a process of the sweep was killed.*n_jobs=1.*", errors, re.MULTILINE)
+    assert killed
+    assert killed[0].endswith(STOPPED)
+
+    sweep = start()
+    output, errors = sweep.communicate()
+    assert sweep.returncode == 0, errors
+    assert output.count("going on from training step") == 2
+    assert "going on from training step 0" not in output
+    assert "sweep: 3 of 3 members are finished" in output
+    ways = ["started", "stopped", "resumed", "stopped", "resumed", "stopped", "resumed", "resumed", "finished"]
+    assert [events(run) for run in runs] == [ways, ways, ["started", "finished"]]

@@ -20,7 +20,7 @@ class Interrupt(Callback):
 
     While it is entered as a context, the first signal is answered: after the step under way and a checkpoint; at once
     where nothing of training is unsaved, as in an evaluation. A second signal kills the process, which loses no more
-    than the time since the last checkpoint.
+    than the time since the last checkpoint. Signals that the process ignores are left ignored.
 
     It must come after ``checkpoints``.
     """
@@ -36,7 +36,8 @@ class Interrupt(Callback):
         numbers = [signal.SIGINT, signal.SIGTERM]
         if slurm.job() is not None and slurm.REQUEUE_SIGNAL is not None:
             numbers.append(slurm.REQUEUE_SIGNAL)
-        self._previous = {number: signal.getsignal(number) for number in numbers}
+        before = {number: signal.getsignal(number) for number in numbers}
+        self._previous = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
         self._listen()
         return self
 

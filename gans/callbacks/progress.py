@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 from typing_extensions import override
 
-from gans.bar import progress_bar
+from gans import bar
 from gans.callbacks.curves import Curves
 from gans.data.batches import Batch
 from gans.gan import GAN
@@ -18,15 +18,21 @@ SHOWN = {"D loss": "discriminator_loss", "G loss": "generator_loss", "D accuracy
 
 
 class Progress(Callback):
-    """Images per second, time left, and the latest point of the curves that a person watches."""
+    """Images per second, time left, and the latest point of the curves that a person watches.
 
-    def __init__(self, curves: Curves) -> None:
+    Args:
+        name: of the run, shown where its bar is one of several.
+    """
+
+    def __init__(self, curves: Curves, name: str) -> None:
         self.curves = curves
+        self.name = name
         self.bar: tqdm | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         images_per_step = trainer.datamodule.batch_size
-        self.bar = progress_bar(
+        self.bar = bar.progress_bar(
+            desc=None if bar.place is None else self.name,
             total=trainer.planned_steps * images_per_step,
             initial=pl_module.training_steps * images_per_step,
             unit="img",

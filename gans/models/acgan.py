@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import ConditionalGenerator
-from gans.models.layers import Dropout, Flatten, Unflatten, batch_norm, normal
+from gans.models.layers import Dropout, Flatten, ImageConv2d, ImageConvTranspose2d, Unflatten, batch_norm, normal
 from gans.turn import Turn
 
 
@@ -47,7 +47,7 @@ class ACGANGenerator(ConditionalGenerator):
             nn.ConvTranspose2d(385, 192, 5, stride=2, padding=2, output_padding=1),
             batch_norm(192),
             nn.ReLU(),
-            nn.ConvTranspose2d(192, 1, 5, stride=2, padding=2, output_padding=1),
+            ImageConvTranspose2d(192, 1, 5, stride=2, padding=2, output_padding=1),
             nn.Tanh(),
         )
         normal(self, initial_deviation)
@@ -74,7 +74,7 @@ class ACGANDiscriminator(nn.Module):
         super().__init__()
         _check_classes(classes)
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 32, 3, stride=2, padding=1),
+            ImageConv2d(1, 32, 3, stride=2, padding=1),
             nn.LeakyReLU(0.2),
             Dropout(dropout),
             *_block(32, 64, 1, dropout),

@@ -6,7 +6,15 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from gans.generator import Generator
-from gans.models.layers import Dropout, Flatten, Unflatten, batch_norm, glorot_uniform
+from gans.models.layers import (
+    Dropout,
+    Flatten,
+    ImageConv2d,
+    ImageConvTranspose2d,
+    Unflatten,
+    batch_norm,
+    glorot_uniform,
+)
 
 
 class DCGANGenerator(Generator):
@@ -29,7 +37,7 @@ class DCGANGenerator(Generator):
             nn.ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),
             nn.SELU(),
             batch_norm(64),
-            nn.ConvTranspose2d(64, 1, 5, stride=2, padding=2, output_padding=1),
+            ImageConvTranspose2d(64, 1, 5, stride=2, padding=2, output_padding=1),
             nn.Tanh(),
         )
         glorot_uniform(self)
@@ -44,7 +52,7 @@ class DCGANDiscriminator(nn.Module):
     def __init__(self, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 64, 5, stride=2, padding=2),
+            ImageConv2d(1, 64, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
             Dropout(dropout),
             nn.Conv2d(64, 128, 5, stride=2, padding=2),
