@@ -19,7 +19,7 @@ from gans.faults import READ_EVERY, FiniteWatch
 from gans.generator import Generator, Inputs
 from gans.means import Means
 from gans.objectives import Objective
-from gans.randomness import Streams, derive_seed
+from gans.randomness import Streams, derive_seed, seed_layers
 from gans.stabilize import Stabilizers
 from gans.turn import Side, Turn, joined, side_of, total
 
@@ -110,7 +110,7 @@ class GAN(L.LightningModule):
     @override
     def training_step(self, batch: Batch, batch_index: int) -> None:
         random = Streams(self.training_seed, "train", self.training_steps, self.device)
-        torch.manual_seed(derive_seed(self.training_seed, "layers", self.training_steps))  # dropout takes no generator
+        seed_layers(derive_seed(self.training_seed, "layers", self.training_steps), self.device)
         generator_optimizer, discriminator_optimizer = self.optimizers()
 
         with self.only(discriminator_optimizer):

@@ -32,3 +32,13 @@ class Streams:
             generator.manual_seed(derive_seed(self.seed, f"{self.stage}/{name}", self.step))
             self._generators[name] = generator
         return self._generators[name]
+
+
+def seed_layers(seed: int, device: torch.device) -> None:
+    """Seed PyTorch's own generator of a device, for layers that take no other: dropout.
+
+    As ``torch.manual_seed`` does, which also keeps a stack trace for each kind of device that may come to be used.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)

@@ -1,5 +1,6 @@
 """Lightning's Trainer with budgets in training steps, one step being one update of each player."""
 
+import os
 from typing import Any, Literal
 
 import lightning as L
@@ -10,6 +11,10 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from pydantic import PositiveInt
 
 from gans.errors import InputError
+
+# Lightning has PyTorch open the driver's library to see whether there is a GPU, which is safe before a fork. Nothing
+# forks here, and optimizers look in every step.
+os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
 class StopAtStep(Callback):

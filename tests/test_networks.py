@@ -223,6 +223,8 @@ def test_convolutions_of_images_are_pytorchs_with_all_their_derivatives(data: st
 
 def with_derivatives(layer: nn.Module, images: Tensor) -> list[Tensor]:
     values = layer(images)
-    (slope,) = torch.autograd.grad(values.square().sum(), images, create_graph=True)
-    wanted = [images, *layer.parameters()]
-    return [values, slope, *torch.autograd.grad(slope.square().sum() + values.exp().sum(), wanted)]
+    everything = [images, *layer.parameters()]
+    slopes = torch.autograd.grad(values.exp().sum(), everything, create_graph=True)
+    steepness = torch.stack([slope.square().sum() for slope in slopes]).sum()
+    curvatures = torch.autograd.grad(steepness, everything)
+    return [values, *slopes, *curvatures]
