@@ -222,7 +222,7 @@ def fit_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None) -> N
     checkpoints = Checkpoints(run.path, run.config, parts.best_by, **run.config["checkpoint"])
     with Interrupt(checkpoints) as interrupt:
         trainer = run_trainer(run, parts, [checkpoints, interrupt])
-        print(headline(trainer, parts.data, parts.gan), flush=True)
+        print(f"{run.name}: {headline(trainer, parts.data, parts.gan)}", flush=True)
         if parts.best_by is None:
             print("no best checkpoint will be chosen: that takes metric=[fid,...] and enough validation images")
         trainer.fit(parts.gan, datamodule=parts.data, ckpt_path=run.last_checkpoint if checkpoint else None)
