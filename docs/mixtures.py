@@ -52,7 +52,10 @@ def table(parent: Path) -> list[str]:
     for path in sorted(parent.glob("*/test.json")):
         run = Run(path.parent)
         groups[str({name: value for name, value in flat(run.config).items() if name not in OF_ONE_RUN})].append(run)
-    lines = ["| data, steps | stabilizers | seeds | modes | high quality, % | KL | worst: modes, % |", "|---" * 7 + "|"]
+    lines = [
+        "| data, steps x batch | stabilizers | seeds | modes | high quality, % | KL | worst: modes, % |",
+        "|---" * 7 + "|",
+    ]
     for runs in groups.values():
         config, found = runs[0].config, [figures_of(run) for run in runs]
         cells = []
@@ -61,8 +64,9 @@ def table(parent: Path) -> list[str]:
             error = f" ± {values.std(ddof=1) / len(values) ** 0.5:{form}}" if len(values) > 1 else ""
             cells.append(f"{values.mean():{form}}{error}")
         worst = f"{min(each['modes'] for each in found):.0f}, {min(each['high_quality'] for each in found):.1f}"
-        data = f"{config['data']['_target_'].rpartition('.')[2].lower()}, {config['trainer']['max_steps']:,}"
-        lines.append(f"| {data} | {described(config)} | {len(found)} | {' | '.join(cells)} | {worst} |")
+        data, steps = config["data"], config["trainer"]["max_steps"]
+        trained = f"{data['_target_'].rpartition('.')[2].lower()}, {steps:,} x {data['batch_size']}"
+        lines.append(f"| {trained} | {described(config)} | {len(found)} | {' | '.join(cells)} | {worst} |")
     return lines
 
 
