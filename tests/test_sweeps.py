@@ -89,7 +89,7 @@ def test_a_member_that_stopped_goes_on_where_it_was(
 
 
 def test_runs_are_tested_again_and_gone_on_with_in_a_sweep_too(command: Command) -> None:
-    command("train.py", "-m", *BASE, HERE, "seed=0,1")
+    command("train.py", "-m", *BASE, "hydra/launcher=basic", "seed=0,1")
     runs = [f"runs/digits-autoencoder-msle-none-seed{seed}" for seed in range(2)]
     for option in ("test", "resume"):
         code, output, errors = command("train.py", "-m", HERE, f"{option}={runs[0]},nowhere,{runs[1]}")
