@@ -2,7 +2,7 @@
 
     python benchmarks/steady.py minutes=30 image=docs/images/steady.png data=mnist
 
-Takes the overrides of train.py. After so many minutes of training the run is stopped, as Ctrl-C would, and what its
+Takes the overrides of train.py. After so many minutes of training the run is stopped by SIGTERM, and what its
 TensorBoard events say of time is drawn beside the memory of its process. Training pauses to evaluate, draw and save: a
 gap between two points of the curves counts as a pause for as much as it exceeds five times the median gap.
 """
@@ -42,6 +42,8 @@ def watch(folder: Path, minutes: float, overrides: list[str]) -> tuple[Series, S
             seen.append((time.time(), memory.memory_info().rss / 2**20))
             time.sleep(1)
         process.send_signal(signal.SIGTERM)
+    if not seen:
+        sys.exit(process.returncode)
     times, sizes = numpy.array(seen).T
     return times, sizes
 

@@ -4,7 +4,8 @@
     python benchmarks/sweep.py model=dcgan,residual data=digits rounds=10
 
 Takes the overrides of train.py. The ways to share (one job with all cores, ..., a job for each core) alternate in one
-run, because machines are noisy: compare the ratios. The jobs are processes that start together, and all train the same.
+run, because machines are noisy: compare the ratios. The jobs are processes that start together, and all train the
+same; how far their first and last steps overlap is not arranged.
 """
 
 import sys

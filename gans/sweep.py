@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -16,14 +15,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from gans import slurm
-from gans.cli import EXPECTED, exit_code_of, explain
-from gans.errors import InterruptedTraining
+from gans.cli import EXPECTED, exit_code_of, explain, fail
+from gans.errors import InputError, InterruptedTraining
 from gans.files import write_json
-from gans.jobs import count_members, follow, jobs_at_once, lead_jobs, received, stoppable
+from gans.jobs import count_members, follow, jobs_at_once, lead_jobs, start_anew, stop_leading, stoppable, stopped
 from gans.run import Run
 
-_stopped: list[InterruptedTraining] = []
-"""What has stopped a member in this process: the members after it don't start."""
+_ended: list[int] = []
+"""The signals that have stopped a member in this process: the members after it don't start."""
 
 
 def run_member(task: Callable[[], Run]) -> dict[str, Any]:
@@ -32,18 +31,21 @@ def run_member(task: Callable[[], Run]) -> dict[str, Any]:
     Of one that was stopped, or did not start because another was, the number of the signal.
     """
     try:
-        if not _stopped:
+        if not _ended:
             with stoppable():
                 return {"run": str(task().path), "failed": None, "exit_code": 0}
     except InterruptedTraining as stop:
         print(stop, file=sys.stderr, flush=True)
-        _stopped.append(stop)
-    except EXPECTED as error:
-        return {"run": None, "failed": explain(error), "exit_code": exit_code_of(error)}
+        _ended.append(stop.signal_number)
     except Exception as error:
-        traceback.print_exc()
-        return {"run": None, "failed": f"{type(error).__name__}: {error}", "exit_code": 1}
-    return {"stopped": _stopped[0].signal_number}
+        if number := stopped():
+            _ended.append(number)
+        elif isinstance(error, EXPECTED):
+            return {"run": None, "failed": explain(error), "exit_code": exit_code_of(error)}
+        else:
+            traceback.print_exc()
+            return {"run": None, "failed": f"{type(error).__name__}: {error}", "exit_code": 1}
+    return {"stopped": _ended[0]}
 
 
 class Report(Callback):
@@ -53,53 +55,58 @@ class Report(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        _stopped.clear()
+        _ended.clear()
+        start_anew()
         self.leader = os.getpid()
-        self.started = monotonic()
         self.members = count_members(config)
         launcher = config.hydra.launcher
-        if launcher.get("n_jobs") == -1:
+        try:
+            self.jobs = jobs_at_once(self.members, config.trainer.accelerator, launcher.get("n_jobs", 1))
+        except InputError as error:
+            fail(f"error: {error}", error.exit_code)
+        if "n_jobs" in launcher:
             with open_dict(launcher):
-                launcher.n_jobs = jobs_at_once(self.members, config.trainer.accelerator)
-        self.jobs = launcher.get("n_jobs", 1)
+                launcher.n_jobs = self.jobs
         if self.jobs > 1:
             lead_jobs()
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
-        if config.hydra.mode == RunMode.MULTIRUN and os.getpid() != self.leader:
+        if config.hydra.mode == RunMode.MULTIRUN and self.jobs > 1 and os.getpid() != self.leader:
             follow(self.leader, self.jobs)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
-        if config.hydra.mode != RunMode.MULTIRUN or "stopped" in job_return.return_value:
+        if config.hydra.mode != RunMode.MULTIRUN:
             return
         came_of_it = {"overrides": list(config.hydra.overrides.task), **job_return.return_value}
-        if came_of_it["failed"]:
+        if came_of_it.get("failed"):
             print(f"failed: {' '.join(came_of_it['overrides'])}: {came_of_it['failed']}", file=sys.stderr, flush=True)
         folder = Path(config.hydra.sweep.dir) / "members"
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / f"{config.hydra.job.num:04d}.json", came_of_it)
-        done = len(list(folder.glob("*.json")))
-        if done < self.members:
-            minutes = (monotonic() - self.started) / done * (self.members - done) / 60
-            print(f"sweep: {done} of {self.members} members are done, about {minutes:,.0f} minutes left", flush=True)
+        done = len(members_in(folder))
+        if "stopped" not in came_of_it and done < self.members:
+            print(f"sweep: {done} of {self.members} members are done", flush=True)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        number = stop_leading()
         folder = Path(config.hydra.sweep.dir) / "members"
-        members = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-        failed = [member for member in members if member["failed"]]
-        finished = len(members) - len(failed)
+        members = members_in(folder)
+        failed = [member for member in members if member.get("failed")]
+        stopped_by = [member["stopped"] for member in members if "stopped" in member]
+        finished = len(members) - len(failed) - len(stopped_by)
         print(f"sweep: {finished} of {self.members} members are finished; see {folder}", flush=True)
         for member in failed:
             print(f"failed: {' '.join(member['overrides'])}: {member['failed']}", file=sys.stderr)
-        number = received() or (_stopped[0].signal_number if _stopped else None)
-        if number is not None:
-            requeued = f": {slurm.requeue()}" if received() == slurm.REQUEUE_SIGNAL else ""
-            name = signal.Signals(number).name
-            print(
-                f"stopped by {name}{requeued}. The same command goes on with the whole sweep",
-                file=sys.stderr,
-                flush=True,
-            )
-            sys.exit(128 + number)
+        if stopped_by:
+            requeued = f": {slurm.requeue()}" if number == slurm.REQUEUE_SIGNAL else ""
+            ended_by = signal.Signals(number or stopped_by[0])
+            fail(f"stopped by {ended_by.name}{requeued}. The same command goes on with the whole sweep", 128 + ended_by)
         if failed:
             sys.exit(failed[0]["exit_code"])
+        if len(members) < self.members:
+            fail(f"error: '{folder}' lacks {self.members - len(members)} of the members: run the same command again", 1)
+
+
+def members_in(folder: Path) -> list[dict[str, Any]]:
+    """What came of the members that have ended, in order."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]

@@ -17,10 +17,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import open_dict
 
+from gans.errors import InputError
 from gans.gan import GAN
 from gans.history import History
 from gans.jobs import count_members, jobs_at_once
 from gans.run import Run
+from gans.sweep import run_member
 from tests.conftest import CONF, ROOT, names
 from tests.test_commands import SMALL, Command, command
 
@@ -88,6 +90,36 @@ def test_a_member_that_stopped_goes_on_where_it_was(
     ]
 
 
+def test_a_signal_that_is_taken_for_a_fault_stops_the_sweep_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gans.sweep._ended", [])
+    monkeypatch.setattr("gans.jobs._stopped", [])
+
+    def task() -> Run:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Exception as error:
+            raise InputError("the data can't be built") from error
+        raise AssertionError
+
+    assert run_member(task) == {"stopped": signal.SIGTERM}
+    assert run_member(task) == {"stopped": signal.SIGTERM}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_sweep_leaves_the_process_as_it_was(command: Command, jobs: int) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers], signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    code, _, _ = command("train.py", "-m", *BASE, f"hydra.launcher.n_jobs={jobs}", "data.batch_size=5000", "seed=0,1")
+    assert code == 2
+    assert before == ([signal.getsignal(number) for number in numbers], signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+
+def test_no_jobs_are_refused_in_one_line(command: Command) -> None:
+    code, _, errors = command("train.py", "-m", *BASE, "hydra.launcher.n_jobs=0", "seed=0,1")
+    assert code == 2
+    assert re.fullmatch(r"error: hydra\.launcher\.n_jobs=0 [^\n]+\n", errors)
+
+
 def test_runs_are_tested_again_and_gone_on_with_in_a_sweep_too(command: Command) -> None:
     command("train.py", "-m", *BASE, "hydra/launcher=basic", "seed=0,1")
     runs = [f"runs/digits-autoencoder-msle-none-seed{seed}" for seed in range(2)]
@@ -101,7 +133,7 @@ def test_runs_are_tested_again_and_gone_on_with_in_a_sweep_too(command: Command)
 def test_members_run_side_by_side_fail_and_are_reported(command: Command, tmp_path: Path) -> None:
     code, output, errors = command("train.py", "-m", *BASE, SIDE_BY_SIDE, "data.batch_size=25,5000", "seed=0,1")
     assert code == 2
-    assert "sweep: 3 of 4 members are done, about" in output
+    assert "sweep: 3 of 4 members are done" in output
     assert "sweep: 2 of 4 members are finished" in output
     assert errors.count("is more than the") == 4
     assert [bool(member["failed"]) for member in members(tmp_path)] == [False, False, True, True]
@@ -138,6 +170,10 @@ def stop_in_order(sweep: subprocess.Popen[str]) -> None:
     sweep.terminate()
 
 
+def stop_the_group(sweep: subprocess.Popen[str]) -> None:
+    os.killpg(sweep.pid, signal.SIGTERM)
+
+
 def press_ctrl_c(sweep: subprocess.Popen[str]) -> None:
     os.killpg(sweep.pid, signal.SIGINT)
 
@@ -166,6 +202,7 @@ def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path
 
     for end, code, last, event in [
         (stop_in_order, 143, f"stopped by SIGTERM. {STOPPED}", "stopped"),
+        (stop_the_group, 143, f"stopped by SIGTERM. {STOPPED}", "stopped"),
         (press_ctrl_c, 130, f"stopped by SIGINT. {STOPPED}", "stopped"),
         (kill_the_leader, -9, None, "stopped"),
         (kill_a_member, 3, None, "resumed"),
@@ -177,7 +214,7 @@ def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path
             time.sleep(0.05)
         end(sweep)
         output, errors = sweep.communicate()  # which ends when the last process lets go of the pipe
-        assert sweep.returncode == code
+        assert sweep.returncode == code, errors
         assert "Traceback" not in errors
         assert [events(run)[-1] for run in runs[:2]] == [event, event]
         assert not runs[2].exists()
@@ -194,5 +231,17 @@ def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path
     assert output.count("going on from training step") == 2
     assert "going on from training step 0" not in output
     assert "sweep: 3 of 3 members are finished" in output
-    ways = ["started", "stopped", "resumed", "stopped", "resumed", "stopped", "resumed", "resumed", "finished"]
+    ways = [
+        "started",
+        "stopped",
+        "resumed",
+        "stopped",
+        "resumed",
+        "stopped",
+        "resumed",
+        "stopped",
+        "resumed",
+        "resumed",
+        "finished",
+    ]
     assert [events(run) for run in runs] == [ways, ways, ["started", "finished"]]

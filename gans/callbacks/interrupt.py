@@ -2,6 +2,7 @@
 
 import os
 import signal
+from time import monotonic
 from types import FrameType
 from typing import Any, Self
 
@@ -13,14 +14,15 @@ from gans import slurm
 from gans.callbacks.checkpoints import Checkpoints
 from gans.errors import InterruptedTraining
 from gans.gan import GAN
+from gans.jobs import REPEATED
 
 
 class Interrupt(Callback):
     """Ctrl-C, SIGTERM and, in a SLURM job, its request to make room end the run with ``InterruptedTraining``.
 
     While it is entered as a context, the first signal is answered: after the step under way and a checkpoint; at once
-    where nothing of training is unsaved, as in an evaluation. A second signal kills the process, which loses no more
-    than the time since the last checkpoint. Signals that the process ignores are left ignored.
+    where nothing of training is unsaved, as in an evaluation. A second signal, a second later, kills the process, which
+    loses no more than the time since the last checkpoint. Signals that the process ignores are left ignored.
 
     It must come after ``checkpoints``.
     """
@@ -29,6 +31,7 @@ class Interrupt(Callback):
         self.checkpoints = checkpoints
         self._step = checkpoints.saved_step
         self._asked: int | None = None
+        self._asked_at = 0.0
         self._in_step = False
         self._previous: dict[int, Any] = {}
 
@@ -70,9 +73,11 @@ class Interrupt(Callback):
 
     def _answer(self, number: int, _: FrameType | None) -> None:
         if self._asked is not None:
+            if monotonic() - self._asked_at < REPEATED:
+                return
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        self._asked = number
+        self._asked, self._asked_at = number, monotonic()
         if not self._in_step and self._step == self.checkpoints.saved_step:
             self._stop(number)
 

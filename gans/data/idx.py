@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy
 import torch
 import torchvision
+from filelock import FileLock
 from torch import Tensor
 
 from gans.data.batches import Images
@@ -52,13 +53,19 @@ class IdxData(ImageData):
         """Of the files that are read, by name: images and labels for training, images and labels for test."""
         return dict(self.original.resources)
 
+    @property
+    def missing(self) -> list[str]:
+        return [name for name in self.checksums if not (self.raw / name).is_file()]
+
     def prepare_data(self) -> None:
-        """Download what is missing, with a progress bar."""
-        missing = [name for name in self.checksums if not (self.raw / name).is_file()]
-        if not missing:
+        """Download what is missing, with a progress bar; of several processes, one does."""
+        if not self.missing:
             return
         try:
-            self.download(missing)
+            self.raw.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.root / f".{self.title}.lock"):
+                if self.missing:
+                    self.download(self.missing)
         except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(
@@ -70,7 +77,6 @@ class IdxData(ImageData):
     def download(self, missing: list[str]) -> None:
         # in a folder of its own: beside extracted files torchvision would download nothing, and a download that is
         # interrupted leaves no part of a file
-        self.raw.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=self.raw) as folder:
             downloaded = Path(self.original(folder, download=True).raw_folder)
             for name in missing:
