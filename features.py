@@ -5,15 +5,18 @@ from omegaconf import DictConfig
 
 from gans.cli import one_line_errors, quiet, run_command
 from gans.options import plain
+from gans.settings import check_recipe
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="features")
 def main(config: DictConfig) -> None:
-    from gans.features.making import make_features  # noqa: PLC0415, help and misspelt options need not wait for it
-
-    quiet()
     with one_line_errors():
-        path = make_features(plain(config))
+        options = plain(config)
+        check_recipe(options)
+        from gans.features.making import make_features  # noqa: PLC0415, help and wrong options need not wait for it
+
+        quiet()
+        path = make_features(options)
         print(f"feature network: {path}\n{path.with_suffix('.json').read_text(encoding='utf-8').strip()}")
 
 

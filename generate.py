@@ -3,17 +3,20 @@
 import hydra
 from omegaconf import DictConfig
 
+from gans.checking import validated
 from gans.cli import one_line_errors, quiet, run_command
 from gans.options import plain
+from gans.settings import Request
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="generate")
 def main(config: DictConfig) -> None:
-    from gans.sampling import generate  # noqa: PLC0415, help and misspelt options need not wait for it
-
-    quiet()
     with one_line_errors():
-        print(f"images: {generate(plain(config))}")
+        request = validated(Request, plain(config))
+        from gans.sampling import generate  # noqa: PLC0415, help and wrong options need not wait for it
+
+        quiet()
+        print(f"images: {generate(request)}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from gans.cli import one_line_errors, quiet, run_command
 from gans.errors import InputError
 from gans.options import plain
 from gans.run import Run
+from gans.settings import check_settings
 from gans.sweep import run_member
 
 BUDGET = ("trainer.max_epochs", "trainer.max_steps")
@@ -33,7 +34,10 @@ def options_besides(name: str, allowed: tuple[str, ...] = ()) -> list[str]:
 
 def carry_out(config: DictConfig) -> Run:
     """What the command line asks for."""
-    from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, help and misspelt options need not wait for it
+    options = plain(config)
+    if config.resume is None and config.test is None:
+        check_settings(options)
+    from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, help and wrong options need not wait for it
 
     quiet()
     if config.resume is not None:
@@ -44,7 +48,7 @@ def carry_out(config: DictConfig) -> Run:
         options_besides("test")
         return test_run(Path(str(config.test)))
     start = run_once if HydraConfig.get().mode == RunMode.MULTIRUN else start_or_requeued
-    return start(plain(config), HydraConfig.get().runtime.choices)
+    return start(options, HydraConfig.get().runtime.choices)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

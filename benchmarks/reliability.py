@@ -20,7 +20,7 @@ from stopwatch import Stopwatch
 from typing_extensions import override
 
 import gans.gan
-from gans.building import build, build_data, build_gan
+from gans.building import build, build_data, build_gan, validate
 from gans.callbacks.checkpoints import Checkpoints
 from gans.callbacks.curves import Curves
 from gans.checkpoints import CheckedCheckpoints
@@ -28,7 +28,6 @@ from gans.cli import quiet
 from gans.gan import GAN
 from gans.metrics_file import MetricsFile
 from gans.options import plain
-from gans.settings import validate
 
 SECONDS = 130
 CONF = Path(__file__).resolve().parent.parent / "conf"

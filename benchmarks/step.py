@@ -42,7 +42,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 from typing_extensions import override
 
-from gans.building import build, build_data, build_gan
+from gans.building import build, build_data, build_gan, validate
 from gans.callbacks.curves import Curves
 from gans.cli import quiet
 from gans.data.batches import Batch, Shuffled
@@ -51,7 +51,6 @@ from gans.memory import keep_freed_memory
 from gans.metrics_file import MetricsFile
 from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d
 from gans.options import plain
-from gans.settings import validate
 
 MODELS = "dcgan,acgan,wgan,autoencoder"
 STEPS = 20

@@ -1,20 +1,18 @@
 """From a composed config to objects: every value is checked before anything is built."""
 
 import inspect
-from collections.abc import Mapping
 from contextlib import redirect_stdout
 from functools import cache
 from io import StringIO
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 import lightning as L
 import torch
 from hydra.utils import get_object, instantiate
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from torch import nn
 from torch.optim import Optimizer
 
+from gans.checking import check_value, targets
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.gan import GAN
@@ -22,9 +20,8 @@ from gans.metrics.base import Metric
 from gans.objectives import Objective
 from gans.options import one_line
 from gans.randomness import derive_seed
+from gans.settings import GROUPS, Settings, check_settings
 from gans.stabilize import Stabilizers
-
-Model = TypeVar("Model", bound=BaseModel)
 
 TRUSTED = ("gans.", "torch.nn.", "torch.optim.")
 BUILDABLE = (nn.Module, Optimizer, L.LightningDataModule, L.Trainer, Objective, Metric)
@@ -39,23 +36,12 @@ def check(node: Any, path: str) -> None:
         InputError: naming the value's path, for an unknown key, a wrong type or a value out of range, and for a target
             that is not this package's or torch's.
     """
-    if isinstance(node, list):
-        for index, item in enumerate(node):
-            check(item, f"{path}[{index}]")
-    if not isinstance(node, Mapping):
-        return
-    for key, value in node.items():
-        check(value, f"{path}.{key}")
-    if "_target_" not in node:
-        return
-    target = target_class(str(node["_target_"]))
-    accepted = _parameters(target)
-    for key, value in node.items():
-        if key in ("_target_", "_partial_") or (isinstance(value, Mapping) and "_target_" in value):
-            continue
-        if key not in accepted:
-            raise InputError(f"{path}.{key} is not an option of {node['_target_']}: choose from {', '.join(accepted)}")
-        _check_value(accepted[key], value, f"{path}.{key}")
+    for place, target, values in targets(node, path):
+        accepted = _parameters(target_class(target))
+        for key, value in values.items():
+            if key not in accepted:
+                raise InputError(f"{place}.{key} is not an option of {target}: choose from {', '.join(accepted)}")
+            check_value(accepted[key], value, f"{place}.{key}")
 
 
 def target_class(target: str) -> type:
@@ -76,20 +62,16 @@ def target_class(target: str) -> type:
     return found
 
 
-def validated(model: type[Model], options: dict[str, Any]) -> Model:
-    """Options as a pydantic model.
+def validate(config: dict[str, Any]) -> Settings:
+    """Check every value of a resolved config.
 
     Raises:
         InputError: naming the first value that is wrong, and why.
     """
-    try:
-        return model.model_validate(options)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
-        if problem["type"] == "missing":
-            raise InputError(f"{place} is missing from the config: it was written by another version") from error
-        raise InputError(f"{place}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
+    settings = check_settings(config)
+    for group in GROUPS:
+        check(config[group], group)
+    return settings
 
 
 def build(node: dict[str, Any], path: str, **further: Any) -> Any:
@@ -151,28 +133,3 @@ def _parameters(target: type) -> dict[str, Any]:
         if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
             break
     return accepted
-
-
-def _check_value(hint: Any, value: Any, path: str) -> None:
-    try:
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except PydanticUserError:  # a type that carries its own config
-        adapter = TypeAdapter(hint)
-    except PydanticSchemaGenerationError:
-        return
-    try:
-        try:
-            adapter.validate_python(value, strict=True)  # what is checked is what is used: "5" is no number
-        except ValidationError as error:
-            if any(each["type"] != "tuple_type" for each in error.errors()):  # a config has lists only
-                raise
-            adapter.validate_python(value)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))
-        messages = dict.fromkeys(each["msg"][0].lower() + each["msg"][1:] for each in error.errors())
-        raise InputError(f"{path}{place}={_shown(problem['input'])}: {', or '.join(messages)}") from error
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)

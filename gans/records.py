@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from pydantic import BaseModel, NonNegativeInt
 
-from gans.building import validated
+from gans.checking import validated
 from gans.metrics_file import MetricsFile, read_rows, write_rows
 
 METRICS = "metrics.csv"

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import OmegaConf
 
 from gans import slurm
-from gans.building import build, build_data, build_gan, build_metrics
+from gans.building import build, build_data, build_gan, build_metrics, validate
 from gans.callbacks.checkpoints import Checkpoints
 from gans.callbacks.curves import Curves
 from gans.callbacks.evaluation import Evaluation
@@ -38,7 +38,6 @@ from gans.metrics.evaluator import Evaluator
 from gans.metrics_file import MetricsFile, read_rows
 from gans.records import EVENTS, METRICS, cut_back
 from gans.run import Run, folders_named, new_folder, run_name
-from gans.settings import validate
 from gans.summary import parameter_count
 from gans.testing import conclude, test_checkpoints
 

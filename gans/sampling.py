@@ -9,10 +9,9 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from gans.building import build_data, check, validated
+from gans.building import build_data, check
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.exporting import TrainedGenerator, load_generator
@@ -20,24 +19,10 @@ from gans.figures.drawing import COLUMNS, pad_row, picture, save
 from gans.pixels import as_shown, to_pixels
 from gans.randomness import Streams
 from gans.run import Run, new_folder
+from gans.settings import Request
 from gans.turn import NO_CLASS
 
 BATCH = 500
-
-
-class Request(BaseModel):
-    """What to generate; see conf/generate.yaml."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    run: str
-    count: PositiveInt
-    seed: NonNegativeInt
-    classes: list[int] | None
-    pngs: bool
-    npz: bool
-    output: str | None
-    data_root: str | None
 
 
 @dataclass(frozen=True)
@@ -52,9 +37,8 @@ class Sheet:
     """The images that the generator was shown, for one that transforms images."""
 
 
-def generate(options: dict[str, Any]) -> Path:
+def generate(request: Request) -> Path:
     """Write ``grid.png``, and ``images.npz`` and ``0000.png``, ... if asked, to a new folder, which is returned."""
-    request = validated(Request, options)
     trained = load_generator(_weights(Path(request.run)))
     sheet = draw_samples(trained, request)
     of_points = sheet.images.ndim == 2

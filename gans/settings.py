@@ -1,11 +1,15 @@
-"""The options at the top of the config, and its groups, with their types and ranges."""
+"""The options of the commands, with their types and ranges.
+
+Nothing here takes long to import: the commands answer wrong values by it.
+"""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gans.building import check, validated
+from gans.checking import check_value, targets, validated
 from gans.errors import InputError
+from gans.signatures import annotations
 
 
 class SampleSettings(BaseModel):
@@ -45,8 +49,39 @@ class Settings(BaseModel):
     trainer: dict[str, Any]
 
 
-def validate(config: dict[str, Any]) -> Settings:
-    """Check every value of a resolved config.
+class Request(BaseModel):
+    """What to generate; see conf/generate.yaml."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    run: str
+    count: PositiveInt
+    seed: NonNegativeInt
+    classes: list[int] | None
+    pngs: bool
+    npz: bool
+    output: str | None
+    data_root: str | None
+
+
+class Recipe(BaseModel):
+    """How to train it; see conf/features.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seed: NonNegativeInt
+    epochs: PositiveInt
+    learning_rate: PositiveFloat
+    weight_decay: PositiveFloat
+    output: str | None
+    data: dict[str, Any]
+
+
+GROUPS = ("data", "model", "objective", "stabilize", "metric", "trainer")
+
+
+def check_settings(config: dict[str, Any]) -> Settings:
+    """Check the values of a resolved config but for those that only classes can judge, which take long to import.
 
     Raises:
         InputError: naming the first value that is wrong, and why.
@@ -60,6 +95,21 @@ def validate(config: dict[str, Any]) -> Settings:
                     f"{group}=[{name}], or drop what an experiment says of it, ~{group}.{name}. Each option has a file "
                     f"in conf/{group}/"
                 )
-    for group in ("data", "model", "objective", "stabilize", "metric", "trainer"):
-        check(config[group], group)
+    for group in GROUPS:
+        _check_values(config[group], group)
     return settings
+
+
+def check_recipe(config: dict[str, Any]) -> Recipe:
+    """The same of the config of a feature network."""
+    recipe = validated(Recipe, config)
+    _check_values(recipe.data, "data")
+    return recipe
+
+
+def _check_values(node: Any, path: str) -> None:
+    for place, target, values in targets(node, path):
+        known = annotations(target)
+        for name, value in values.items():
+            if name in known:
+                check_value(known[name], value, f"{place}.{name}")

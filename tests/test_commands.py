@@ -284,6 +284,29 @@ def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: l
     assert not re.search(r"\| +(torch|lightning|matplotlib)$", imported, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("train.py", ["data.batch_size=0"]),
+        ("train.py", ["seed=-1"]),
+        ("train.py", ["model=acgan", "model.discriminator.dropout=1"]),
+        ("train.py", ["model.generator_optimizer.lr=fast"]),
+        ("train.py", ["stabilize=[ema,r1]", "stabilize.r1.weight=-1"]),
+        ("train.py", ["trainer.precision=16"]),
+        ("generate.py", ["run=here", "count=0"]),
+        ("features.py", ["data.split_seed=one"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_wrong_values_do_not_wait_for_torch(name: str, arguments: list[str]) -> None:
+    ended = subprocess.run([sys.executable, "-v", str(ROOT / name), *arguments], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert re.search(r"^import 'gans\.options'", ended.stderr, re.MULTILINE)
+    assert not re.search(r"^import '(torch|lightning|matplotlib)'", ended.stderr, re.MULTILINE)
+    option, _, value = arguments[-1].partition("=")
+    assert re.search(rf"^error: {re.escape(option)}={re.escape(value)}: \w.*$", ended.stderr, re.MULTILINE)
+
+
 def test_a_wrong_value_is_one_line_in_a_process_of_its_own() -> None:
     """The advice that libraries print belongs to imports, which other tests of this file have behind them."""
     python = [sys.executable, str(ROOT / "train.py"), "data=digits", "data.batch_size=-1"]

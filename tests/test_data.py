@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import Tensor
 
-from gans.building import build_data
+from gans.building import build_data, validate
 from gans.data.batches import Images, InOrder, Shuffled
 from gans.data.images import ImageData
 from gans.data.mnist import SHA256
@@ -25,7 +25,6 @@ from gans.features.making import make_features
 from gans.metrics.evaluator import Evaluator
 from gans.metrics.neighbours import Neighbours
 from gans.metrics.synthetic_accuracy import SyntheticAccuracy
-from gans.settings import validate
 from tests.conftest import DATA_ROOT, composed, needs_mnist
 
 

@@ -1,7 +1,6 @@
 """Points from mixtures with known modes: the data, how they are judged, and what a run of them leaves."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy
 import pytest
@@ -26,6 +25,7 @@ from gans.metrics.mixture import Mixture
 from gans.run import Run
 from gans.running import start_run
 from gans.sampling import generate
+from gans.settings import Request
 from tests.conftest import composed
 
 SMALL = ("trainer.max_epochs=2", "samples.count=50", "samples.frames=4", "log_every=1",
@@ -223,15 +223,15 @@ def test_the_dirac_gans_way_is_recorded(tmp_path: Path) -> None:
 
 
 def test_points_of_a_trained_generator(ring_run: Run, tmp_path: Path) -> None:
-    request: dict[str, Any] = {"run": str(ring_run.path), "count": 600, "seed": 0, "classes": None, "pngs": False,
-                               "npz": True, "output": str(tmp_path / "made"), "data_root": None}  # fmt: skip
+    request = Request(run=str(ring_run.path), count=600, seed=0, classes=None, pngs=False, npz=True,
+                      output=str(tmp_path / "made"), data_root=None)  # fmt: skip
     folder = generate(request)
     points = numpy.load(folder / "images.npz")["images"]
     assert points.shape == (600, 2)
     assert points.dtype == numpy.float32
     assert (folder / "grid.png").is_file()
     with pytest.raises(InputError, match="makes points, not images"):
-        generate(request | {"pngs": True, "output": str(tmp_path / "again")})
+        generate(request.model_copy(update={"pngs": True, "output": str(tmp_path / "again")}))
     assert not (tmp_path / "again").exists()
 
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from typing_extensions import override
 
+from gans.building import validate
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.models.dirac import DiracDiscriminator, DiracGenerator
 from gans.objectives import BinaryCrossEntropy, Wasserstein
 from gans.randomness import Streams
-from gans.settings import validate
 from gans.stabilize import Stabilizer, Stabilizers
 from gans.stabilize.batches import WithDeviation, wider
 from gans.stabilize.generator_losses import Unrolling, move_of

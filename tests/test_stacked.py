@@ -26,6 +26,7 @@ from gans.results import read_results
 from gans.run import Run
 from gans.running import start_run
 from gans.sampling import generate
+from gans.settings import Request
 from tests.conftest import DATA_ROOT, composed, narrow, needs_mnist
 
 SIZES = ("data.train_size=300", "data.val_size=100", "data.test_size=200", "data.batch_size=20")
@@ -206,8 +207,8 @@ def test_a_run_of_stacked_digits_leaves_their_figures(run: Run) -> None:
 
 
 def test_images_in_color_of_a_trained_generator(run: Run, tmp_path: Path) -> None:
-    request = {"run": str(run.path), "count": 7, "seed": 0, "classes": None, "pngs": True, "npz": True,
-               "output": str(tmp_path / "made"), "data_root": None}  # fmt: skip
+    request = Request(run=str(run.path), count=7, seed=0, classes=None, pngs=True, npz=True,
+                      output=str(tmp_path / "made"), data_root=None)  # fmt: skip
     folder = generate(request)
     images = numpy.load(folder / "images.npz")["images"]
     assert images.shape == (7, 28, 28, 3)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 from torch.optim.lr_scheduler import OneCycleLR
 
-from gans.building import build_data, check, validated
+from gans.building import build_data, check
 from gans.cache import cache_folder
 from gans.data.images import ImageData
 from gans.errors import InputError
@@ -17,19 +16,7 @@ from gans.features.files import save_features
 from gans.features.network import FeatureNetwork
 from gans.features.training import accuracy, jitter, train_classifier
 from gans.randomness import derive_seed
-
-
-class Recipe(BaseModel):
-    """How to train it; see conf/features.yaml."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    seed: NonNegativeInt
-    epochs: PositiveInt
-    learning_rate: PositiveFloat
-    weight_decay: PositiveFloat
-    output: str | None
-    data: dict[str, Any]
+from gans.settings import Recipe, check_recipe
 
 
 def make_features(config: dict[str, Any]) -> Path:
@@ -38,7 +25,7 @@ def make_features(config: dict[str, Any]) -> Path:
     Raises:
         InputError: for data that are not the whole source, white on black.
     """
-    recipe = validated(Recipe, config)
+    recipe = check_recipe(config)
     check(recipe.data, "data")
     data = build_data(config)
     if not isinstance(data, ImageData):
