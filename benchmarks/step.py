@@ -49,7 +49,7 @@ from gans.data.batches import Batch, Shuffled
 from gans.gan import GAN
 from gans.memory import keep_freed_memory
 from gans.metrics_file import MetricsFile
-from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d
+from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d, LeakyDropout
 from gans.options import plain
 
 MODELS = "dcgan,acgan,wgan,autoencoder"
@@ -150,7 +150,12 @@ class PlainLoop:
         self.generator_optimizer.step()
 
 
-PLAIN_LAYERS = {Dropout: nn.Dropout, ImageConv2d: nn.Conv2d, ImageConvTranspose2d: nn.ConvTranspose2d}
+PLAIN_LAYERS = {
+    Dropout: nn.Dropout,
+    ImageConv2d: nn.Conv2d,
+    ImageConvTranspose2d: nn.ConvTranspose2d,
+    LeakyDropout: nn.Sequential,
+}
 
 
 def as_people_write_it(gan: GAN) -> GAN:

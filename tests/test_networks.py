@@ -15,7 +15,7 @@ from gans.gan import GAN
 from gans.models.acgan import ACGANDiscriminator, ACGANGenerator
 from gans.models.autoencoder import AutoencoderGenerator, DenseDiscriminator
 from gans.models.dcgan import DCGANDiscriminator, DCGANGenerator
-from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d
+from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d, LeakyDropout
 from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
 from gans.models.stacked import StackedDiscriminator, StackedGenerator
 from gans.summary import parameter_count
@@ -155,7 +155,7 @@ def test_dropout_is_independent_of_place_and_neighbours() -> None:
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 def test_dropout_is_a_mask_with_exact_gradients(layout: torch.memory_format, dtype: torch.dtype) -> None:
     layer, values = Dropout(0.3), torch.randn(4, 6, 5, 3).to(dtype).contiguous(memory_format=layout).requires_grad_()
     torch.manual_seed(1)
@@ -165,9 +165,28 @@ def test_dropout_is_a_mask_with_exact_gradients(layout: torch.memory_format, dty
     assert torch.equal(found, values * mask)
     assert found.dtype == dtype
     assert found.is_contiguous(memory_format=layout)
-    assert {0.0, mask.max().item()} == set(mask.flatten().tolist())
+    scale = torch.tensor(65536 / (65536 - round(0.3 * 65536)), dtype=dtype).item()
+    assert set(mask.flatten().tolist()) == {0.0, scale}
     (gradient,) = torch.autograd.grad(found.sum(), values)
     assert torch.equal(gradient, mask)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+@pytest.mark.parametrize("training", [True, False])
+def test_leaky_dropout_is_its_parts(*, rate: float, training: bool) -> None:
+    """In values, slopes and the slopes' slopes."""
+    together = LeakyDropout(0.2, rate).train(training)
+    apart = nn.Sequential(*together)
+    found: list[Tensor] = []
+    expected: list[Tensor] = []
+    for layer, results in ((together, found), (apart, expected)):
+        torch.manual_seed(1)
+        values = torch.randn(4, 6, 5, 3, dtype=torch.float64).requires_grad_()
+        results.append(layer(values))
+        results.extend(torch.autograd.grad(results[0].square().sum(), values, create_graph=True))
+        results.extend(torch.autograd.grad(results[1].square().sum(), values))
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-14, atol=0)
 
 
 def test_dropout_of_what_is_not_dense_and_of_nothing() -> None:

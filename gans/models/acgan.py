@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import ConditionalGenerator
-from gans.models.layers import Dropout, Flatten, ImageConv2d, ImageConvTranspose2d, Unflatten, batch_norm, normal
+from gans.models.layers import Flatten, ImageConv2d, ImageConvTranspose2d, LeakyDropout, Unflatten, batch_norm, normal
 from gans.turn import Turn
 
 
@@ -75,8 +75,7 @@ class ACGANDiscriminator(nn.Module):
         _check_classes(classes)
         self.layers = nn.Sequential(
             ImageConv2d(1, 32, 3, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            Dropout(dropout),
+            LeakyDropout(0.2, dropout),
             *_block(32, 64, 1, dropout),
             *_block(64, 128, 2, dropout),
             *_block(128, 256, 1, dropout),
@@ -111,8 +110,7 @@ def _block(channels_in: int, channels_out: int, stride: int, dropout: float) -> 
     return (
         nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1),
         batch_norm(channels_out),
-        nn.LeakyReLU(0.2),
-        Dropout(dropout),
+        LeakyDropout(0.2, dropout),
     )
 
 

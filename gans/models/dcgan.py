@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from gans.generator import Generator
 from gans.models.layers import (
-    Dropout,
     Flatten,
     ImageConv2d,
     ImageConvTranspose2d,
+    LeakyDropout,
     Unflatten,
     batch_norm,
     glorot_uniform,
@@ -53,11 +53,9 @@ class DCGANDiscriminator(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             ImageConv2d(1, 64, 5, stride=2, padding=2),
-            nn.LeakyReLU(0.2),
-            Dropout(dropout),
+            LeakyDropout(0.2, dropout),
             nn.Conv2d(64, 128, 5, stride=2, padding=2),
-            nn.LeakyReLU(0.2),
-            Dropout(dropout),
+            LeakyDropout(0.2, dropout),
             Flatten(),
             nn.Linear(128 * 7 * 7, 1),
         )

@@ -1,6 +1,7 @@
 """What networks share: Keras's initialisation and constants, as the reports' networks have them, and fast layers."""
 
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -40,6 +41,9 @@ def _zero_bias(module: nn.Module) -> None:
 VALUES = 1 << 16
 """How many values 16 bits have."""
 
+INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""By their bytes."""
+
 
 class Dropout(nn.Dropout):
     """Dropout (Srivastava et al. 2014) with masks cut from raw random words, 16 bits for each value.
@@ -60,8 +64,32 @@ class Dropout(nn.Dropout):
         words.random_(torch.iinfo(torch.int64).min, None)  # all 64 bits; without arguments it leaves out the sign
         dense = torch.empty_like(like, device="meta").stride()
         uniform = words.view(torch.int16).as_strided(like.shape, dense)
-        kept = uniform >= dropped - VALUES // 2
-        return kept.to(like.dtype).mul_(VALUES / (VALUES - dropped))  # faster than torch.where of two numbers
+        kept = uniform.ge_(dropped - VALUES // 2)  # 0 and 1; a comparison that makes bool is not vectorized
+        integer = INTEGERS[like.dtype.itemsize]
+        return kept.to(integer).mul_(bits(VALUES / (VALUES - dropped), like.dtype)).view(like.dtype)
+
+
+@cache
+def bits(number: float, dtype: torch.dtype) -> int:
+    """The bits of a number of a type, taken for an integer."""
+    return int(torch.tensor(number, dtype=dtype).view(INTEGERS[dtype.itemsize]))
+
+
+class LeakyDropout(nn.Sequential):
+    """LeakyReLU, and dropout of what it gives. In training one factor for each value is both: slope times mask."""
+
+    def __init__(self, negative_slope: float, rate: float) -> None:
+        super().__init__(nn.LeakyReLU(negative_slope), Dropout(rate))
+
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        activation, dropout = cast("tuple[nn.LeakyReLU, Dropout]", tuple(self))
+        if not self.training or not dropout.p:
+            return activation(input)
+        with torch.no_grad():
+            mask = dropout.mask(input)
+            factor = torch.ops.aten.leaky_relu_backward(mask, input, activation.negative_slope, False)
+        return input * factor
 
 
 class ImageConv2d(nn.Conv2d):
@@ -126,7 +154,8 @@ def add_patches(values: Tensor, weight: Tensor, size: tuple[int, int], geometry:
         size: height and width of the images (n, channels, height, width).
     """
     patches = values.permute(0, 2, 3, 1).flatten(1, 2) @ weight.flatten(1)  # (n, places, values of a patch)
-    return F.fold(patches.transpose(1, 2), size, **geometry)
+    exact = torch.promote_types(patches.dtype, torch.float32)  # sums in half precision are slower, and rounded
+    return F.fold(patches.transpose(1, 2).to(exact), size, **geometry)
 
 
 class Flatten(nn.Flatten):
