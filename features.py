@@ -4,6 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gans.cli import one_line_errors, quiet, run_command
+from gans.memory import everything_stays
 from gans.options import plain
 from gans.settings import check_recipe
 
@@ -13,7 +14,8 @@ def main(config: DictConfig) -> None:
     with one_line_errors():
         options = plain(config)
         check_recipe(options)
-        from gans.features.making import make_features  # noqa: PLC0415, help and wrong options need not wait for it
+        with everything_stays():  # help and wrong options need not wait for it
+            from gans.features.making import make_features  # noqa: PLC0415
 
         quiet()
         path = make_features(options)

@@ -5,6 +5,7 @@ from omegaconf import DictConfig
 
 from gans.checking import validated
 from gans.cli import one_line_errors, quiet, run_command
+from gans.memory import everything_stays
 from gans.options import plain
 from gans.settings import Request
 
@@ -13,7 +14,8 @@ from gans.settings import Request
 def main(config: DictConfig) -> None:
     with one_line_errors():
         request = validated(Request, plain(config))
-        from gans.sampling import generate  # noqa: PLC0415, help and wrong options need not wait for it
+        with everything_stays():  # help and wrong options need not wait for it
+            from gans.sampling import generate  # noqa: PLC0415
 
         quiet()
         print(f"images: {generate(request)}")

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gans.cli import one_line_errors, quiet, run_command
 from gans.errors import InputError
+from gans.memory import everything_stays
 from gans.options import plain
 from gans.run import Run
 from gans.settings import check_settings
@@ -37,7 +38,8 @@ def carry_out(config: DictConfig) -> Run:
     options = plain(config)
     if config.resume is None and config.test is None:
         check_settings(options)
-    from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, help and wrong options need not wait for it
+    with everything_stays():  # help and wrong options need not wait for it
+        from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415
 
     quiet()
     if config.resume is not None:

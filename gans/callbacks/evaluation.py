@@ -34,11 +34,9 @@ class Evaluation(Callback):
     def setup(self, trainer: L.Trainer, pl_module: GAN, stage: str) -> None:
         self.evaluator.features.to(trainer.strategy.root_device)
 
-    @override
-    def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        write_json(self.folder / "floors.json", self._floors("val", pl_module))
-
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        if "val" not in self.floors:  # not before: the real images take seconds, for which training need not wait
+            write_json(self.folder / "floors.json", self._floors("val", pl_module))
         self._judge("val", trainer, pl_module)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
