@@ -5,8 +5,10 @@ import hashlib
 import shutil
 import urllib.request
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import lightning as L
 import pytest
 import torch
 import torchvision
@@ -127,6 +129,19 @@ def test_a_restored_loader_goes_on_where_it_was(position: int) -> None:
     expected = batches[position : position + len(rest)]
     assert len(rest) > 0
     assert all(torch.equal(first, second) for first, second in zip(rest, expected, strict=True))
+
+
+@pytest.mark.parametrize("source", ["digits", "ring", "stacked_digits"])
+def test_batches_are_picked_on_the_device_that_trains(source: str) -> None:
+    """PyTorch's meta device has shapes and no values: whatever is copied to or from it in between fails."""
+    data = build_data(composed(f"data={source}", "data.batch_size=20"))
+    usual = next(iter(data.train_batches))
+    data.train_batches.move_to(torch.device("cpu"))
+    assert data.train_batches.images.content is data.as_trained().content, "on the host nothing is copied"
+    data.train_batches = Shuffled(data.as_trained(), 20, data.seed)
+    data.trainer = cast("L.Trainer", SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta"))))
+    batch = next(iter(data.train_dataloader()))
+    assert [(each.device.type, each.shape) for each in batch] == [("meta", each.shape) for each in usual]
 
 
 def test_held_out_batches_are_every_image_once_in_order() -> None:

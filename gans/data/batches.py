@@ -34,6 +34,9 @@ class Stored(Protocol):
     def at(self, indices: Tensor | slice) -> Self:
         """The samples at these indices, or where a boolean mask is true."""
 
+    def to(self, device: torch.device) -> Self:
+        """The same samples in a device's memory."""
+
     def to_batch(self) -> Batch: ...
 
 
@@ -51,6 +54,9 @@ class Images(NamedTuple):
 
     def at(self, indices: Tensor | slice) -> "Images":
         return Images(self.pixels[indices], self.labels[indices])
+
+    def to(self, device: torch.device) -> "Images":
+        return Images(self.pixels.to(device), self.labels.to(device))
 
     def to_batch(self) -> Batch:
         return Batch(self.pixels.to(torch.float32).div_(255), self.labels)
@@ -70,6 +76,9 @@ class Points(NamedTuple):
 
     def at(self, indices: Tensor | slice) -> "Points":
         return Points(self.positions[indices], self.labels[indices])
+
+    def to(self, device: torch.device) -> "Points":
+        return Points(self.positions.to(device), self.labels.to(device))
 
     def to_batch(self) -> Batch:
         return Batch(*self)
@@ -108,11 +117,15 @@ class Shuffled:
     def __len__(self) -> int:
         return len(self.images.labels) // self.batch_size
 
+    def move_to(self, device: torch.device) -> None:
+        """Keep the samples in a device's memory, where a batch is then picked: nothing is copied in a step."""
+        self.images = self.images.to(device)
+
     def __iter__(self) -> Iterator[Batch]:
         # the trainer counts batches and leaves the last iterator suspended, so an epoch ends where the next one begins
         if self.position == len(self):
             self.epoch, self.position = self.epoch + 1, 0
-        order = self._order().split(self.batch_size)
+        order = self._order().to(self.images.labels.device).split(self.batch_size)
         while self.position < len(self):
             indices = order[self.position]
             self.position += 1  # before the yield: state saved while this batch trains counts it as seen

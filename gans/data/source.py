@@ -119,6 +119,8 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
         return {"train": self.train_images, "val": self.val_images, "test": self.test_images}
 
     def train_dataloader(self) -> Shuffled:
+        if self.trainer is not None:
+            self.train_batches.move_to(self.trainer.strategy.root_device)
         return self.train_batches
 
     def val_dataloader(self) -> InOrder | list[InOrder]:
