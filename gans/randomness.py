@@ -1,9 +1,11 @@
 """Random numbers as a function of (seed, name, step): nobody's draws depend on who else drew."""
 
 import zlib
+from functools import lru_cache
 
 import numpy
 import torch
+from torch import Tensor
 
 
 def derive_seed(seed: int, name: str, *position: int) -> int:
@@ -32,6 +34,38 @@ class Streams:
             generator.manual_seed(derive_seed(self.seed, f"{self.stage}/{name}", self.step))
             self._generators[name] = generator
         return self._generators[name]
+
+
+GAMMA = 0x9E3779B97F4A7C15
+FACTORS = {30: 0xBF58476D1CE4E5B9, 27: 0x94D049BB133111EB}
+"""SplitMix64's constants (Steele et al. 2014, figures 16 and 17)."""
+
+
+def random_words(seed: Tensor, count: int) -> Tensor:
+    """SplitMix64's first ``count`` values from a seed, an int64 of shape (): 64 random bits each, shape (count,).
+
+    PyTorch draws one after the other, on one thread; these are a few products, for all of them at once.
+    """
+    words = _steps(count, seed.device) + seed
+    for shift, factor in FACTORS.items():
+        words ^= _shifted(words, shift)
+        words *= _signed(factor)
+    return words.bitwise_xor_(_shifted(words, 31))
+
+
+def _shifted(words: Tensor, shift: int) -> Tensor:
+    """To the right, filled with zeros; PyTorch fills with the sign."""
+    return (words >> shift).bitwise_and_((1 << (64 - shift)) - 1)
+
+
+@lru_cache(maxsize=32)
+def _steps(count: int, device: torch.device) -> Tensor:
+    return torch.arange(1, count + 1, device=device) * _signed(GAMMA)
+
+
+def _signed(word: int) -> int:
+    """The same 64 bits, taken for a number with a sign."""
+    return (word + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def seed_layers(seed: int, device: torch.device) -> None:

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
+from gans.randomness import random_words
+
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
     """With Keras's epsilon, and its moving-average momentum 0.99 in PyTorch's convention."""
@@ -46,7 +48,7 @@ INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class Dropout(nn.Dropout):
-    """Dropout (Srivastava et al. 2014) with masks cut from raw random words, 16 bits for each value.
+    """Dropout (Srivastava et al. 2014) with masks cut from random words, 16 bits for each value.
 
     PyTorch's own draws its masks one number at a time on one thread, which took a fifth of a DCGAN's training step on
     a CPU. The rate is the nearest multiple of 1/65,536, and what is kept is scaled by exactly as much as keeps the
@@ -60,8 +62,8 @@ class Dropout(nn.Dropout):
     def mask(self, like: Tensor) -> Tensor:
         """0, or 1 / (1 - rate); in the layout in memory of the values that it is for."""
         dropped = min(round(self.p * VALUES), VALUES - 1)
-        words = torch.empty(-(-like.numel() // 4), dtype=torch.int64, device=like.device)
-        words.random_(torch.iinfo(torch.int64).min, None)  # all 64 bits; without arguments it leaves out the sign
+        seed = torch.empty((), dtype=torch.int64, device=like.device).random_()
+        words = random_words(seed, -(-like.numel() // 4))
         dense = torch.empty_like(like, device="meta").stride()
         uniform = words.view(torch.int16).as_strided(like.shape, dense)
         kept = uniform.ge_(dropped - VALUES // 2)  # 0 and 1; a comparison that makes bool is not vectorized
