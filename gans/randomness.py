@@ -38,14 +38,24 @@ class Streams:
 
 GAMMA = 0x9E3779B97F4A7C15
 FACTORS = {30: 0xBF58476D1CE4E5B9, 27: 0x94D049BB133111EB}
-"""SplitMix64's constants (Steele et al. 2014, figures 16 and 17)."""
+"""The constants (Steele et al. 2014, figures 16 and 17)."""
 
 
-def random_words(seed: Tensor, count: int) -> Tensor:
-    """SplitMix64's first ``count`` values from a seed, an int64 of shape (): 64 random bits each, shape (count,).
+MANY = 1 << 15
 
-    PyTorch draws one after the other, on one thread; these are a few products, for all of them at once.
+
+def random_words(count: int, device: torch.device) -> Tensor:
+    """64 random bits in each of ``count`` integers, from PyTorch's own generator of a device.
+
+    It draws one after the other, on one thread. So of many it only draws the seed.
     """
+    if count < MANY:
+        return torch.empty(count, dtype=torch.int64, device=device).random_(torch.iinfo(torch.int64).min, None)
+    return splitmix64(torch.empty((), dtype=torch.int64, device=device).random_(), count)
+
+
+def splitmix64(seed: Tensor, count: int) -> Tensor:
+    """The first ``count`` values from a seed, an int64 of shape (), by a few products for all of them at once."""
     words = _steps(count, seed.device) + seed
     for shift, factor in FACTORS.items():
         words ^= _shifted(words, shift)

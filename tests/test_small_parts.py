@@ -14,7 +14,7 @@ from gans.figures.drawing import GAP, SPACE, tile
 from gans.means import Means
 from gans.memory import keep_freed_memory
 from gans.metrics_file import MetricsFile
-from gans.randomness import Streams, derive_seed, random_words
+from gans.randomness import MANY, Streams, derive_seed, random_words, splitmix64
 from gans.records import cut_back
 from gans.run import new_folder
 
@@ -38,23 +38,34 @@ def test_a_stream_depends_on_its_seed_stage_step_and_name_alone(seed: int, step:
 
 
 @given(seeds, st.integers(0, 100))
-def test_random_words_are_those_of_splitmix64(seed: int, count: int) -> None:
+def test_splitmix64_is_its_recurrence(seed: int, count: int) -> None:
     def reference(state: int) -> int:
         word = state % 2**64
         word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
         word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
         return word ^ word >> 31
 
-    found = random_words(torch.tensor(seed), count).numpy().view(numpy.uint64).tolist()
+    found = splitmix64(torch.tensor(seed), count).numpy().view(numpy.uint64).tolist()
     assert found == [reference(seed + index * 0x9E3779B97F4A7C15) for index in range(1, count + 1)]
 
 
-def test_random_words_are_the_published_ones() -> None:
+def test_splitmix64_gives_known_values() -> None:
     """Those by which implementations are commonly checked, of seed 1234567."""
-    found = random_words(torch.tensor(1234567), 5).numpy().view(numpy.uint64).tolist()
+    found = splitmix64(torch.tensor(1234567), 5).numpy().view(numpy.uint64).tolist()
     assert found == [
         6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [MANY - 1, MANY])
+def test_random_words_use_all_bits_and_are_new_each_time(count: int) -> None:
+    torch.manual_seed(0)
+    first, second = (random_words(count, torch.device("cpu")) for _ in range(2))
+    for words in (first, second, first ^ second):
+        ones = torch.stack([(words >> bit) & 1 for bit in range(64)]).double().mean(1)
+        assert (ones - 0.5).abs().max() < 5 * 0.5 / count**0.5
+    torch.manual_seed(0)
+    assert torch.equal(random_words(count, torch.device("cpu")), first)
 
 
 def test_asking_a_stream_twice_goes_on_where_it_was() -> None:

@@ -62,8 +62,7 @@ class Dropout(nn.Dropout):
     def mask(self, like: Tensor) -> Tensor:
         """0, or 1 / (1 - rate); in the layout in memory of the values that it is for."""
         dropped = min(round(self.p * VALUES), VALUES - 1)
-        seed = torch.empty((), dtype=torch.int64, device=like.device).random_()
-        words = random_words(seed, -(-like.numel() // 4))
+        words = random_words(-(-like.numel() // 4), like.device)
         dense = torch.empty_like(like, device="meta").stride()
         uniform = words.view(torch.int16).as_strided(like.shape, dense)
         kept = uniform.ge_(dropped - VALUES // 2)  # 0 and 1; a comparison that makes bool is not vectorized
