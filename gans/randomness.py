@@ -36,12 +36,12 @@ class Streams:
         return self._generators[name]
 
 
+MANY = 1 << 15
+"""From so many words on, SplitMix64 takes less time than one draw after the other."""
+
 GAMMA = 0x9E3779B97F4A7C15
 FACTORS = {30: 0xBF58476D1CE4E5B9, 27: 0x94D049BB133111EB}
-"""The constants (Steele et al. 2014, figures 16 and 17)."""
-
-
-MANY = 1 << 15
+"""SplitMix64's constants (Steele et al. 2014, figures 16 and 17)."""
 
 
 def random_words(count: int, device: torch.device) -> Tensor:
