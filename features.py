@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gans.cli import one_line_errors, quiet, run_command
-from gans.memory import everything_stays
+from gans.memory import nothing_is_garbage
 from gans.options import plain
 from gans.settings import check_recipe
 
@@ -14,7 +14,7 @@ def main(config: DictConfig) -> None:
     with one_line_errors():
         options = plain(config)
         check_recipe(options)
-        with everything_stays():  # help and wrong options need not wait for it
+        with nothing_is_garbage():  # help and wrong options need not wait for it
             from gans.features.making import make_features  # noqa: PLC0415
 
         quiet()

@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 
 from gans.checking import validated
 from gans.cli import one_line_errors, quiet, run_command
-from gans.memory import everything_stays
+from gans.memory import nothing_is_garbage
 from gans.options import plain
 from gans.settings import Request
 
@@ -14,7 +14,7 @@ from gans.settings import Request
 def main(config: DictConfig) -> None:
     with one_line_errors():
         request = validated(Request, plain(config))
-        with everything_stays():  # help and wrong options need not wait for it
+        with nothing_is_garbage():  # help and wrong options need not wait for it
             from gans.sampling import generate  # noqa: PLC0415
 
         quiet()

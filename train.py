@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gans.cli import one_line_errors, quiet, run_command
 from gans.errors import InputError
-from gans.memory import everything_stays
+from gans.memory import nothing_is_garbage
 from gans.options import plain
 from gans.run import Run
 from gans.settings import check_settings
@@ -36,19 +36,21 @@ def options_besides(name: str, allowed: tuple[str, ...] = ()) -> list[str]:
 def carry_out(config: DictConfig) -> Run:
     """What the command line asks for."""
     options = plain(config)
-    if config.resume is None and config.test is None:
+    given = [name for name in ("resume", "test") if options[name] is not None]
+    if given:
+        longer = options_besides(given[0], BUDGET if given == ["resume"] else ())
+        run = Run(Path(str(options[given[0]])))
+    else:
         check_settings(options)
-    with everything_stays():  # help and wrong options need not wait for it
+    with nothing_is_garbage():  # help and wrong options need not wait for it
         from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415
 
     quiet()
-    if config.resume is not None:
-        longer = options_besides("resume", BUDGET)
+    if given == ["resume"]:
         budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in longer}
-        return resume_run(Path(str(config.resume)), budget)
-    if config.test is not None:
-        options_besides("test")
-        return test_run(Path(str(config.test)))
+        return resume_run(run.path, budget)
+    if given:
+        return test_run(run.path)
     start = run_once if HydraConfig.get().mode == RunMode.MULTIRUN else start_or_requeued
     return start(options, HydraConfig.get().runtime.choices)
 

@@ -49,6 +49,13 @@ def one_line_errors() -> Iterator[None]:
         )
     except EXPECTED as error:
         fail(f"error: {explain(error)}", exit_code_of(error))
+    except ValueError as error:
+        if not str(error).startswith("Config group override must be"):  # Hydra's own check of what a group is given
+            raise
+        fail(
+            "error: a config group takes the name of one of its files in conf/, or a list of names",
+            InputError.exit_code,
+        )
 
 
 def quiet() -> None:

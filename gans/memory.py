@@ -13,14 +13,15 @@ KEPT = 1 << 30
 
 
 @contextmanager
-def everything_stays() -> Iterator[None]:
-    """Import modules without looking for garbage among them, then or ever, which took a tenth of the time."""
+def nothing_is_garbage() -> Iterator[None]:
+    """Import modules without looking for garbage among them, which took a tenth of the time."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
-        gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 def keep_freed_memory() -> bool:

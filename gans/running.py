@@ -101,6 +101,8 @@ def resume_run(folder: Path, budget: Mapping[str, int | None] | None = None) -> 
             raise InputError(f"'{run.last_checkpoint}' was written by another version: it can be tested only")
         config = run.config | {"trainer": run.config["trainer"] | dict(budget or {})}
         parts = Parts(config, rollbacks=History(folder).count("rolled back"))
+        if checkpoint:
+            require_same_weights(parts.gan, checkpoint, run)
         if config != run.config:
             refuse_shorter(config["trainer"], parts.data, checkpoint["training_steps"] if checkpoint else 0)
             write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
@@ -125,15 +127,29 @@ def test_run(folder: Path) -> Run:
     run = Run(folder)
     run.refuse_links_out()
     with alone_in(folder):
-        if last_checkpoint(run) is None:
+        checkpoint = last_checkpoint(run)
+        if checkpoint is None:
             raise InputError(f"'{folder}' has no checkpoint to test: it stopped before its first one")
         parts = Parts(run.config)
+        require_same_weights(parts.gan, checkpoint, run)
         callbacks = [samples_of(run, parts.data), *evaluation_of(run, parts)]
         plugins = [CheckedCheckpoints()]
         trainer = build(run.config["trainer"], "trainer", callbacks=callbacks, logger=False, plugins=plugins)
         test_checkpoints(run, trainer, parts.data, parts.gan)
         conclude(run)
     return run
+
+
+def require_same_weights(gan: GAN, checkpoint: Mapping[str, Any], run: Run) -> None:
+    """Refuse a checkpoint whose networks have other layers than this version's."""
+    own, kept = (
+        {name: value.shape for name, value in state.items()} for state in (gan.state_dict(), checkpoint["state_dict"])
+    )
+    if others := dict(kept.items() ^ own.items()):
+        raise InputError(
+            f"'{run.last_checkpoint}' was written by another version, whose networks have other weights, such as "
+            f"'{min(others)}': use that version, which '{run.path / 'versions.json'}' names, or train anew"
+        )
 
 
 @contextmanager

@@ -96,6 +96,8 @@ def check_settings(config: dict[str, Any]) -> Settings:
                     f"in conf/{group}/"
                 )
     for group in GROUPS:
+        if group not in ("stabilize", "metric") and "_target_" not in config[group]:
+            raise InputError(f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/")
         _check_values(config[group], group)
     return settings
 

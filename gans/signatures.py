@@ -34,24 +34,40 @@ def annotations(target: str) -> dict[str, Any]:
     """
     module, _, name = target.rpartition(".")
     found: dict[str, Any] = {}
-    for home, own, passes_on in _levels(module, name):
-        for parameter, expression in own.items():
-            if parameter not in found:
+    seen: set[str] = set()
+    with suppress(RecursionError):  # a class that is its own base: an import will say so
+        for home, own, passes_on in _levels(module, name):
+            for parameter in own.keys() - seen:
                 with suppress(UnreadableError):
-                    found[parameter] = home.value(expression)
-        if not passes_on:
-            break
+                    found[parameter] = home.value(own[parameter])
+            seen |= own.keys()
+            if not passes_on:
+                break
     return found
 
 
-def _levels(module: str, name: str) -> Iterator[tuple["Source", dict[str, ast.expr], bool]]:
-    """Of a class and its bases, in order, what each accepts, and whether it passes the rest on; dataclasses do."""
+def _levels(module: str, name: str) -> Iterator[tuple["Source", dict[str, ast.expr | None], bool]]:
+    """Of a class and its bases, in order, what each accepts, and whether it passes the rest on; dataclasses do.
+
+    Without an annotation where there is none, or one that means something in the class alone.
+    """
     found = _class(module, name)
     if found is None:
         return
     home, definition = found
+    within = {
+        node.id
+        for statement in definition.body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+    def known(annotation: ast.expr | None) -> ast.expr | None:
+        names = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)} if annotation else set()
+        return None if names & within else annotation
+
     fields = {
-        statement.target.id: statement.annotation
+        statement.target.id: known(statement.annotation)
         for statement in definition.body
         if isinstance(statement, ast.AnnAssign)
         and isinstance(statement.target, ast.Name)
@@ -59,11 +75,10 @@ def _levels(module: str, name: str) -> Iterator[tuple["Source", dict[str, ast.ex
     }
     if any("dataclass" in ast.unparse(decorator) for decorator in definition.decorator_list):
         yield home, fields, True
-    for statement in definition.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            given = (*statement.args.posonlyargs, *statement.args.args, *statement.args.kwonlyargs)
-            own = {argument.arg: argument.annotation for argument in given if argument.annotation}
-            yield home, own, statement.args.kwarg is not None
+    makers = [each for each in definition.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+    for maker in makers[-1:]:  # those before are overloads
+        given = (*maker.args.posonlyargs, *maker.args.args, *maker.args.kwonlyargs)
+        yield home, {argument.arg: known(argument.annotation) for argument in given}, maker.args.kwarg is not None
     for base in definition.bases:
         plain = base.value if isinstance(base, ast.Subscript) else base
         if isinstance(plain, ast.Name):
@@ -106,12 +121,14 @@ class Source(Mapping[str, Any]):
         parts = self.package.split(".")
         return ".".join([*parts[: len(parts) - statement.level + 1], *filter(None, [statement.module])])
 
-    def value(self, expression: ast.expr) -> Any:
+    def value(self, expression: ast.expr | None) -> Any:
         """What an expression of names that are quick to import evaluates to.
 
         Raises:
-            UnreadableError: for others.
+            UnreadableError: for others, for none, and where text stands for a type.
         """
+        if expression is None or _has_text(expression):
+            raise UnreadableError(expression)
         try:
             return eval(compile(ast.Expression(expression), self.module, "eval"), {}, self)
         except Exception as error:
@@ -139,14 +156,24 @@ class Source(Mapping[str, Any]):
         return len(self.statements)
 
 
+def _has_text(expression: ast.AST) -> bool:
+    """Whether text is part of an expression, but for the choices of a Literal."""
+    if isinstance(expression, ast.Subscript) and ast.unparse(expression.value) == "Literal":
+        return False
+    if isinstance(expression, ast.Constant):
+        return isinstance(expression.value, str)
+    return any(map(_has_text, ast.iter_child_nodes(expression)))
+
+
 @cache
 def source(module: str) -> Source | None:
-    """A module of a package that may be read; None where there is no such file."""
+    """A module of a package that may be read; None where there is no such file, or it is no Python."""
     package, *parts = module.split(".")
     spec = find_spec(package) if package in READABLE else None
     for folder in (spec.submodule_search_locations or []) if spec else []:
         place = Path(folder, *parts)
         for path in (place.with_suffix(".py"), place / "__init__.py"):
-            if path.is_file():
-                return Source(module, path)
+            with suppress(OSError, ValueError, SyntaxError):  # an import will say so
+                if path.is_file():
+                    return Source(module, path)
     return None

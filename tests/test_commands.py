@@ -94,6 +94,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
         (["metric.kid.subset=0"], "metric.kid.subset=0: .*greater than"),
         (["evaluated_images=0"], "evaluated_images=0"),
         (["model=[dcgan"], "."),
+        (["objective=null"], "a config group takes the name of one of its files"),
+        (["~data"], "data is not chosen: use data="),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -130,6 +132,25 @@ def test_a_checkpoint_of_another_model_is_not_resumed(command: Command, tmp_path
         code, output, errors = command("train.py", f"{option}={target}")
         assert (code, output, "is of another model" in errors) == (2, "", True)
     assert (target / "metrics.csv").read_bytes() == before
+
+
+def test_a_checkpoint_whose_layers_are_other_ones_is_refused(command: Command, tmp_path: Path) -> None:
+    command("train.py", "model=dcgan", *SMALL)
+    run = tmp_path / "runs" / "digits-dcgan-bce-none-seed0"
+    last = run / "checkpoints" / "last.ckpt"
+    contents = torch.load(last, weights_only=True)
+    contents["state_dict"]["discriminator.layers.7.weight"] = contents["state_dict"].pop(
+        "discriminator.layers.5.weight"
+    )
+    CheckedCheckpoints().save_checkpoint(contents, last)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for option in ("resume", "test"):
+        code, _, errors = command("train.py", f"{option}={run}")
+        assert code == 2
+        assert re.fullmatch(r"error: '[^\n]+' was written by another version[^\n]+layers\.5\.weight[^\n]+\n", errors), (
+            errors
+        )
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_the_commands_of_the_readme(command: Command, tmp_path: Path) -> None:
@@ -307,9 +328,10 @@ def test_wrong_values_do_not_wait_for_torch(name: str, arguments: list[str]) -> 
     assert re.search(rf"^error: {re.escape(option)}={re.escape(value)}: \w.*$", ended.stderr, re.MULTILINE)
 
 
-def test_a_wrong_value_is_one_line_in_a_process_of_its_own() -> None:
-    """The advice that libraries print belongs to imports, which other tests of this file have behind them."""
-    python = [sys.executable, str(ROOT / "train.py"), "data=digits", "data.batch_size=-1"]
+@pytest.mark.parametrize("option", ["data.batch_size=-1", "+data.batch=3"])
+def test_a_wrong_option_is_one_line_in_a_process_of_its_own(option: str) -> None:
+    """Before and after imports, which have much to say, at their end too; other tests of this file don't see that."""
+    python = [sys.executable, str(ROOT / "train.py"), "data=digits", option]
     ended = subprocess.run(python, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert re.fullmatch(r"error: data\.batch_size=-1: .*\n", ended.stderr)
+    assert re.fullmatch(rf"error: {re.escape(option.lstrip('+').partition('=')[0])}\b.*\n", ended.stderr), ended.stderr

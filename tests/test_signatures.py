@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from gans.building import _parameters, target_class
-from gans.signatures import annotations
+from gans.signatures import annotations, source
 from tests.conftest import CONF, composed
 
 TARGETS = sorted(
@@ -47,23 +47,62 @@ def test_what_experiments_say_is_read() -> None:
     assert unread == set()
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "class A:\n    def __init__(self, width: Unknown, depth: int): ...\n",
-        "from elsewhere import Unknown\nclass A:\n    def __init__(self, width: Unknown, depth: int): ...\n",
-        "def f(): ...\nUnknown = f()\nclass A:\n    def __init__(self, width: Unknown, depth: int): ...\n",
-        "from torch import *\nclass A:\n    def __init__(self, width: 1 / 0, depth: int): ...\n",
-    ],
-)
-def test_what_cannot_be_read_is_left_out(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "strange.py").write_text(source)
+@pytest.fixture
+def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module strange.thing to write, of a package that may be read."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("gans.signatures.READABLE", ("strange",))
-    (tmp_path / "strange").mkdir()
-    (tmp_path / "strange" / "__init__.py").write_text("")
-    (tmp_path / "strange.py").rename(tmp_path / "strange" / "thing.py")
+    source.cache_clear()
+    package = tmp_path / "strange"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    return package / "thing.py"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "from elsewhere import Unknown",
+        "def f(): ...\nUnknown = f()",
+        "from strange.thing import Unknown",
+        "Unknown = 'int'",
+        "Unknown = list['int']",
+        "Unknown = 1 / 0",
+        "import typing as t\nUnknown = t.Any",
+    ],
+)
+def test_what_cannot_be_read_is_left_out(text: str, strange: Path) -> None:
+    strange.write_text(f"{text}\nclass A:\n    def __init__(self, width: Unknown, depth: int): ...\n")
     assert annotations("strange.thing.A") == {"depth": int}
-    assert annotations("strange.thing.B") == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class A(Base):\n    def __init__(self, width: Unknown, depth: int, **others): ...",
+        "class A(Base):\n    def __init__(self, width, depth: int, **others): ...",
+        "class A(Base):\n    def __init__(self, width: 'Positive', depth: int, **others): ...",
+        "class A(Base):\n    Own = int\n    def __init__(self, width: Own, depth: int, **others): ...",
+        "class A:\n    def __init__(self, width: int): ...\n    def __init__(self, width: Unknown, depth: int): ...",
+    ],
+)
+def test_a_class_is_not_judged_by_another_signature(text: str, strange: Path) -> None:
+    """That of its base, an overload, or a name that means something else around it."""
+    begin = "Own = str\nclass Base:\n    def __init__(self, width: int, depth: str): ...\n"
+    strange.write_text(f"{begin}{text}\n")
+    assert annotations("strange.thing.A") == {"depth": int}
+
+
+@pytest.mark.parametrize("text", ["class (:", "class A(A): ...", "from strange.thing import A", "A = 1", "\0"])
+def test_what_is_no_class_tells_nothing(text: str, strange: Path) -> None:
+    strange.write_text(text)
+    assert annotations("strange.thing.A") == {}
     assert annotations("strange.nothing.A") == {}
+    assert annotations(f"strange.{'x' * 1000}.A") == {}
     assert annotations("os.PathLike") == {}
+
+
+def test_choices_are_text(strange: Path) -> None:
+    strange.write_text("from typing import Literal\nclass A:\n    def __init__(self, kind: Literal['a', 'b']): ...\n")
+    assert annotations("strange.thing.A") == {"kind": Literal["a", "b"]}
