@@ -120,8 +120,10 @@ def test_a_kill_during_the_save_always_leaves_a_whole_checkpoint(tmp_path: Path)
     before = time.monotonic()
     path = saved(tmp_path, 0, 1)
     a_save = (time.monotonic() - before) / 2  # longer on a busy machine
-    seen = set()
-    for kill in range(40):
+    seen: set[int] = set()
+    for kill in range(400):  # later each time, until a save was reached
+        if kill >= 40 and len(seen) > 1:
+            break
         writer = fork.Process(target=_save_forever, args=(path,))
         writer.start()
         time.sleep(0.005 + a_save * kill / 10)
