@@ -4,6 +4,8 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from itertools import count
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from gans.callbacks.evaluation import Evaluation
+from gans.checkpoints import CheckedCheckpoints
 from gans.errors import InterruptedTraining
 from gans.gan import GAN
 from gans.running import resume_run, start_run
@@ -20,6 +23,22 @@ MOMENTS = ("between the players", "in the evaluation")
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload(["tests.killed"])  # the imports are done once
+
+
+def begin(task: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Run a function in a fresh process, that no thread of this one has left a lock to."""
+    process = _server.Process(target=task, args=arguments)
+    process.start()
+    return process
+
+
+def contents(step: int) -> dict[str, Any]:
+    return {"training_steps": step, "weights": torch.full((200,), float(step)), "config": {"seed": 0}}
+
+
+def save_forever(path: Path) -> None:
+    for step in count(1):
+        CheckedCheckpoints().save_checkpoint(contents(step), path)
 
 
 def in_a_process(task: Callable[..., None], *arguments: Any) -> int:

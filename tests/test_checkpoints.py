@@ -1,6 +1,5 @@
 """Checkpoint files against everything that can happen to a file."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -16,10 +15,7 @@ from hypothesis import strategies as st
 from gans.checkpoints import CheckedCheckpoints, DamagedCheckpoint, is_whole, load_checked, mend, previous_path
 from gans.errors import InputError
 from tests.conftest import ROOT
-
-
-def contents(step: int) -> dict:
-    return {"training_steps": step, "weights": torch.full((200,), float(step)), "config": {"seed": 0}}
+from tests.killed import begin, contents, save_forever
 
 
 def saved(folder: Path, *steps: int) -> Path:
@@ -108,15 +104,7 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch
     assert not list(tmp_path.glob(".*"))
 
 
-def _save_forever(path: Path) -> None:
-    step = 0
-    while True:
-        step += 1
-        CheckedCheckpoints().save_checkpoint(contents(step), path)
-
-
 def test_a_kill_during_the_save_always_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
-    fork = multiprocessing.get_context("fork")
     before = time.monotonic()
     path = saved(tmp_path, 0, 1)
     a_save = (time.monotonic() - before) / 2  # longer on a busy machine
@@ -124,8 +112,7 @@ def test_a_kill_during_the_save_always_leaves_a_whole_checkpoint(tmp_path: Path)
     for kill in range(400):  # later each time, until a save was reached
         if kill >= 40 and len(seen) > 1:
             break
-        writer = fork.Process(target=_save_forever, args=(path,))
-        writer.start()
+        writer = begin(save_forever, path)
         time.sleep(0.005 + a_save * kill / 10)
         assert writer.pid is not None
         os.kill(writer.pid, signal.SIGKILL)
