@@ -3,22 +3,19 @@
 import hydra
 from omegaconf import DictConfig
 
-from gans.cli import one_line_errors, quiet, run_command
-from gans.memory import nothing_is_garbage
+from gans.cli import heavy_imports, one_line_errors, run_command
 from gans.options import plain
-from gans.settings import check_recipe
+from gans.settings import recipe_of
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="features")
 def main(config: DictConfig) -> None:
     with one_line_errors():
-        options = plain(config)
-        check_recipe(options)
-        with nothing_is_garbage():  # help and wrong options need not wait for it
-            from gans.features.making import make_features  # noqa: PLC0415
+        recipe = recipe_of(plain(config))
+        with heavy_imports():
+            from gans.features.making import make_features  # noqa: PLC0415, help and wrong options need not wait for it
 
-        quiet()
-        path = make_features(options)
+        path = make_features(recipe)
         print(f"feature network: {path}\n{path.with_suffix('.json').read_text(encoding='utf-8').strip()}")
 
 

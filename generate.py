@@ -4,8 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from gans.checking import validated
-from gans.cli import one_line_errors, quiet, run_command
-from gans.memory import nothing_is_garbage
+from gans.cli import heavy_imports, one_line_errors, run_command
 from gans.options import plain
 from gans.settings import Request
 
@@ -14,10 +13,9 @@ from gans.settings import Request
 def main(config: DictConfig) -> None:
     with one_line_errors():
         request = validated(Request, plain(config))
-        with nothing_is_garbage():  # help and wrong options need not wait for it
-            from gans.sampling import generate  # noqa: PLC0415
+        with heavy_imports():
+            from gans.sampling import generate  # noqa: PLC0415, help and wrong options need not wait for it
 
-        quiet()
         print(f"images: {generate(request)}")
 
 

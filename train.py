@@ -8,12 +8,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gans.cli import one_line_errors, quiet, run_command
+from gans.cli import heavy_imports, one_line_errors, run_command
 from gans.errors import InputError
-from gans.memory import nothing_is_garbage
 from gans.options import plain
 from gans.run import Run
-from gans.settings import check_settings
+from gans.settings import precheck
 from gans.sweep import run_member
 
 BUDGET = ("trainer.max_epochs", "trainer.max_steps")
@@ -41,11 +40,10 @@ def carry_out(config: DictConfig) -> Run:
         longer = options_besides(given[0], BUDGET if given == ["resume"] else ())
         run = Run(Path(str(options[given[0]])))
     else:
-        check_settings(options)
-    with nothing_is_garbage():  # help and wrong options need not wait for it
-        from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415
+        precheck(options)
+    with heavy_imports():
+        from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, help and wrong options need not wait for it
 
-    quiet()
     if given == ["resume"]:
         budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in longer}
         return resume_run(run.path, budget)

@@ -20,7 +20,7 @@ from gans.metrics.base import Metric
 from gans.objectives import Objective
 from gans.options import one_line
 from gans.randomness import derive_seed
-from gans.settings import GROUPS, Settings, check_settings
+from gans.settings import GROUPS, Settings, settings_of
 from gans.stabilize import Stabilizers
 
 TRUSTED = ("gans.", "torch.nn.", "torch.optim.")
@@ -37,7 +37,7 @@ def check(node: Any, path: str) -> None:
             that is not this package's or torch's.
     """
     for place, target, values in targets(node, path):
-        accepted = _parameters(target_class(target))
+        accepted = parameters_of(target_class(target))
         for key, value in values.items():
             if key not in accepted:
                 raise InputError(f"{place}.{key} is not an option of {target}: choose from {', '.join(accepted)}")
@@ -68,7 +68,7 @@ def validate(config: dict[str, Any]) -> Settings:
     Raises:
         InputError: naming the first value that is wrong, and why.
     """
-    settings = check_settings(config)
+    settings = settings_of(config)
     for group in GROUPS:
         check(config[group], group)
     return settings
@@ -119,7 +119,7 @@ def build_metrics(config: dict[str, Any]) -> dict[str, Metric]:
 
 
 @cache
-def _parameters(target: type) -> dict[str, Any]:
+def parameters_of(target: type) -> dict[str, Any]:
     """The names and annotations that a class accepts; those of its base classes too, where it passes options on."""
     accepted: dict[str, Any] = {}
     for level in filter(None, (vars(level).get("__init__") for level in target.__mro__[:-1])):

@@ -1,5 +1,6 @@
 """How a command ends: bad input is answered in one line, with an exit code that is not 0."""
 
+import gc
 import logging
 import os
 import re
@@ -56,6 +57,19 @@ def one_line_errors() -> Iterator[None]:
             "error: a config group takes the name of one of its files in conf/, or a list of names",
             InputError.exit_code,
         )
+
+
+@contextmanager
+def heavy_imports() -> Iterator[None]:
+    """Around the import of what needs PyTorch and Lightning: without a search for garbage among their modules."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+    quiet()
 
 
 def quiet() -> None:

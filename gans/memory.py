@@ -1,27 +1,12 @@
 """How the process keeps its memory."""
 
 import ctypes
-import gc
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt, from glibc's malloc.h."""
 KEPT = 1 << 30
 """Bytes: blocks up to this size are reused, and up to as much free memory at the end of the heap is not given back."""
-
-
-@contextmanager
-def nothing_is_garbage() -> Iterator[None]:
-    """Import modules without looking for garbage among them, which took a tenth of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def keep_freed_memory() -> bool:

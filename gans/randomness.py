@@ -55,7 +55,14 @@ def random_words(count: int, device: torch.device) -> Tensor:
 
 
 def splitmix64(seed: Tensor, count: int) -> Tensor:
-    """The first ``count`` values from a seed, an int64 of shape (), by a few products for all of them at once."""
+    """The first ``count`` values from a seed, by a few products for all of them at once.
+
+    Args:
+        seed: int64, shape ().
+
+    Returns:
+        int64, shape (count,), on the seed's device.
+    """
     words = _steps(count, seed.device) + seed
     for shift, factor in FACTORS.items():
         words ^= _shifted(words, shift)

@@ -77,17 +77,22 @@ class Recipe(BaseModel):
     data: dict[str, Any]
 
 
-GROUPS = ("data", "model", "objective", "stabilize", "metric", "trainer")
+ONE_OF = ("data", "model", "objective", "trainer")
+ANY_OF = ("stabilize", "metric")
+GROUPS = (*ONE_OF, *ANY_OF)
 
 
-def check_settings(config: dict[str, Any]) -> Settings:
-    """Check the values of a resolved config but for those that only classes can judge, which take long to import.
+def settings_of(config: dict[str, Any]) -> Settings:
+    """The options at the top of a resolved config, checked, and that its groups are chosen.
 
     Raises:
         InputError: naming the first value that is wrong, and why.
     """
     settings = validated(Settings, config)
-    for group in ("stabilize", "metric"):
+    for group in ONE_OF:
+        if "_target_" not in config[group]:
+            raise InputError(f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/")
+    for group in ANY_OF:
         for name, node in config[group].items():
             if not isinstance(node, dict) or "_target_" not in node:
                 raise InputError(
@@ -95,21 +100,28 @@ def check_settings(config: dict[str, Any]) -> Settings:
                     f"{group}=[{name}], or drop what an experiment says of it, ~{group}.{name}. Each option has a file "
                     f"in conf/{group}/"
                 )
-    for group in GROUPS:
-        if group not in ("stabilize", "metric") and "_target_" not in config[group]:
-            raise InputError(f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/")
-        _check_values(config[group], group)
     return settings
 
 
-def check_recipe(config: dict[str, Any]) -> Recipe:
-    """The same of the config of a feature network."""
+def precheck(config: dict[str, Any]) -> None:
+    """Check what can be checked of a resolved config without the classes that it names, whose import takes seconds.
+
+    Raises:
+        InputError: naming the first value that is wrong, and why.
+    """
+    settings_of(config)
+    for group in GROUPS:
+        _precheck_values(config[group], group)
+
+
+def recipe_of(config: dict[str, Any]) -> Recipe:
+    """The options of a feature network, and the same check of them."""
     recipe = validated(Recipe, config)
-    _check_values(recipe.data, "data")
+    _precheck_values(recipe.data, "data")
     return recipe
 
 
-def _check_values(node: Any, path: str) -> None:
+def _precheck_values(node: Any, path: str) -> None:
     for place, target, values in targets(node, path):
         known = annotations(target)
         for name, value in values.items():

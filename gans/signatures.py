@@ -17,6 +17,7 @@ QUICK = ("collections.abc", "pydantic", "typing", "typing_extensions")
 """What annotations take their names from, and what takes no time to import."""
 
 READABLE = ("gans", "torch")
+"""The packages whose classes a config may name."""
 
 
 class Tensor:
@@ -46,7 +47,7 @@ def annotations(target: str) -> dict[str, Any]:
     return found
 
 
-def _levels(module: str, name: str) -> Iterator[tuple["Source", dict[str, ast.expr | None], bool]]:
+def _levels(module: str, name: str) -> Iterator[tuple["SourceFile", dict[str, ast.expr | None], bool]]:
     """Of a class and its bases, in order, what each accepts, and whether it passes the rest on; dataclasses do.
 
     Without an annotation where there is none, or one that means something in the class alone.
@@ -85,9 +86,9 @@ def _levels(module: str, name: str) -> Iterator[tuple["Source", dict[str, ast.ex
             yield from _levels(home.module, plain.id)
 
 
-def _class(module: str, name: str) -> tuple["Source", ast.ClassDef] | None:
+def _class(module: str, name: str) -> tuple["SourceFile", ast.ClassDef] | None:
     """Where a class is defined, followed through imports."""
-    home = source(module)
+    home = source_file(module)
     statement = home.statements.get(name) if home else None
     if home and isinstance(statement, ast.ClassDef):
         return home, statement
@@ -96,7 +97,7 @@ def _class(module: str, name: str) -> tuple["Source", ast.ClassDef] | None:
     return None
 
 
-class Source(Mapping[str, Any]):
+class SourceFile(Mapping[str, Any]):
     """A module that is read and not run: what the names mean that annotations in it use."""
 
     def __init__(self, module: str, path: Path) -> None:
@@ -144,7 +145,7 @@ class Source(Mapping[str, Any]):
                 return getattr(import_module(origin), original)
             if (origin, original) == ("torch", "Tensor"):
                 return Tensor
-            other = source(origin)
+            other = source_file(origin)
             if other is not None:
                 return other[original]
         raise UnreadableError(name)  # or a name of Python's own, which is looked up next
@@ -166,7 +167,7 @@ def _has_text(expression: ast.AST) -> bool:
 
 
 @cache
-def source(module: str) -> Source | None:
+def source_file(module: str) -> SourceFile | None:
     """A module of a package that may be read; None where there is no such file, or it is no Python."""
     package, *parts = module.split(".")
     spec = find_spec(package) if package in READABLE else None
@@ -175,5 +176,5 @@ def source(module: str) -> Source | None:
         for path in (place.with_suffix(".py"), place / "__init__.py"):
             with suppress(OSError, ValueError, SyntaxError):  # an import will say so
                 if path.is_file():
-                    return Source(module, path)
+                    return SourceFile(module, path)
     return None

@@ -27,6 +27,7 @@ from gans.features.making import make_features
 from gans.metrics.evaluator import Evaluator
 from gans.metrics.neighbours import Neighbours
 from gans.metrics.synthetic_accuracy import SyntheticAccuracy
+from gans.settings import recipe_of
 from tests.conftest import DATA_ROOT, composed, needs_mnist
 
 
@@ -348,7 +349,7 @@ def test_data_like_mnist_can_be_given_the_features_that_they_lack(
     assert data.source == source
     with pytest.raises(InputError, match=f"python features.py data={source}"):
         load_features(data.source)
-    make_features(composed(f"data={source}", f"data.root={tmp_path}", "epochs=1", config_name="features"))
+    make_features(recipe_of(composed(f"data={source}", f"data.root={tmp_path}", "epochs=1", config_name="features")))
     assert load_features(data.source).name == f"{source}1"
 
 
@@ -418,7 +419,7 @@ def test_label_noise_needs_another_class() -> None:
 def test_label_noise_is_nothing_that_a_feature_network_is_trained_with(tmp_path: Path) -> None:
     config = composed("data=digits", "data.label_noise=0.2", f"output={tmp_path}", config_name="features")
     with pytest.raises(InputError, match=r"data.label_noise: .*all of a source"):
-        make_features(config)
+        make_features(recipe_of(config))
 
 
 def test_floors_are_the_same_with_label_noise() -> None:

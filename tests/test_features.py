@@ -16,6 +16,7 @@ from gans.features import files
 from gans.features.files import SHIPPED, load_features
 from gans.features.making import make_features
 from gans.features.training import accuracy, jitter
+from gans.settings import recipe_of
 from tests.conftest import DATA_ROOT, composed, needs_mnist
 
 SOURCES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
@@ -79,7 +80,7 @@ def test_making_one_and_using_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """What is made goes to the user's cache, and is found there."""
     monkeypatch.setenv("GANS_CACHE", str(tmp_path))
     config = composed("data=digits", "epochs=6", "learning_rate=1e-2", config_name="features")
-    path = make_features(config)
+    path = make_features(recipe_of(config))
     assert path == tmp_path / "features" / "digits1.safetensors"
     assert json.loads(path.with_suffix(".json").read_text())["test_accuracy"] > 0.7
     monkeypatch.setattr(files, "SHIPPED", tmp_path / "nothing")
@@ -90,7 +91,7 @@ def test_making_one_and_using_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_only_the_whole_source_makes_features(option: str, tmp_path: Path) -> None:
     config = composed("data=digits", f"data.{option}", f"output={tmp_path}", config_name="features")
     with pytest.raises(InputError, match=f"data.{option.partition('=')[0]}: .*all of a source"):
-        make_features(config)
+        make_features(recipe_of(config))
     assert not list(tmp_path.iterdir())
 
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import pytest
 
-from gans.building import _parameters, target_class
-from gans.signatures import annotations, source
+from gans.building import parameters_of, target_class
+from gans.signatures import annotations, source_file
 from tests.conftest import CONF, composed
 
 TARGETS = sorted(
@@ -27,7 +27,7 @@ def shown(hint: Any) -> str:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_annotations_are_those_of_the_class(target: str) -> None:
-    own = _parameters(target_class(target))
+    own = parameters_of(target_class(target))
     for name, hint in annotations(target).items():
         assert shown(hint) == shown(own[name]), name
 
@@ -52,7 +52,7 @@ def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module strange.thing to write, of a package that may be read."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("gans.signatures.READABLE", ("strange",))
-    source.cache_clear()
+    source_file.cache_clear()
     package = tmp_path / "strange"
     package.mkdir()
     (package / "__init__.py").touch()

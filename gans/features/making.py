@@ -3,7 +3,6 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
@@ -16,18 +15,17 @@ from gans.features.files import save_features
 from gans.features.network import FeatureNetwork
 from gans.features.training import accuracy, jitter, train_classifier
 from gans.randomness import derive_seed
-from gans.settings import Recipe, check_recipe
+from gans.settings import Recipe
 
 
-def make_features(config: dict[str, Any]) -> Path:
+def make_features(recipe: Recipe) -> Path:
     """Train a feature network on all training images of a source, and write it with its accuracy on the test images.
 
     Raises:
         InputError: for data that are not the whole source, white on black.
     """
-    recipe = check_recipe(config)
     check(recipe.data, "data")
-    data = build_data(config)
+    data = build_data(recipe.model_dump())
     if not isinstance(data, ImageData):
         raise InputError(f"data={data.source} needs no feature network: use other data, such as data=mnist")
     for option in ("invert", "limit", "replacement", "val_size", "label_noise"):

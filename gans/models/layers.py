@@ -44,7 +44,7 @@ VALUES = 1 << 16
 """How many values 16 bits have."""
 
 INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""By their bytes."""
+"""Integer types, by how many bytes a value has."""
 
 
 class Dropout(nn.Dropout):
@@ -77,7 +77,10 @@ def bits(number: float, dtype: torch.dtype) -> int:
 
 
 class LeakyDropout(nn.Sequential):
-    """LeakyReLU, and dropout of what it gives. In training one factor for each value is both: slope times mask."""
+    """LeakyReLU (Maas et al. 2013), and dropout of what it gives: values of any shape -> the same shape.
+
+    In training one factor for each value is both, slope times mask, which is a pass over the values less.
+    """
 
     def __init__(self, negative_slope: float, rate: float) -> None:
         super().__init__(nn.LeakyReLU(negative_slope), Dropout(rate))
