@@ -12,7 +12,7 @@ from hydra.utils import get_object, instantiate
 from torch import nn
 from torch.optim import Optimizer
 
-from gans.checking import check_value, targets
+from gans.checking import check_values, targets
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.gan import GAN
@@ -37,11 +37,7 @@ def check(node: Any, path: str) -> None:
             that is not this package's or torch's.
     """
     for place, target, values in targets(node, path):
-        accepted = parameters_of(target_class(target))
-        for key, value in values.items():
-            if key not in accepted:
-                raise InputError(f"{place}.{key} is not an option of {target}: choose from {', '.join(accepted)}")
-            check_value(accepted[key], value, f"{place}.{key}")
+        check_values(values, parameters_of(target_class(target)), target, place)
 
 
 def target_class(target: str) -> type:

@@ -51,6 +51,18 @@ def targets(node: Any, path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield path, str(node["_target_"]), values
 
 
+def check_values(values: Mapping[str, Any], accepted: Mapping[str, Any], target: str, path: str) -> None:
+    """Check a config node's values against the names and annotations that its target accepts.
+
+    Raises:
+        InputError: naming the value's path, for an unknown name, a wrong type or a value out of range.
+    """
+    for name, value in values.items():
+        if name not in accepted:
+            raise InputError(f"{path}.{name} is not an option of {target}: choose from {', '.join(accepted)}")
+        check_value(accepted[name], value, f"{path}.{name}")
+
+
 def check_value(hint: Any, value: Any, path: str) -> None:
     """Check a config's value against an annotation.
 

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gans.checking import check_value, targets, validated
+from gans.checking import check_values, targets, validated
 from gans.errors import InputError
-from gans.signatures import annotations
+from gans.signatures import read_signature
 
 
 class SampleSettings(BaseModel):
@@ -123,7 +123,6 @@ def recipe_of(config: dict[str, Any]) -> Recipe:
 
 def _precheck_values(node: Any, path: str) -> None:
     for place, target, values in targets(node, path):
-        known = annotations(target)
-        for name, value in values.items():
-            if name in known:
-                check_value(known[name], value, f"{place}.{name}")
+        accepted, all_of_them = read_signature(target)
+        known = values if all_of_them else {name: value for name, value in values.items() if name in accepted}
+        check_values(known, accepted, target, place)

@@ -28,23 +28,22 @@ class UnreadableError(KeyError):
     """A name or expression whose value is not known without imports that take time."""
 
 
-def annotations(target: str) -> dict[str, Any]:
-    """The annotations of what a class's ``__init__`` accepts, as far as its source tells them, by name.
+def read_signature(target: str) -> tuple[dict[str, Any], bool]:
+    """The names and annotations that a class accepts, those of its base classes too, where it passes options on.
 
-    Those of its base classes too, where it passes options on.
+    Returns:
+        Them, as far as the source tells; ``Any`` stands for an annotation that can't be read. And whether they are all.
     """
     module, _, name = target.rpartition(".")
     found: dict[str, Any] = {}
-    seen: set[str] = set()
     with suppress(RecursionError):  # a class that is its own base: an import will say so
         for home, own, passes_on in _levels(module, name):
-            for parameter in own.keys() - seen:
-                with suppress(UnreadableError):
-                    found[parameter] = home.value(own[parameter])
-            seen |= own.keys()
+            for parameter, annotation in own.items():
+                if parameter not in found:
+                    found[parameter] = home.value(annotation)
             if not passes_on:
-                break
-    return found
+                return found, True
+    return found, False
 
 
 def _levels(module: str, name: str) -> Iterator[tuple["SourceFile", dict[str, ast.expr | None], bool]]:
@@ -79,7 +78,8 @@ def _levels(module: str, name: str) -> Iterator[tuple["SourceFile", dict[str, as
     makers = [each for each in definition.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
     for maker in makers[-1:]:  # those before are overloads
         given = (*maker.args.posonlyargs, *maker.args.args, *maker.args.kwonlyargs)
-        yield home, {argument.arg: known(argument.annotation) for argument in given}, maker.args.kwarg is not None
+        own = {argument.arg: known(argument.annotation) for argument in given if argument.arg != "self"}
+        yield home, own, maker.args.kwarg is not None
     for base in definition.bases:
         plain = base.value if isinstance(base, ast.Subscript) else base
         if isinstance(plain, ast.Name):
@@ -123,22 +123,21 @@ class SourceFile(Mapping[str, Any]):
         return ".".join([*parts[: len(parts) - statement.level + 1], *filter(None, [statement.module])])
 
     def value(self, expression: ast.expr | None) -> Any:
-        """What an expression of names that are quick to import evaluates to.
-
-        Raises:
-            UnreadableError: for others, for none, and where text stands for a type.
-        """
-        if expression is None or _has_text(expression):
-            raise UnreadableError(expression)
+        """What an annotation means; ``Any`` where that takes more than names that are quick to import."""
         try:
-            return eval(compile(ast.Expression(expression), self.module, "eval"), {}, self)
-        except Exception as error:
-            raise UnreadableError(ast.unparse(expression)) from error
+            return Any if expression is None else self._evaluated(expression)
+        except Exception:  # whatever is wrong, an import will say so
+            return Any
+
+    def _evaluated(self, expression: ast.expr) -> Any:
+        if _has_text(expression):  # which stands for a type
+            raise UnreadableError(ast.unparse(expression))
+        return eval(compile(ast.Expression(expression), self.module, "eval"), {}, self)
 
     def __getitem__(self, name: str) -> Any:
         statement = self.statements.get(name)
         if isinstance(statement, ast.Assign):
-            return self.value(statement.value)
+            return self._evaluated(statement.value)
         if isinstance(statement, ast.ImportFrom):
             origin, original = self.origin(statement), self.imported[name]
             if origin in QUICK:
