@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from gans.data.batches import Batch
 from gans.gan import GAN
+from gans.models.layers import bits
 from tests.conftest import names
 from tests.test_gan import train
 from tests.test_matrix import batches, gan_of, own, refusal
@@ -38,6 +39,7 @@ class Reads(TorchDispatchMode):
 
 def reads_of_a_step(gan: GAN, model: str, monkeypatch: pytest.MonkeyPatch, every: int) -> Counter[str]:
     reads, training_step = Reads(), GAN.training_step
+    bits.cache_clear()  # as in a process's first step
 
     def watched(self: GAN, batch: Batch, batch_index: int) -> None:
         self.watch.every = every

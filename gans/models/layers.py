@@ -73,7 +73,8 @@ class Dropout(nn.Dropout):
 @cache
 def bits(number: float, dtype: torch.dtype) -> int:
     """The bits of a number of a type, taken for an integer."""
-    return int(torch.tensor(number, dtype=dtype).view(INTEGERS[dtype.itemsize]))
+    host = torch.tensor(number, dtype=dtype, device="cpu").view(INTEGERS[dtype.itemsize])
+    return int(host.numpy())  # int(host) would look like waiting for a device
 
 
 class LeakyDropout(nn.Sequential):
