@@ -53,7 +53,9 @@ from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d, Leaky
 from gans.options import plain
 
 MODELS = "dcgan,acgan,wgan,autoencoder"
-STEPS = 20
+STEPS = 50
+WARM_UP = 2
+"""Steps before the clock starts: the first of a run make the optimizers' moments and fill caches."""
 CONF = Path(__file__).resolve().parent.parent / "conf"
 PRECISIONS = {"(b) float32": ("32-true", torch.float32), "(c) bfloat16": ("bf16-mixed", torch.bfloat16)}
 PLAIN = "(a) plain"
@@ -78,11 +80,18 @@ class TimedBatches(Shuffled):
 
 
 class WallClock(Callback):
-    """Seconds from the first step to the last, everything between them included."""
+    """Seconds from the end of the warm-up to the end of training, everything between them included."""
+
+    def __init__(self, warm_up: int, parts: list[Stopwatch]) -> None:
+        self.warm_up = warm_up
+        self.parts = parts
 
     @override
-    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        self.start = now()
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: GAN, batch: Batch, batch_idx: int) -> None:
+        if pl_module.training_steps == self.warm_up:
+            for part in self.parts:
+                part.seconds = 0.0
+            self.start = now()
 
     @override
     def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
@@ -204,12 +213,13 @@ class Cost(NamedTuple):
     logging: float = 0.0
 
 
-def time_package(config: dict[str, Any], precision: str, steps: int = STEPS) -> Cost:
+def time_package(config: dict[str, Any], precision: str, steps: int = STEPS, warm_up: int = WARM_UP) -> Cost:
     """What a step of the real trainer costs."""
     quiet()
     keep_freed_memory()
     data, gan = build_data(config), build_gan(config)
-    data_watch, logging_watch, clock = Stopwatch(), Stopwatch(), WallClock()
+    data_watch, logging_watch = parts = [Stopwatch(), Stopwatch()]
+    clock = WallClock(warm_up, parts)
     data.train_batches = TimedBatches(data.train_batches, data_watch)
     with tempfile.TemporaryDirectory() as folder:
         loggers = [MetricsFile(Path(folder) / "metrics.csv"), TensorBoardLogger(folder, default_hp_metric=False)]
@@ -217,7 +227,7 @@ def time_package(config: dict[str, Any], precision: str, steps: int = STEPS) -> 
         for owner, name in ((gan, "measure"), (gan.means, "add"), (curves, "on_train_batch_end")):
             logging_watch.wrap(owner, name)
         options = {"callbacks": [curves, clock], "logger": loggers}
-        trainer = config["trainer"] | {"precision": precision, "max_steps": steps}
+        trainer = config["trainer"] | {"precision": precision, "max_steps": warm_up + steps}
         build(trainer, "trainer", **options).fit(gan, datamodule=data)
     return Cost(clock.seconds / steps, data_watch.seconds / steps, logging_watch.seconds / steps)
 
@@ -237,7 +247,7 @@ def time_plain(config: str) -> Cost:
 def arithmetic(config: dict[str, Any]) -> float:
     """The floating-point operations of a step's matrix products and convolutions, in units of 10^9."""
     with FlopCounterMode(display=False) as counter:
-        time_package(config, "32-true", steps=1)
+        time_package(config, "32-true", steps=1, warm_up=0)
     return counter.get_total_flops() / 1e9
 
 
