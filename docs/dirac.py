@@ -1,15 +1,15 @@
 """The GAN that is solved exactly, measured and drawn: ``python docs/dirac.py`` writes docs/images/dirac.png.
 
 Each panel is the way of the real training step through the plane of the two weights, from the square to the red dot.
-Its title is the contraction of a step at the equilibrium, measured and in closed form: the root of the product of both
-eigenvalues, which is the size of each where they are complex.
+Its title is the contraction of a step at the equilibrium, measured and in closed form: the size of the larger
+eigenvalue. Below 1 the players get there; at 1 they go round it for ever, or stay where nothing moves the generator.
 """
 
 import logging
 import warnings
 from collections.abc import Callable
 from functools import partial
-from math import sqrt
+from math import log
 from pathlib import Path
 
 import lightning as L
@@ -43,15 +43,29 @@ STEPS = 150
 
 Technique = Callable[[], Stabilizer]
 
-STABILIZERS: dict[str, tuple[Technique, float]] = {
+STABILIZERS: dict[str, tuple[Technique, float | None]] = {
     "none": (Stabilizer, 0.0),
     "R1": (partial(R1, 0.3), 0.3),
     "R2": (partial(R2, 0.3), 0.3),
+    "WGAN-GP": (partial(WGANGP, 0.15), None),
     "WGAN-GP to 0": (partial(WGANGP, 0.15, target=0.0), 0.3),
     "weight clipping": (partial(WeightClipping, 0.1), 0.0),
     "EMA": (partial(EMA, 0.95), 0.0),
 }
-"""Each technique, and w where it adds w psi to the slope of the discriminator's loss near the equilibrium."""
+"""Each technique, and w where it adds w psi to the slope of the discriminator's loss near the equilibrium; none where
+that slope jumps there."""
+
+FORCES = {
+    "bce": 1 / 4,
+    "minimax": 1 / 4,
+    "msle": log(4 / 3) / 6,
+    "least_squares": 0.0,  # a discriminator that says 0 of all is content with the fakes, wherever they are
+    "hinge": 1.0,
+    "relativistic": 1 / 4,
+    "wasserstein": 1.0,
+    "wasserstein_bounded": 1 / 16,
+}
+"""Minus the product of both players' slopes in a fake's score, at score 0."""
 
 
 class Recorder(Callback):
@@ -89,10 +103,15 @@ def path(
 
 
 def measured(objective: Objective, stabilizer: Technique) -> float:
-    """The size of the eigenvalues of a step at (0, 0): the root of its determinant, from two steps close to it."""
+    """The size of the larger eigenvalue of a step at (0, 0), from two steps close to it."""
     tiny = 1e-4
     matrix = [path(objective, stabilizer(), start, 1)[1] / tiny for start in ((tiny, 0.0), (0.0, tiny))]
-    return float(sqrt(abs(numpy.linalg.det(numpy.stack(matrix, 1)))))
+    return float(abs(numpy.linalg.eigvals(numpy.stack(matrix, 1))).max())
+
+
+def closed_form(force: float, strength: float) -> float:
+    """Of a step whose determinant is 1 - h w, and whose trace is 2 - h w - h² times the force."""
+    return float(abs(numpy.roots([1, -(2 - RATE * strength - RATE**2 * force), 1 - RATE * strength])).max())
 
 
 def objectives() -> dict[str, Objective]:
@@ -105,7 +124,7 @@ def objectives() -> dict[str, Objective]:
     return found
 
 
-def panel(axes: Axes, objective: Objective, stabilizer: Technique, strength: float) -> None:
+def panel(axes: Axes, game: str, objective: Objective, stabilizer: Technique, strength: float | None) -> None:
     axes.tick_params(labelsize=6)
     try:
         theta, psi = path(objective, stabilizer(), START, STEPS).T
@@ -120,9 +139,11 @@ def panel(axes: Axes, objective: Objective, stabilizer: Technique, strength: flo
     axes.set_ylabel(label)
     if legend := axes.get_legend():
         legend.remove()
-    if not isinstance(stabilizer(), EMA):  # an average follows the game and does not change it
+    if strength is None:
+        axes.set_title("no slope at the equilibrium", fontsize=8)
+    elif not isinstance(stabilizer(), EMA):  # an average follows the game and does not change it
         found = measured(objective, stabilizer)
-        axes.set_title(f"{found:.4f}, closed form {sqrt(1 - RATE * strength):.4f}", fontsize=8)
+        axes.set_title(f"{found:.4f}, closed form {closed_form(FORCES[game], strength):.4f}", fontsize=8)
 
 
 def picture() -> Figure:
@@ -132,7 +153,7 @@ def picture() -> Figure:
     for row, (game, objective) in zip(grid, games.items(), strict=True):
         row[0].set_ylabel(game, fontsize=9)
         for axes, (stabilizer, strength) in zip(row, STABILIZERS.values(), strict=True):
-            panel(axes, objective, stabilizer, strength)
+            panel(axes, game, objective, stabilizer, strength)
     for axes, name in zip(grid[0], STABILIZERS, strict=True):
         axes.set_title(f"{name}\n{axes.get_title()}", fontsize=9)
     figure.supxlabel("θ, where the generator's samples are", fontsize=10)

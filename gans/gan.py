@@ -77,6 +77,7 @@ class GAN(L.LightningModule):
         self.optimizer_factories = (generator_optimizer, discriminator_optimizer)
         self.discriminator_turns = DISCRIMINATOR_UPDATES[discriminator_updates]
         self.apart = discriminator_updates == "separate"
+        self.penalty_share = 1.0 if objective.pairs or discriminator_updates == "alternating" else 0.5
         self.discriminator_fakes_in_training_mode = discriminator_fakes == "training"
         self.generator_batches = generator_batches
         self.classes = tuple(classes)
@@ -118,7 +119,7 @@ class GAN(L.LightningModule):
             *before, last = turns = self.discriminator_turns(whole)
             for turn in before:
                 self.update("discriminator", discriminator_optimizer, turn, self.discriminator_terms(turn))
-            terms = self.discriminator_terms(last) | self.stabilizers.penalties(whole, random)
+            terms = self.discriminator_terms(last) | self.penalties(whole, random)
             self.update("discriminator", discriminator_optimizer, last, terms)
         self.stabilizers.after_discriminator(self, turns)
 
@@ -165,6 +166,12 @@ class GAN(L.LightningModule):
     def discriminator_terms(self, turn: Turn) -> dict[str, Tensor]:
         """Named losses of the discriminator, one value per sample; it pays the sum of their means, and penalties."""
         return {"adversarial": self.objective.discriminator(turn)}
+
+    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
+        """What the stabilizers charge the discriminator. Papers add it to E[fakes] + E[reals]; an update that pays the
+        mean over both pays half of that, and so half of a penalty."""
+        charged = self.stabilizers.penalties(turn, random)
+        return {name: self.penalty_share * values for name, values in charged.items()}
 
     def generator_terms(self, turn: Turn) -> dict[str, Tensor]:
         """Named losses of the generator, one value per sample. It pays the sum of their means."""
@@ -251,7 +258,7 @@ class GAN(L.LightningModule):
         """
         random = Streams(self.seed, "held-out", batch_index, self.device)
         network = self.stabilizers.sampler(self.generator)
-        inputs = self.generator.inputs(len(batch.images), random("latent"), batch)
+        inputs = self.generator.inputs(len(batch.images), random("latent"), batch, self.asked_of(batch))
         fake = self.fake_side(network, inputs, wanted_real=False)
         against = Turn(self.discriminate, fake, self.real_side(batch), self.apart)
         wanted = fake.told(self.objective.real_target, wanted_real=True)

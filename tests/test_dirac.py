@@ -8,11 +8,13 @@ say whether training converges, and how fast.
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import exp, log
+from typing import Literal
 
 import numpy
 import pytest
 import torch
 
+from gans.building import build_gan
 from gans.data.batches import Batch
 from gans.gan import GAN
 from gans.models.dirac import DiracDiscriminator, DiracGenerator
@@ -29,15 +31,23 @@ from gans.objectives import (
 from gans.stabilize import Stabilizer, Stabilizers
 from gans.stabilize.gradient_penalties import R1, R2, WGANGP
 from gans.stabilize.weights import EMA, WeightClipping
+from tests.conftest import composed
 from tests.test_gan import train
 
 STEP = 0.2
 
 
 Point = tuple[float, float]
+Updates = Literal["joint", "separate", "alternating"]
 
 
-def dirac(start: Point, objective: Objective, rates: Point, stabilizers: Mapping[str, Stabilizer]) -> GAN:
+def dirac(
+    start: Point,
+    objective: Objective,
+    rates: Point,
+    stabilizers: Mapping[str, Stabilizer],
+    updates: Updates | None = None,
+) -> GAN:
     """Where the objective doesn't compare them, reals and fakes come in turns, so that each mean has weight 1."""
     return GAN(
         DiracGenerator(start[0]).double(),
@@ -46,7 +56,7 @@ def dirac(start: Point, objective: Objective, rates: Point, stabilizers: Mapping
         Stabilizers(stabilizers),
         partial(torch.optim.SGD, lr=rates[0]),
         partial(torch.optim.SGD, lr=rates[1]),
-        discriminator_updates="joint" if objective.pairs else "alternating",
+        discriminator_updates=updates or ("joint" if objective.pairs else "alternating"),
     )
 
 
@@ -123,7 +133,7 @@ def test_a_step_is_the_closed_form(objective: str, penalty: str) -> None:
 @pytest.mark.parametrize("penalty", [name for name in PENALTIES if name != "wgan_gp"])
 @pytest.mark.parametrize("objective", SLOPES)
 def test_the_contraction_per_step_is_the_closed_form(objective: str, penalty: str) -> None:
-    """The product of both eigenvalues is 1 - h w of a penalty's slope w psi: where they are complex, |lambda|² each.
+    """Of a step's matrix: the product of both eigenvalues is 1 - h w of a penalty's slope w psi.
 
     WGAN-GP is left out: its slope jumps at psi = 0, so that the equilibrium attracts nothing.
     """
@@ -141,6 +151,8 @@ def test_the_contraction_per_step_is_the_closed_form(objective: str, penalty: st
     measured = linearized(played, (STEP, STEP), PENALTIES[penalty][0])
     numpy.testing.assert_allclose(measured, expected, atol=1e-4)
     assert numpy.linalg.det(measured) == pytest.approx(1 - STEP * strength, abs=1e-4)
+    sizes = [sorted(abs(numpy.linalg.eigvals(matrix))) for matrix in (measured, expected)]
+    assert sizes[0] == pytest.approx(sizes[1], abs=1e-4)
 
 
 @pytest.mark.parametrize("objective", SLOPES)
@@ -156,7 +168,7 @@ def test_clipping_keeps_the_discriminator_in_its_box_and_changes_nothing_inside(
 
 @pytest.mark.parametrize("objective", SLOPES)
 def test_the_moving_average_follows_the_turning_generator_at_its_rate(objective: str) -> None:
-    """It shrinks the circle: e^(i angle) becomes (1 - d) / (1 - d e^(-i angle)) times as large, and late."""
+    """Of the closed form's own steps."""
     ema, start = EMA(0.9), POINTS[0]
     walk(start, SLOPES[objective][0], steps=12, stabilizers={"it": ema})
     average, theta, psi = start[0], *start
@@ -164,6 +176,45 @@ def test_the_moving_average_follows_the_turning_generator_at_its_rate(objective:
         theta, psi = one_step(objective, "none", theta, psi)
         average = 0.9 * average + 0.1 * theta
     assert ema.average.get_parameter("theta").item() == pytest.approx(average, rel=1e-4)
+
+
+@pytest.mark.parametrize("objective", SLOPES)
+def test_the_moving_average_forgets_at_its_decay(objective: str) -> None:
+    """It adds one eigenvalue to those of the game, at whose equilibrium nothing else moves."""
+    average = EMA(0.9)
+    gan = dirac((0.0, 0.0), SLOPES[objective][0], (STEP, STEP), {"it": average})
+    average.average.get_parameter("theta").data.fill_(0.5)
+    train(gan, [Batch(torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1).long())] * 5)
+    assert gan.generator.get_parameter("theta").item() == 0
+    assert average.average.get_parameter("theta").item() == pytest.approx(0.5 * 0.9**5, abs=1e-6)
+
+
+@pytest.mark.parametrize("stabilizer", ["none", "r1"])
+def test_the_shipped_model_plays_the_published_game(stabilizer: str) -> None:
+    """``model=dirac`` as it is composed, and a penalty of the weight that is given."""
+    options = ["model=dirac", f"stabilize={stabilizer}", "model.generator.theta=0.3", "model.discriminator.psi=0.2"]
+    config = composed(*options, *(["stabilize.r1.weight=0.3"] if stabilizer == "r1" else []))
+    gan = build_gan(config)
+    train(gan, [Batch(torch.zeros(1, 1), torch.zeros(1).long())])
+    moved = [gan.generator.get_parameter("theta").item(), gan.discriminator.get_parameter("psi").item()]
+    assert moved == pytest.approx(one_step("bce", stabilizer, 0.3, 0.2), rel=1e-5)
+
+
+@pytest.mark.parametrize("updates", ["joint", "separate", "alternating"])
+@pytest.mark.parametrize("objective", SLOPES)
+def test_a_penalty_weighs_the_same_beside_the_objective_in_every_kind_of_update(
+    objective: str, updates: Updates
+) -> None:
+    """As beside E[fakes] + E[reals], of which a joint update pays the mean: both move the discriminator half as far."""
+    played, slope, _ = SLOPES[objective]
+    if played.pairs and updates == "alternating":
+        return
+    theta, psi = 0.3, 0.2
+    gan = dirac((theta, psi), played, (0.0, STEP), {"it": R1(0.7)}, updates)
+    train(gan, [Batch(torch.zeros(1, 1, dtype=torch.float64), torch.zeros(1).long())])
+    share = 1.0 if played.pairs or updates == "alternating" else 0.5
+    expected = psi - STEP * share * (slope(psi * theta) * theta + 0.7 * psi)
+    assert gan.discriminator.get_parameter("psi").item() == pytest.approx(expected, rel=1e-5)
 
 
 def linearized(objective: Objective, rates: Point, stabilizer: Callable[[], Stabilizer] = Stabilizer) -> numpy.ndarray:

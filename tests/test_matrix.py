@@ -93,13 +93,21 @@ def own(model: str) -> str:
     return next(name for name in OBJECTIVES if part("objective", name) == node)
 
 
-EXCLUSIVE = ({"feature_matching", "unrolling"}, {"spectral_norm", "weight_clipping"})
+EXCLUSIVE = (
+    {"feature_matching", "unrolling"},
+    {"fixed_label_smoothing", "label_smoothing"},
+    {"spectral_norm", "weight_clipping"},
+    {"weight_clipping", "wgan_gp"},
+    {"dragan", "weight_clipping"},
+)
 
 
 @pytest.mark.parametrize("first", STABILIZERS)
 def test_every_pair_of_stabilizers_trains_or_is_refused(first: str) -> None:
-    """Alone each goes with a DCGAN; the pairs that do not are those that say so."""
+    """Of those that go with a DCGAN alone; the pairs that do not are those that say so."""
     for second in STABILIZERS[STABILIZERS.index(first) + 1 :]:
+        if refusal("dcgan", "bce", [first]) or refusal("dcgan", "bce", [second]):
+            continue
         why = refusal("dcgan", "bce", [first, second])
         assert why or {first, second} not in EXCLUSIVE, second
         assert not why or "use one of them" in why, second

@@ -35,6 +35,7 @@ from gans.stabilize.inputs import (
     translation,
 )
 from gans.stabilize.labels import FixedLabelSmoothing, NoisyLabels
+from gans.stabilize.layers import WEIGHTED
 from gans.stabilize.rhythm import optimistic
 from gans.stabilize.weights import EMA
 from gans.turn import Side, Turn, joined, total
@@ -86,6 +87,14 @@ def test_where_each_penalty_looks() -> None:
     around = DRAGAN(1.0, target=0.0, spread=1e-9).penalties(turn, RANDOM)["dragan"].sqrt().double()
     torch.testing.assert_close(around, squares[0].sqrt(), rtol=1e-4, atol=0)
 
+    around = DRAGAN(1.0, target=0.0, spread=0.5).penalties(turn, Streams(0, "train"))["dragan"].sqrt().double()
+    random = Streams(0, "train")("dragan")
+    noise, share = torch.rand(real.shape, generator=random), torch.rand(6, 1, 1, 1, generator=random)
+    deviation = (real - real.mean()).square().mean().sqrt()
+    noised = (real + share * 0.5 * deviation * noise).flatten(1).norm(dim=1)
+    assert (noised / squares[0].sqrt() - 1).abs().max() > 0.01
+    torch.testing.assert_close(around, noised, rtol=1e-4, atol=0)
+
 
 def test_the_critic_learns_from_the_penalty_and_the_generator_does_not() -> None:
     slope = torch.ones(1, 4, 5, dtype=torch.float64, requires_grad=True)
@@ -119,6 +128,20 @@ def test_a_penalty_per_sample_is_refused_where_batch_norm_mixes_samples(
     assert means["discriminator_loss"] == pytest.approx(
         means["discriminator_adversarial"] + means[f"discriminator_{name}"], rel=1e-4
     )
+
+
+@pytest.mark.parametrize("name", ["wgan_gp", "dragan"])
+def test_a_slope_that_clipped_weights_cannot_have_is_refused(make_gan: Callable[..., GAN], name: str) -> None:
+    both = ("model=dcgan", f"stabilize=[{name},weight_clipping]")
+    with pytest.raises(InputError, match=rf"weight_clipping,{name}\].*use one of them"):
+        make_gan(*both)
+    make_gan(*both, f"stabilize.{name}.target=0")
+
+
+@pytest.mark.parametrize("order", ["label_smoothing,fixed_label_smoothing", "fixed_label_smoothing,label_smoothing"])
+def test_two_ways_of_smoothing_are_refused(make_gan: Callable[..., GAN], order: str) -> None:
+    with pytest.raises(InputError, match="use one of them"):
+        make_gan("model=dcgan", f"stabilize=[{order}]")
 
 
 def test_wgan_gp_is_refused_for_a_bounded_critic(make_gan: Callable[..., GAN]) -> None:
@@ -159,12 +182,12 @@ def test_clipping_and_spectral_norm_together_are_refused(make_gan: Callable[...,
             make_gan(f"stabilize=[{order}]")
 
 
-@pytest.mark.parametrize("model", ["dcgan", "acgan"])
+@pytest.mark.parametrize("model", ["dcgan", "acgan", "projection"])
 def test_spectral_norm_gives_every_weight_matrix_norm_one(make_gan: Callable[..., GAN], model: str) -> None:
     gan = make_gan(f"model={model}", "stabilize=spectral_norm")
 
     def norms() -> list[float]:
-        layers = [module for module in gan.discriminator.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+        layers = [module for module in gan.discriminator.modules() if isinstance(module, WEIGHTED)]
         gan.discriminator.eval()
         found = [torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2).item() for layer in layers]
         gan.discriminator.train()
@@ -174,7 +197,7 @@ def test_spectral_norm_gives_every_weight_matrix_norm_one(make_gan: Callable[...
     assert norms() == pytest.approx([1.0] * len(norms()), abs=5e-2)  # one power iteration a pass follows moving weights
     with torch.no_grad():
         for _ in range(300):
-            gan.discriminator(random_batch(2).images)
+            gan.discriminate(*random_batch(10))
     assert norms() == pytest.approx([1.0] * len(norms()), abs=1e-3)
 
 
@@ -346,6 +369,15 @@ def test_optimistic_adam_equals_its_algorithm() -> None:
         expected = expected + 2 * update - (update if before is None else before)
         before = update
         numpy.testing.assert_allclose(weight.detach(), expected, rtol=1e-9)
+
+
+def test_both_players_are_optimistic(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("model=dcgan", "stabilize=optimism")
+    train(gan, [random_batch(seed=seed) for seed in range(2)])
+    optimizers = gan.optimizers()
+    assert isinstance(optimizers, list)
+    for optimizer, network in zip(optimizers, (gan.generator, gan.discriminator), strict=True):
+        assert all("previous_update" in optimizer.state[weight] for weight in network.parameters())
 
 
 def test_optimism_converges_where_plain_steps_spiral_out() -> None:
@@ -601,6 +633,20 @@ def test_adaptive_augmentation_does_nothing_at_0_and_augments_all_at_1() -> None
     changed = (augment.see(images, Streams(0, "train")) != 0).flatten(1)
     assert bool((changed.all(1) == changed.any(1)).all())
     assert changed[:, 0].float().mean().item() == pytest.approx(0.3, abs=0.08)
+
+
+@pytest.mark.parametrize("kind", [DiffAugment, AdaptiveAugmentation])
+def test_all_augmentations_of_a_policy_are_made_in_its_order(kind: Callable[[], Stabilizer]) -> None:
+    augment, images = kind(), images_of(3, count=8)
+    if isinstance(augment, AdaptiveAugmentation):
+        augment.probability.fill_(1)
+    name = "diff_augment" if isinstance(augment, DiffAugment) else "adaptive_augmentation"
+    random, expected = Streams(0, "train")(name), images
+    for each in (brightness, contrast, translation, cutout):
+        if isinstance(augment, AdaptiveAugmentation):
+            torch.rand((8, 1, 1, 1), generator=random)  # which images: all
+        expected = each(expected, random)
+    assert torch.equal(augment.see(images, Streams(0, "train")), expected)
 
 
 def test_its_probability_follows_the_verdicts_on_reals(make_gan: Callable[..., GAN]) -> None:

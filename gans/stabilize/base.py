@@ -50,7 +50,7 @@ class Stabilizer(nn.Module):
         return real, fake
 
     def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:  # noqa: ARG002, for stabilizers that have some
-        """What the discriminator pays on top, once a step: named terms with one value per sample."""
+        """What the discriminator pays on top of E[fakes] + E[reals], once a step: named terms, one value per sample."""
         return {}
 
     def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:

@@ -13,6 +13,7 @@ from typing_extensions import override
 from gans.errors import InputError
 from gans.randomness import Streams
 from gans.stabilize.base import Stabilizer
+from gans.stabilize.weights import WeightClipping
 from gans.turn import Side, Turn
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ class GradientPenalty(Stabilizer, ABC):
     """Weight times a function of the gradient's norm, at places of its own.
 
     Args:
-        weight: what the penalty is multiplied by.
-        interval: paid every so many steps, times as much (lazy regularization, Karras et al. 2020, section 3.1).
+        weight: of the penalty beside E[fakes] + E[reals], as in the papers. Where the discriminator pays the mean over
+            both, it pays half of each.
+        interval: paid every so many steps, times as much (lazy regularization, Karras et al. 2020, section 3.1, who
+            also adapt Adam's rate and betas; here they stay as they are).
     """
 
     name: str
@@ -103,6 +106,7 @@ class WGANGP(GradientPenalty):
 
     def attach(self, gan: GAN) -> None:
         super().attach(gan)
+        require_room_for(self.target, gan, self.name)
         if getattr(gan.objective, "bounded", False):
             raise InputError(
                 "stabilize.wgan_gp asks for a critic of slope 1, which the sigmoid of objective=wasserstein_bounded "
@@ -136,12 +140,25 @@ class DRAGAN(GradientPenalty):
         self.target = target
         self.spread = spread
 
+    def attach(self, gan: GAN) -> None:
+        super().attach(gan)
+        require_room_for(self.target, gan, self.name)
+
     def penalty(self, turn: Turn, random: Streams) -> Tensor:
         real = turn.real.images
         noise = torch.rand(real.shape, generator=random("dragan"), device=real.device)
         share = torch.rand(per_sample(real), generator=random("dragan"), device=real.device)
         around = real + share * self.spread * real.std(correction=0) * noise
         return (_norms(turn, around, turn.real) - self.target).square()
+
+
+def require_room_for(slope: float, gan: GAN, name: str) -> None:
+    """Refuse weights that are kept too small for a slope to be reached."""
+    if slope > 0 and any(isinstance(other, WeightClipping) for other in gan.stabilizers):
+        raise InputError(
+            f"stabilize=[weight_clipping,{name}]: both bound the critic's slope, and weights that are clipped never "
+            f"reach the slope that stabilize.{name}.target asks for: use one of them"
+        )
 
 
 def per_sample(images: Tensor) -> tuple[int, ...]:

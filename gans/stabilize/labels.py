@@ -67,6 +67,11 @@ class FixedLabelSmoothing(Stabilizer):
 
     def attach(self, gan: GAN) -> None:
         require_targets(gan, "fixed_label_smoothing")
+        if any(isinstance(other, LabelSmoothing) for other in gan.stabilizers):
+            raise InputError(
+                "stabilize=[label_smoothing,fixed_label_smoothing]: both say where the real target goes, so that one "
+                "would change nothing: use one of them"
+            )
 
     @override
     def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:

@@ -83,6 +83,7 @@ class Optimism(Stabilizer):
     """Each update goes twice as far and takes back the one before (Daskalakis et al. 2018, equation 7, algorithm 1).
 
     w <- w + 2 u(t) - u(t - 1), where u(t) is what the players' own optimizers do; with Adam: their optimistic Adam.
+    Where reals and fakes come in two updates a step, each takes back the one before it, which was of the other kind.
     """
 
     def attach(self, gan: GAN) -> None:
