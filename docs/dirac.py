@@ -140,7 +140,7 @@ def panel(axes: Axes, game: str, objective: Objective, stabilizer: Technique, st
     if legend := axes.get_legend():
         legend.remove()
     if strength is None:
-        axes.set_title("no slope at the equilibrium", fontsize=8)
+        axes.set_title("its slope jumps at ψ = 0", fontsize=8)
     elif not isinstance(stabilizer(), EMA):  # an average follows the game and does not change it
         found = measured(objective, stabilizer)
         axes.set_title(f"{found:.4f}, closed form {closed_form(FORCES[game], strength):.4f}", fontsize=8)
