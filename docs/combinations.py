@@ -22,9 +22,9 @@ PAGE = ROOT / "docs" / "combinations.md"
 
 INTRODUCTION = """# What goes with what
 
-Written by `python docs/combinations.py` from the code. Every model trains with every objective and every stabilizer, and
-`dcgan` with `bce` with every pair of stabilizers, but for the combinations below: they mean nothing, and are refused before
-training with these words.
+Written by `python docs/combinations.py` from the code. Every model trains with every objective and every stabilizer,
+and `dcgan` with `bce` with every pair of stabilizers, but for the combinations below: they mean nothing, and are
+refused before training with these words.
 """
 
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class WeightClipping(Stabilizer):
-    """Every weight of the critic is clipped to [-limit, limit] after its update (Arjovsky et al. 2017, algorithm 1)."""
+    """Every weight of the critic is clipped to [-limit, limit] after its update (Arjovsky et al. 2017, algorithm 1).
+
+    Of two updates in a step, after the second.
+    """
 
     def __init__(self, limit: PositiveFloat = 0.01) -> None:
         super().__init__()
