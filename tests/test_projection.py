@@ -77,3 +77,12 @@ def test_both_players_are_judged_by_the_class_of_each_sample(make_gan: Callable[
     assert torch.equal(shown[0], torch.cat((against.fake.labels, batch.labels)))
     assert torch.equal(shown[1], towards.fake.labels)
     assert torch.equal(against.fake.labels, batch.labels)  # so that pairs are of one class
+
+
+def test_held_out_fakes_are_of_the_classes_of_the_reals_beside_them(make_gan: Callable[..., GAN]) -> None:
+    gan = make_gan("model=projection", "objective=relativistic")
+    shown: list[torch.Tensor] = []
+    gan.discriminator.register_forward_pre_hook(lambda _, arguments: shown.append(arguments[1]))
+    batch = random_batch(8)
+    gan.measure_held_out(batch, 0)
+    assert [labels.tolist() for labels in shown] == [batch.labels.tolist() * 2] * 2

@@ -61,7 +61,7 @@ class Unrolling(Stabilizer):
 
     Its gradient goes through those steps, in which the discriminator would answer to the same fakes. In each, weights
     go down the slope of the objective as far as the discriminator's own optimizer would take them, see ``move_of``:
-    with unaltered targets, without penalties, clipping and momentum. Nothing of the steps is kept.
+    with unaltered targets, without penalties, clipping or momentum. Nothing of the steps is kept.
 
     Args:
         steps: the default is theirs for images (section 3.3).
