@@ -217,8 +217,8 @@ def test_the_dirac_gans_way_is_recorded(tmp_path: Path) -> None:
     theta = [float(grid.images.mean()) for grid in run.grids]
     psi = [float(grid.landscape["gradients"].mean()) for grid in run.grids]
     assert (theta[0], psi[0]) == (1, 0)
-    # D pays the mean over the fake and the real, which has no slope: half of sigmoid(0). Then G follows the new psi
-    assert psi[1] == pytest.approx(-0.2 * 0.5 / 2)
+    # D pays for the fake, and the real at 0 has no slope: sigmoid(0). Then G follows the new psi
+    assert psi[1] == pytest.approx(-0.2 * 0.5)
     assert theta[1] == pytest.approx(1 + 0.2 * psi[1] / (1 + numpy.exp(psi[1])), abs=1e-6)
 
 
