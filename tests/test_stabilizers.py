@@ -649,6 +649,20 @@ def test_all_augmentations_of_a_policy_are_made_in_its_order(kind: Callable[[], 
     assert torch.equal(augment.see(images, Streams(0, "train")), expected)
 
 
+@pytest.mark.parametrize("name", ["diff_augment", "adaptive_augmentation"])
+def test_images_in_0_to_1_are_augmented_as_those_in_minus_1_to_1(make_gan: Callable[..., GAN], name: str) -> None:
+    wide, narrow = (make_gan(f"model={model}", f"stabilize={name}").stabilizers for model in ("dcgan", "autoencoder"))
+    for stabilizers in (wide, narrow):
+        for augment in stabilizers:
+            if isinstance(augment, AdaptiveAugmentation):
+                augment.probability.fill_(0.7)
+    images = images_of(3, count=8).clamp(-1, 1)
+    augmented = narrow.see((images + 1) / 2, Streams(0, "train"))
+    expected = (wide.see(images, Streams(0, "train")) + 1) / 2
+    torch.testing.assert_close(augmented, expected, rtol=0, atol=1e-6)
+    assert not torch.allclose(augmented, (images + 1) / 2)
+
+
 def test_its_probability_follows_the_verdicts_on_reals(make_gan: Callable[..., GAN]) -> None:
     gan = make_gan("stabilize=adaptive_augmentation")
     (ada,) = gan.stabilizers

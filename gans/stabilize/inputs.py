@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -45,28 +46,53 @@ Augmentation = Literal["brightness", "contrast", "translation", "cutout"]
 Policy = Annotated[list[Augmentation], Field(min_length=1)]
 
 
-class DiffAugment(Stabilizer):
-    """Random differentiable augmentations of all that the discriminator sees (Zhao et al. 2020, equations 4 to 6).
+class Augmentations(Stabilizer, ABC):
+    """What augments images: in [-1, 1] as in the papers, whatever range the GAN's pixels have."""
 
-    Their policy without the color of three channels: brightness + U(-1/2, 1/2); contrast, the distance from the image's
-    mean times U(1/2, 3/2); translation by up to an eighth of the size, zeros moving in; cutout of a square of half the
-    size, set to zero.
-    """
+    name: str
 
     def __init__(self, policy: Policy | None = None) -> None:
         super().__init__()
         self.policy = ["brightness", "contrast", "translation", "cutout"] if policy is None else policy
+        self.pixel_range = (-1.0, 1.0)
 
     def attach(self, gan: GAN) -> None:
-        require_images(gan, "diff_augment")
+        if gan.generator.makes_points:
+            raise InputError(
+                f"stabilize.{self.name} augments images, and {type(gan.generator).__name__} makes points: "
+                "use stabilize=instance_noise"
+            )
+        self.pixel_range = gan.generator.pixel_range
 
     def see(self, images: Tensor, random: Streams) -> Tensor:
+        if self.pixel_range == (-1, 1):
+            return self.augment(images, random(self.name))
+        low, high = self.pixel_range
+        augmented = self.augment((2 * images - (high + low)) / (high - low), random(self.name))
+        return (augmented * (high - low) + (high + low)) / 2
+
+    @abstractmethod
+    def augment(self, images: Tensor, random: torch.Generator) -> Tensor:
+        """Images in [-1, 1], augmented; the same shape."""
+
+
+class DiffAugment(Augmentations):
+    """Random differentiable augmentations of all that the discriminator sees (Zhao et al. 2020, equations 4 to 6).
+
+    Their policy without the color of three channels: brightness + U(-1/2, 1/2); contrast, the distance from the image's
+    mean times U(1/2, 3/2); translation by up to an eighth of the size, zeros moving in; cutout of a square of half the
+    size, set to zero. All of this in [-1, 1], where zero is grey.
+    """
+
+    name = "diff_augment"
+
+    def augment(self, images: Tensor, random: torch.Generator) -> Tensor:
         for name in self.policy:
-            images = AUGMENTATIONS[name](images, random("diff_augment"))
+            images = AUGMENTATIONS[name](images, random)
         return images
 
 
-class AdaptiveAugmentation(Stabilizer):
+class AdaptiveAugmentation(Augmentations):
     """DiffAugment's augmentations, each on each image with a probability that follows the discriminator (ADA).
 
     Karras et al. 2020, "Training generative adversarial networks with limited data", section 3.1: the probability
@@ -79,6 +105,7 @@ class AdaptiveAugmentation(Stabilizer):
         interval: training steps between two adjustments.
     """
 
+    name = "adaptive_augmentation"
     probability: Tensor
     verdicts: Tensor
 
@@ -89,16 +116,15 @@ class AdaptiveAugmentation(Stabilizer):
         interval: PositiveInt = 4,
         policy: Policy | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(policy)
         self.target = target
         self.ramp = ramp
         self.interval = interval
-        self.policy = ["brightness", "contrast", "translation", "cutout"] if policy is None else policy
         self.register_buffer("probability", torch.zeros(()))
         self.register_buffer("verdicts", torch.zeros(()))  # the sum of r_t since the last adjustment
 
     def attach(self, gan: GAN) -> None:
-        require_images(gan, "adaptive_augmentation")
+        super().attach(gan)
         if not gan.objective.says_real:
             raise InputError(
                 "stabilize.adaptive_augmentation follows how many reals are taken for real, and scores of "
@@ -106,10 +132,10 @@ class AdaptiveAugmentation(Stabilizer):
                 "objective, such as objective=bce"
             )
 
-    def see(self, images: Tensor, random: Streams) -> Tensor:
+    def augment(self, images: Tensor, random: torch.Generator) -> Tensor:
         for name in self.policy:
-            chosen = _uniform(images, random("adaptive_augmentation")) < self.probability
-            images = torch.where(chosen, AUGMENTATIONS[name](images, random("adaptive_augmentation")), images)
+            chosen = _uniform(images, random) < self.probability
+            images = torch.where(chosen, AUGMENTATIONS[name](images, random), images)
         return images
 
     @torch.no_grad()
@@ -122,15 +148,6 @@ class AdaptiveAugmentation(Stabilizer):
             self.probability += step * (self.verdicts / self.interval - self.target).sign()
             self.probability.clamp_(0, 1)
             self.verdicts.zero_()
-
-
-def require_images(gan: GAN, name: str) -> None:
-    """Refuse a generator of points, which have no pixels to augment."""
-    if gan.generator.makes_points:
-        raise InputError(
-            f"stabilize.{name} augments images, and {type(gan.generator).__name__} makes points: "
-            "use stabilize=instance_noise"
-        )
 
 
 def brightness(images: Tensor, random: torch.Generator) -> Tensor:
