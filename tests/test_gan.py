@@ -76,6 +76,45 @@ def test_each_player_moves_its_own_weights_only(make_gan: Callable[..., GAN], mo
     assert all(value.requires_grad for value in gan.parameters())
 
 
+class Replay(Stabilizer):
+    """What the discriminator says in each update, beside what its weights of that moment say."""
+
+    def __init__(self, discriminator: nn.Module) -> None:
+        super().__init__()
+        self.judge = discriminator.forward  # not a part of this module
+        self.now: list[Tensor] = []
+
+    @override
+    def see(self, images: Tensor, random: Streams) -> Tensor:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+            self.now.append(self.judge(images)[:, 0])
+        return images
+
+    @override
+    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
+        self.said = [turn.scores for turn in turns]
+
+    @override
+    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:
+        self.said.append(turn.scores)
+        return terms
+
+
+@pytest.mark.parametrize("model", ["dcgan", "acgan"])
+def test_in_half_precision_too_each_update_meets_the_discriminator_that_has_moved(
+    make_gan: Callable[..., GAN], model: str
+) -> None:
+    """Autocast may keep a copy of the weights from before an update."""
+    gan = make_gan(f"model={model}", "model.discriminator.dropout=0", "model.discriminator_optimizer.lr=0.1")
+    replay = Replay(gan.discriminator)
+    gan.stabilizers = Stabilizers({"replay": replay})
+    train(gan, [random_batch()], precision="bf16-mixed")
+    assert len(replay.said) == (3 if model == "acgan" else 2)
+    for now, said in zip(replay.now, replay.said, strict=True):
+        assert now.dtype == torch.bfloat16
+        torch.testing.assert_close(said.detach(), now.float())
+
+
 @pytest.mark.parametrize(("model", "passes"), [("dcgan", [64, 32]), ("acgan", [32, 32, 64]), ("autoencoder", [64, 32])])
 def test_what_the_discriminator_is_shown_in_one_step(
     make_gan: Callable[..., GAN], model: str, passes: list[int]
