@@ -278,8 +278,9 @@ def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
     rates: dict[str, list[float]] = {name: [] for name in ways}
     with ExitStack() as stack:
+        # the plain loop's process must not be one that has kept freed memory, as the package's trainer has it do
+        operations = stack.enter_context(process()).submit(arithmetic, config).result()
         processes = {name: stack.enter_context(process()) for name in ways}
-        operations = processes[PLAIN].submit(arithmetic, config).result()
         for turn in range(rounds + 1):
             for name, way in ways.items():
                 cost = processes[name].submit(way).result()
