@@ -3,7 +3,7 @@
 import ctypes
 import sys
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """Parameters of mallopt, from glibc's malloc.h."""
 KEPT = 1 << 30
 """Bytes: blocks up to this size are reused, and up to as much free memory at the end of the heap is not given back."""
@@ -20,5 +20,6 @@ def keep_freed_memory() -> bool:
     """
     if not sys.platform.startswith("linux"):
         return False
+    # an older glibc refuses the first, and the second alone makes more page faults than neither
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    return mallopt is not None and all(mallopt(each, KEPT) == 1 for each in (TRIM_THRESHOLD, MMAP_THRESHOLD))
+    return mallopt is not None and all(mallopt(each, KEPT) == 1 for each in (MMAP_THRESHOLD, TRIM_THRESHOLD))
