@@ -51,8 +51,8 @@ class Dropout(nn.Dropout):
     """Dropout (Srivastava et al. 2014) with masks cut from random words, 16 bits for each value.
 
     PyTorch's own draws its masks one number at a time on one thread, which took a fifth of a DCGAN's training step on
-    a CPU. The rate is the nearest multiple of 1/65,536, and what is kept is scaled by exactly as much as keeps the
-    expectation.
+    a CPU. The rate is the nearest multiple of 1/65,536, and what is kept is scaled by as much as keeps the expectation,
+    rounded as numbers of the type are.
     """
 
     @override
