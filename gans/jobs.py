@@ -67,7 +67,7 @@ def jobs_at_once(members: int, accelerator: str, wanted: int = -1) -> int:
     if wanted != -1:
         return joblib.effective_n_jobs(wanted)
     if accelerator != "cpu":
-        import torch  # noqa: PLC0415, a sweep on the CPU asks for it in its members only
+        import torch  # noqa: PLC0415, with trainer.accelerator=cpu the leader need not wait for it
 
         if accelerator != "auto" or torch.accelerator.is_available():
             return 1

@@ -308,7 +308,8 @@ def answered_without_torch(name: str, arguments: list[str]) -> str:
 @pytest.mark.parametrize("name", ["train.py", "generate.py", "features.py"])
 @pytest.mark.parametrize("arguments", [["--help"], ["data=dgits"], ["data.rot=here"]], ids=" ".join)
 def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: list[str]) -> None:
-    answered_without_torch(name, arguments)
+    errors = answered_without_torch(name, arguments)
+    assert bool(re.search(r"^error: ", errors, re.MULTILINE)) is (arguments != ["--help"])
 
 
 @pytest.mark.parametrize(

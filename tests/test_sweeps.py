@@ -222,8 +222,8 @@ def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path
         assert [events(run)[-1] for run in runs[:2]] == [event, event]
         assert not runs[2].exists()
         if last is not None:
-            # joblib's resource tracker, a process that outlives the sweep's, may have a word to say after it
-            assert last in errors.splitlines(), errors
+            # joblib's resource tracker is a process that outlives the sweep's
+            assert [line for line in errors.splitlines() if "resource_tracker" not in line][-1] == last, errors
             assert "sweep: 0 of 3 members are finished" in output, errors
     killed = re.search(r"^error: a process of the sweep was killed.*n_jobs=1.*", errors, re.MULTILINE)
     assert killed
