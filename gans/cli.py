@@ -134,7 +134,11 @@ def _known_options() -> list[str]:
     groups = {path.name for path in _conf().iterdir() if path.is_dir()}
     chosen = [argument for argument in sys.argv[1:] if argument.partition("=")[0] in groups]
     command = Path(sys.argv[0]).stem
+    name = "config" if command == "train" else command
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(_conf()), version_base="1.3"):
-        config = compose("config" if command == "train" else command, overrides=chosen)
+        try:
+            config = compose(name, overrides=chosen)
+        except HydraException:  # a choice that this command does not have, such as generate.py's data
+            config = compose(name)
     return list(flat(OmegaConf.to_container(config)))
