@@ -36,7 +36,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from stopwatch import Stopwatch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
@@ -49,7 +49,8 @@ from gans.data.batches import Batch, Shuffled
 from gans.gan import GAN
 from gans.memory import keep_freed_memory
 from gans.metrics_file import MetricsFile
-from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d, LeakyDropout
+from gans.models.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
+from gans.models.layers import Dropout, LeakyDropout
 from gans.options import plain
 
 MODELS = "dcgan,acgan,wgan,autoencoder"
@@ -159,18 +160,14 @@ class PlainLoop:
         self.generator_optimizer.step()
 
 
-PLAIN_LAYERS = {
-    Dropout: nn.Dropout,
-    ImageConv2d: nn.Conv2d,
-    ImageConvTranspose2d: nn.ConvTranspose2d,
-    LeakyDropout: nn.Sequential,
-}
+FAST_LAYERS = (Dropout, LeakyDropout, Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d)
 
 
 def as_people_write_it(gan: GAN) -> GAN:
-    """With PyTorch's layers and layout."""
+    """With PyTorch's layers, which this package's are derived from, and layout."""
     for module in gan.modules():
-        module.__class__ = PLAIN_LAYERS.get(type(module), type(module))
+        if isinstance(module, FAST_LAYERS):
+            module.__class__ = type(module).__mro__[1]
     return gan.to(memory_format=torch.contiguous_format)
 
 

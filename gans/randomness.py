@@ -44,14 +44,14 @@ FACTORS = {30: 0xBF58476D1CE4E5B9, 27: 0x94D049BB133111EB}
 """SplitMix64's constants (Steele et al. 2014, figures 16 and 17)."""
 
 
-def random_words(count: int, device: torch.device) -> Tensor:
-    """64 random bits in each of ``count`` integers, from PyTorch's own generator of a device.
+def random_words(count: int) -> Tensor:
+    """64 random bits in each of ``count`` integers, from PyTorch's own generator of the CPU.
 
     It draws one after the other, on one thread. So of many it only draws the seed.
     """
     if count < MANY:
-        return torch.empty(count, dtype=torch.int64, device=device).random_(torch.iinfo(torch.int64).min, None)
-    return splitmix64(torch.empty((), dtype=torch.int64, device=device).random_(), count)
+        return torch.empty(count, dtype=torch.int64).random_(torch.iinfo(torch.int64).min, None)
+    return splitmix64(torch.empty((), dtype=torch.int64).random_(), count)
 
 
 def splitmix64(seed: Tensor, count: int) -> Tensor:
@@ -61,9 +61,9 @@ def splitmix64(seed: Tensor, count: int) -> Tensor:
         seed: int64, shape ().
 
     Returns:
-        int64, shape (count,), on the seed's device.
+        int64, shape (count,).
     """
-    words = _steps(count, seed.device) + seed
+    words = _steps(count) + seed
     for shift, factor in FACTORS.items():
         words ^= _shifted(words, shift)
         words *= _signed(factor)
@@ -76,8 +76,8 @@ def _shifted(words: Tensor, shift: int) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def _steps(count: int, device: torch.device) -> Tensor:
-    return torch.arange(1, count + 1, device=device) * _signed(GAMMA)
+def _steps(count: int) -> Tensor:
+    return torch.arange(1, count + 1) * _signed(GAMMA)
 
 
 def _signed(word: int) -> int:

@@ -14,7 +14,8 @@ from torch import nn
 
 from gans.building import build_gan, target_class
 from gans.gan import GAN
-from gans.models.layers import ImageConv2d, ImageConvTranspose2d, LeakyDropout
+from gans.models.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
+from gans.models.layers import LeakyDropout
 from gans.options import plain
 
 ROOT = Path(__file__).parent.parent
@@ -73,9 +74,9 @@ def narrow(choice: str) -> tuple[str, ...]:
 
 def as_pytorch_has_it(network: nn.Module) -> nn.Module:
     """The same network, changed in place, with PyTorch's layers in the place of this package's."""
-    plain = {ImageConv2d: nn.Conv2d, ImageConvTranspose2d: nn.ConvTranspose2d, LeakyDropout: nn.Sequential}
     for module in network.modules():
-        module.__class__ = plain.get(type(module), type(module))
+        if isinstance(module, Conv2d | ConvTranspose2d | ImageConv2d | ImageConvTranspose2d | LeakyDropout):
+            module.__class__ = type(module).__mro__[1]
     return network
 
 

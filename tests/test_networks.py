@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -14,8 +15,17 @@ from gans.errors import InputError
 from gans.gan import GAN
 from gans.models.acgan import ACGANDiscriminator, ACGANGenerator
 from gans.models.autoencoder import AutoencoderGenerator, DenseDiscriminator
+from gans.models.convolutions import (
+    Conv2d,
+    ConvTranspose2d,
+    Geometry,
+    ImageConv2d,
+    ImageConvTranspose2d,
+    add_patches,
+    product_of_patches,
+)
 from gans.models.dcgan import DCGANDiscriminator, DCGANGenerator
-from gans.models.layers import Dropout, ImageConv2d, ImageConvTranspose2d, LeakyDropout
+from gans.models.layers import Dropout, LeakyDropout
 from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
 from gans.models.stacked import StackedDiscriminator, StackedGenerator
 from gans.summary import parameter_count
@@ -171,22 +181,23 @@ def test_dropout_is_a_mask_with_exact_gradients(layout: torch.memory_format, dty
     assert torch.equal(gradient, mask)
 
 
+@pytest.mark.parametrize(("dtype", "apart"), [(torch.float64, 1e-14), (torch.float32, 1e-6), (torch.bfloat16, 0.05)])
 @pytest.mark.parametrize("rate", [0.0, 0.3])
 @pytest.mark.parametrize("training", [True, False])
-def test_leaky_dropout_is_its_parts(*, rate: float, training: bool) -> None:
+def test_leaky_dropout_is_its_parts(*, dtype: torch.dtype, apart: float, rate: float, training: bool) -> None:
     """In values, slopes and the slopes' slopes."""
     together = LeakyDropout(0.2, rate).train(training)
-    apart = nn.Sequential(*together)
+    parts = nn.Sequential(*together)
     found: list[Tensor] = []
     expected: list[Tensor] = []
-    for layer, results in ((together, found), (apart, expected)):
+    for layer, results in ((together, found), (parts, expected)):
         torch.manual_seed(1)
-        values = torch.randn(4, 6, 5, 3, dtype=torch.float64).requires_grad_()
+        values = torch.randn(4, 6, 5, 3).to(dtype).requires_grad_()
         results.append(layer(values))
         results.extend(torch.autograd.grad(results[0].square().sum(), values, create_graph=True))
         results.extend(torch.autograd.grad(results[1].square().sum(), values))
     for ours, theirs in zip(found, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-14, atol=0)
+        torch.testing.assert_close(ours, theirs, rtol=apart, atol=0)
 
 
 def test_dropout_of_what_is_not_dense_and_of_nothing() -> None:
@@ -221,23 +232,99 @@ def test_convolutions_work_in_channels_last(make_gan: Callable[..., GAN], model:
 
 @settings(max_examples=50)
 @given(st.data())
-def test_convolutions_of_images_are_pytorchs_with_all_their_derivatives(data: st.DataObject) -> None:
+def test_convolutions_are_pytorchs_with_all_their_derivatives(data: st.DataObject) -> None:
     """Values, gradients, and the gradients of a gradient penalty."""
-    kernel = data.draw(st.integers(1, 5))
-    stride, padding = data.draw(st.integers(1, 3)), data.draw(st.integers(0, kernel - 1))
-    inputs, outputs, height, width = (data.draw(st.integers(*limits)) for limits in ((1, 3), (1, 3), (5, 8), (5, 8)))
+    (kernel, stride, padding), inputs, outputs, images = any_convolution(data)
     more = data.draw(st.integers(0, stride - 1))
     layers = (
+        Conv2d(inputs, outputs, kernel, stride, padding),
+        ConvTranspose2d(inputs, outputs, kernel, stride, padding, more),
         ImageConv2d(inputs, outputs, kernel, stride, padding),
         ImageConvTranspose2d(inputs, outputs, kernel, stride, padding, more),
     )
     for layer in layers:
-        images = torch.randn(2, inputs, height, width, dtype=torch.float64, requires_grad=True)
         found, expected = (
             with_derivatives(network.double(), images) for network in (layer, as_pytorch_has_it(deepcopy(layer)))
         )
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other)
+
+
+@settings(max_examples=50)
+@given(st.data())
+def test_a_product_of_patches_is_the_gradient_of_a_convolutions_weights(data: st.DataObject) -> None:
+    """Of a transposed one's too, which is the other's the other way round."""
+    geometry, inputs, outputs, images = any_convolution(data)
+    kernel, stride, padding = geometry
+    weight = torch.randn(outputs, inputs, kernel, kernel, dtype=torch.float64, requires_grad=True)
+    values = F.conv2d(images, weight, None, stride, padding)
+    gradient = torch.randn_like(values).contiguous(memory_format=data.draw(st.sampled_from(LAYOUTS)))
+    (expected,) = torch.autograd.grad(values, weight, gradient)
+    torch.testing.assert_close(product_of_patches(gradient, images.detach(), geometry), expected)
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_convolutions_in_bfloat16_are_as_near_as_pytorchs(data: st.DataObject) -> None:
+    """To PyTorch's own of the same numbers in double precision, whichever way the weights' gradients are computed."""
+    kernel, stride = data.draw(st.integers(3, 5)), data.draw(st.integers(1, 2))
+    channels = data.draw(st.sampled_from([8, 64]))
+    layers = (Conv2d(channels, 16, kernel, stride, 1), ConvTranspose2d(16, channels, kernel, stride, 1, 0))
+    for layer in layers:
+        half = layer.bfloat16()
+        exact = as_pytorch_has_it(deepcopy(half)).double()
+        images = torch.randn(4, layer.in_channels, 7, 7).bfloat16()
+        gradient = torch.randn(half(images).shape).bfloat16()
+        ours, theirs, best = (
+            with_gradients(network, images.to(dtype), gradient.to(dtype))
+            for network, dtype in (
+                (half, torch.bfloat16), (as_pytorch_has_it(deepcopy(half)), torch.bfloat16), (exact, torch.float64)
+            )
+        )  # fmt: skip
+        for found, pytorchs, expected in zip(ours, theirs, best, strict=True):
+            assert found.dtype == torch.bfloat16
+            error, usual = ((each.double() - expected).norm() / expected.norm() for each in (found, pytorchs))
+            assert error <= max(1.5 * usual, torch.tensor(2**-8))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_patches_of_images_add_up_in_single_precision(dtype: torch.dtype) -> None:
+    """So that an image is no less exact than the values of its patches."""
+    values, weight = torch.randn(2, 8, 6, 6).to(dtype), torch.randn(8, 1, 5, 5).to(dtype)
+    found = add_patches(values, weight, (12, 12), Geometry(5, 2, 2))
+    patches = values.permute(0, 2, 3, 1).flatten(1, 2) @ weight.flatten(1)
+    expected = F.fold(patches.transpose(1, 2).double(), 12, 5, padding=2, stride=2)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_transposed_convolutions_honour_an_output_size_and_take_a_single_image() -> None:
+    values = torch.randn(2, 3, 5, 5)
+    for layer in (ConvTranspose2d(3, 2, 5, 2, 2, 1), ImageConvTranspose2d(3, 2, 5, 2, 2, 1)):
+        assert layer(values).shape == (2, 2, 10, 10)
+        assert layer(values, [9, 9]).shape == (2, 2, 9, 9)
+        torch.testing.assert_close(layer(values[0]), layer(values)[0])
+    image, convolution = torch.randn(3, 8, 8), Conv2d(3, 2, 5, 2, 2)
+    torch.testing.assert_close(convolution(image), convolution(image[None])[0])
+
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+
+
+def any_convolution(data: st.DataObject) -> tuple[Geometry, int, int, Tensor]:
+    """Its geometry, its numbers of channels, and images for it."""
+    kernel = data.draw(st.integers(1, 5))
+    geometry = Geometry(kernel, data.draw(st.integers(1, 3)), data.draw(st.integers(0, kernel - 1)))
+    inputs, outputs, height, width = (data.draw(st.integers(*limits)) for limits in ((1, 3), (1, 3), (5, 8), (5, 8)))
+    images = torch.randn(2, inputs, height, width, dtype=torch.float64)
+    images = images.contiguous(memory_format=data.draw(st.sampled_from(LAYOUTS)))
+    return geometry, inputs, outputs, images.requires_grad_()
+
+
+def with_gradients(layer: nn.Module, images: Tensor, gradient: Tensor) -> list[Tensor]:
+    images.requires_grad_()
+    values = layer(images)
+    return [values, *torch.autograd.grad(values, [images, *layer.parameters()], gradient)]
 
 
 def with_derivatives(layer: nn.Module, images: Tensor) -> list[Tensor]:

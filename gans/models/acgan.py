@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import ConditionalGenerator
-from gans.models.layers import Flatten, ImageConv2d, ImageConvTranspose2d, LeakyDropout, Unflatten, batch_norm, normal
+from gans.models.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
+from gans.models.layers import Flatten, LeakyDropout, Unflatten, batch_norm, normal
 from gans.turn import Turn
 
 
@@ -44,7 +45,7 @@ class ACGANGenerator(ConditionalGenerator):
             Unflatten(384, 7, 7),
         )
         self.layers = nn.Sequential(
-            nn.ConvTranspose2d(385, 192, 5, stride=2, padding=2, output_padding=1),
+            ConvTranspose2d(385, 192, 5, stride=2, padding=2, output_padding=1),
             batch_norm(192),
             nn.ReLU(),
             ImageConvTranspose2d(192, 1, 5, stride=2, padding=2, output_padding=1),
@@ -108,7 +109,7 @@ class ACGAN(GAN):
 
 def _block(channels_in: int, channels_out: int, stride: int, dropout: float) -> tuple[nn.Module, ...]:
     return (
-        nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1),
+        Conv2d(channels_in, channels_out, 3, stride=stride, padding=1),
         batch_norm(channels_out),
         LeakyDropout(0.2, dropout),
     )

@@ -6,15 +6,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from gans.generator import Generator
-from gans.models.layers import (
-    Flatten,
-    ImageConv2d,
-    ImageConvTranspose2d,
-    LeakyDropout,
-    Unflatten,
-    batch_norm,
-    glorot_uniform,
-)
+from gans.models.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
+from gans.models.layers import Flatten, LeakyDropout, Unflatten, batch_norm, glorot_uniform
 
 
 class DCGANGenerator(Generator):
@@ -34,7 +27,7 @@ class DCGANGenerator(Generator):
             nn.Linear(latent_size, 128 * 7 * 7),
             Unflatten(128, 7, 7),
             batch_norm(128),
-            nn.ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),
+            ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),
             nn.SELU(),
             batch_norm(64),
             ImageConvTranspose2d(64, 1, 5, stride=2, padding=2, output_padding=1),
@@ -54,7 +47,7 @@ class DCGANDiscriminator(nn.Module):
         self.layers = nn.Sequential(
             ImageConv2d(1, 64, 5, stride=2, padding=2),
             LeakyDropout(0.2, dropout),
-            nn.Conv2d(64, 128, 5, stride=2, padding=2),
+            Conv2d(64, 128, 5, stride=2, padding=2),
             LeakyDropout(0.2, dropout),
             Flatten(),
             nn.Linear(128 * 7 * 7, 1),

@@ -1,10 +1,9 @@
-"""What networks share: Keras's initialisation and constants, as the reports' networks have them, and fast layers."""
+"""What networks share: Keras's initialisation and constants, as the reports' networks have them, and its layers."""
 
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -50,19 +49,21 @@ INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 class Dropout(nn.Dropout):
     """Dropout (Srivastava et al. 2014) with masks cut from random words, 16 bits for each value.
 
-    PyTorch's own draws its masks one number at a time on one thread, which took a fifth of a DCGAN's training step on
-    a CPU. The rate is the nearest multiple of 1/65,536, and what is kept is scaled by as much as keeps the expectation,
-    rounded as numbers of the type are.
+    On a CPU, where PyTorch's own draws its masks one number at a time on one thread, which took a fifth of a DCGAN's
+    training step. The rate is the nearest multiple of 1/65,536, and what is kept is scaled by as much as keeps the
+    expectation, rounded as numbers of the type are.
     """
 
     @override
     def forward(self, input: Tensor) -> Tensor:
+        if not input.is_cpu:
+            return super().forward(input)
         return input * self.mask(input) if self.training and self.p else input
 
     def mask(self, like: Tensor) -> Tensor:
         """0, or 1 / (1 - rate); in the layout in memory of the values that it is for."""
         dropped = min(round(self.p * VALUES), VALUES - 1)
-        words = random_words(-(-like.numel() // 4), like.device)
+        words = random_words(-(-like.numel() // 4))
         dense = torch.empty_like(like, device="meta").stride()
         uniform = words.view(torch.int16).as_strided(like.shape, dense)
         kept = uniform.ge_(dropped - VALUES // 2)  # 0 and 1; a comparison that makes bool is not vectorized
@@ -80,7 +81,7 @@ def bits(number: float, dtype: torch.dtype) -> int:
 class LeakyDropout(nn.Sequential):
     """LeakyReLU (Maas et al. 2013), and dropout of what it gives: values of any shape -> the same shape.
 
-    In training one factor for each value is both, slope times mask, which is a pass over the values less.
+    In training on a CPU one factor for each value is both, slope times mask, which is a pass over the values less.
     """
 
     def __init__(self, negative_slope: float, rate: float) -> None:
@@ -89,78 +90,12 @@ class LeakyDropout(nn.Sequential):
     @override
     def forward(self, input: Tensor) -> Tensor:
         activation, dropout = cast("tuple[nn.LeakyReLU, Dropout]", tuple(self))
-        if not self.training or not dropout.p:
-            return activation(input)
+        if not (input.is_cpu and self.training and dropout.p):
+            return super().forward(input)
         with torch.no_grad():
             mask = dropout.mask(input)
             factor = torch.ops.aten.leaky_relu_backward(mask, input, activation.negative_slope, False)
         return input * factor
-
-
-class ImageConv2d(nn.Conv2d):
-    """nn.Conv2d for a first layer, whose gradient with respect to the images is faster.
-
-    Images have few channels, on which a CPU's transposed convolutions, made for many, waste most of their work.
-    """
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
-        super().__init__(inputs, outputs, kernel, stride, padding)
-        self.geometry = {"kernel_size": kernel, "stride": stride, "padding": padding}
-
-    @override
-    def forward(self, input: Tensor) -> Tensor:
-        if not input.requires_grad:
-            return super().forward(input)
-        return _ImageConvolution.apply(input, self.weight, self.bias, self.geometry)
-
-
-class _ImageConvolution(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, geometry: dict[str, int]) -> Tensor:
-        ctx.save_for_backward(images, weight)
-        ctx.geometry = geometry
-        return F.conv2d(images, weight, bias, geometry["stride"], geometry["padding"])
-
-    @staticmethod
-    @override
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Of differentiable functions: a gradient penalty takes the gradient's gradient."""
-        images, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)
-        stride, padding = ([ctx.geometry[name]] * 2 for name in ("stride", "padding"))
-        to_images = add_patches(gradient, weight, images.shape[2:], ctx.geometry) if ctx.needs_input_grad[0] else None
-        _, to_weight, to_bias = torch.ops.aten.convolution_backward(
-            gradient, images, weight, [len(weight)], stride, padding, [1, 1], False, [0, 0], 1,
-            [False, *ctx.needs_input_grad[1:3]],
-        )  # fmt: skip
-        return to_images, to_weight, to_bias, None
-
-
-class ImageConvTranspose2d(nn.ConvTranspose2d):
-    """nn.ConvTranspose2d for a last layer, faster where images have few channels."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, padding: int, output_padding: int) -> None:
-        super().__init__(inputs, outputs, kernel, stride, padding, output_padding)
-        self.geometry = {"kernel_size": kernel, "stride": stride, "padding": padding}
-        self.added = kernel - stride - 2 * padding + output_padding
-
-    @override
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        height, width = (self.geometry["stride"] * extent + self.added for extent in input.shape[2:])
-        image = add_patches(input, self.weight, (height, width), self.geometry)
-        return image if self.bias is None else image + self.bias[:, None, None]
-
-
-def add_patches(values: Tensor, weight: Tensor, size: tuple[int, int], geometry: dict[str, int]) -> Tensor:
-    """A transposed convolution: a matrix product makes of each place a patch of the image, and patches add up.
-
-    Args:
-        values: (n, c, h, w).
-        weight: (c, channels, kernel, kernel).
-        size: height and width of the images (n, channels, height, width).
-    """
-    patches = values.permute(0, 2, 3, 1).flatten(1, 2) @ weight.flatten(1)  # (n, places, values of a patch)
-    exact = torch.promote_types(patches.dtype, torch.float32)  # sums in half precision are slower, and rounded
-    return F.fold(patches.transpose(1, 2).to(exact), size, **geometry)
 
 
 class Flatten(nn.Flatten):

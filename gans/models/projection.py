@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gans.gan import GAN
 from gans.generator import ConditionalGenerator
+from gans.models.convolutions import Conv2d, ConvTranspose2d
 from gans.models.layers import Unflatten, glorot_uniform
 
 Width = Annotated[int, Field(ge=4, multiple_of=4)]
@@ -47,8 +48,8 @@ class ProjectionGenerator(ConditionalGenerator):
         self.class_count = len(classes)
         widths = (width, width // 2, width // 4)
         self.dense = nn.Sequential(nn.Linear(latent_size, width * 7 * 7), Unflatten(width, 7, 7))
-        self.upward = nn.ModuleList(nn.ConvTranspose2d(widths[i], widths[i + 1], 4, 2, padding=1) for i in range(2))
-        self.last = nn.Sequential(nn.Conv2d(widths[2], 1, 3, padding=1), nn.Tanh())
+        self.upward = nn.ModuleList(ConvTranspose2d(widths[i], widths[i + 1], 4, 2, padding=1) for i in range(2))
+        self.last = nn.Sequential(Conv2d(widths[2], 1, 3, padding=1), nn.Tanh())
         glorot_uniform(self)
         self.norms = nn.ModuleList(ConditionalBatchNorm(channels, self.class_count) for channels in widths)
 
@@ -70,11 +71,11 @@ class ProjectionDiscriminator(nn.Module):
     def __init__(self, classes: list[int], width: Width = 128) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(1, width // 4, 4, 2, padding=1),
+            Conv2d(1, width // 4, 4, 2, padding=1),
             nn.LeakyReLU(0.1),
-            nn.Conv2d(width // 4, width // 2, 4, 2, padding=1),
+            Conv2d(width // 4, width // 2, 4, 2, padding=1),
             nn.LeakyReLU(0.1),
-            nn.Conv2d(width // 2, width, 3, padding=1),
+            Conv2d(width // 2, width, 3, padding=1),
             nn.LeakyReLU(0.1),
         )
         self.embedding = nn.Embedding(len(classes), width)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gans.data.batches import Batch
 from gans.generator import Generator, Inputs
+from gans.models.convolutions import Conv2d, ConvTranspose2d
 from gans.models.layers import Flatten, Unflatten, normal
 from gans.turn import NO_CLASS
 
@@ -60,13 +61,13 @@ class StackedGenerator(Generator):
             layers += [
                 nn.BatchNorm2d(inputs),
                 nn.ReLU(),
-                nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=padding, output_padding=extra),
+                ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=padding, output_padding=extra),
             ]
         if last_width is not None:
             layers += [
                 nn.BatchNorm2d(last_width),
                 nn.ReLU(),
-                nn.Conv2d(last_width, CHANNELS, kernel, padding=kernel // 2),
+                Conv2d(last_width, CHANNELS, kernel, padding=kernel // 2),
             ]
         self.layers = nn.Sequential(*layers, nn.Tanh())
         normal(self, DEVIATION)
@@ -103,7 +104,7 @@ class StackedDiscriminator(nn.Module):
         for inputs, outputs in pairwise([CHANNELS, *widths]):
             normalized = [nn.BatchNorm2d(outputs)] if layers or first_norm else []
             layers += [
-                nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
+                Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
                 *normalized,
                 nn.LeakyReLU(negative_slope),
             ]
