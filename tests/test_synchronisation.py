@@ -1,30 +1,42 @@
 """A training step never waits for its device: counted on the CPU, where waiting costs nothing but is the same call."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from typing_extensions import override
 
 from gans.data.batches import Batch
+from gans.faults import READ_EVERY
 from gans.gan import GAN
 from gans.models.layers import bits
-from tests.conftest import names
+from gans.running import start_run
+from tests.conftest import composed, names
 from tests.test_gan import train
 from tests.test_matrix import batches, gan_of, own, refusal
 
-READS = {"_local_scalar_dense", "is_nonzero", "item", "equal", "nonzero", "masked_select", "unique_dim", "_unique2"}
-"""Operations whose result, or its shape, the host must know to go on."""
+OPERATIONS = {"is_nonzero", "equal", "nonzero", "masked_select", "unique_dim", "_unique2"}
+"""Whose result, or its shape, the host must know to go on."""
+
+METHODS = {"item", "tolist", "numpy", "cpu", "__array__", "__bool__", "__int__", "__float__", "__index__"}
+"""Which read a tensor's values."""
 
 
-class Reads(TorchDispatchMode):
-    """Counts what makes the host wait."""
+CHOICES = dict.fromkeys(("data", "model", "objective"), "some")
 
-    def __init__(self) -> None:
+
+class Operations(TorchDispatchMode):
+    """Counts operations that make the host wait, also where others are made of them."""
+
+    def __init__(self, found: Counter[str]) -> None:
         super().__init__()
-        self.found: Counter[str] = Counter()
+        self.found = found
 
     @override
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -32,39 +44,112 @@ class Reads(TorchDispatchMode):
         by_mask = name in ("index", "index_put_") and any(
             index is not None and index.dtype == torch.bool for index in args[1]
         )
-        if name in READS or by_mask:
+        if name in OPERATIONS or by_mask:
             self.found[name] += 1
         return func(*args, **(kwargs or {}))
 
 
-def reads_of_a_step(gan: GAN, model: str, monkeypatch: pytest.MonkeyPatch, every: int) -> Counter[str]:
-    reads, training_step = Reads(), GAN.training_step
+class Methods(TorchFunctionMode):
+    """Counts reads of a tensor's values, which on a CPU are no operations, and copies to "cpu", by that name."""
+
+    def __init__(self, found: Counter[str]) -> None:
+        super().__init__()
+        self.found = found
+
+    @override
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        to_host = name == "to" and any(
+            each == "cpu" for each in (*args[1:], *(kwargs or {}).values()) if type(each) is str
+        )
+        if name in METHODS or to_host:
+            self.found[name] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def reads(found: Counter[str]) -> Iterator[None]:
+    """Counts what makes the host wait inside."""
     bits.cache_clear()  # as in a process's first step
+    with Methods(found), Operations(found):
+        yield
+    found["numpy"] -= bits.cache_info().misses  # of numbers that are made on the host
+
+
+def reads_of_a_step(gan: GAN, model: str, monkeypatch: pytest.MonkeyPatch, every: int = 1000) -> Counter[str]:
+    found: Counter[str] = Counter()
+    training_step = GAN.training_step
 
     def watched(self: GAN, batch: Batch, batch_index: int) -> None:
         self.watch.every = every
-        with reads:
+        with reads(found):
             training_step(self, batch, batch_index)
 
     with monkeypatch.context() as patch:
         patch.setattr(GAN, "training_step", watched)
         train(gan, batches(model))
-    return reads.found
+    return found
 
 
 @pytest.mark.parametrize("model", names("model"))
 def test_no_step_of_any_model_waits(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     gan = gan_of(model, own(model), ["none"])
-    assert reads_of_a_step(gan, model, monkeypatch, every=1000) == {}
+    assert reads_of_a_step(gan, model, monkeypatch) == Counter()
 
 
 @pytest.mark.parametrize("stabilizer", names("stabilize"))
 def test_no_step_with_any_stabilizer_waits(stabilizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = "dcgan" if not refusal("dcgan", "bce", [stabilizer]) else "mlp"
     gan = gan_of(model, "bce", [stabilizer])
-    assert reads_of_a_step(gan, model, monkeypatch, every=1000) == {}
+    assert reads_of_a_step(gan, model, monkeypatch) == Counter()
 
 
 def test_a_look_at_the_verdict_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     gan = gan_of("autoencoder", "msle", ["none"])
-    assert reads_of_a_step(gan, "autoencoder", monkeypatch, every=1) == {"_local_scalar_dense": 4}
+    assert reads_of_a_step(gan, "autoencoder", monkeypatch, every=1) == Counter(__bool__=4)
+
+
+@pytest.mark.parametrize("read", ["tolist()", "numpy()", "cpu()", "item()", "to('cpu')", "nonzero()", "__index__()"])
+def test_each_way_to_wait_is_counted(read: str) -> None:
+    found: Counter[str] = Counter()
+    value = torch.tensor(1)
+    with reads(found):
+        eval(f"value.{read}", {"value": value})
+    assert found == Counter([read.partition("(")[0]])
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_run_waits_for_its_curves_and_verdicts_alone(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all its callbacks, from one step to another, where nothing is saved or drawn: as it would be on a GPU."""
+    found: Counter[str] = Counter()
+    inside, start = ExitStack(), GAN.on_fit_start
+
+    def as_on_a_gpu(self: GAN) -> None:
+        start(self)
+        self.watch.every = READ_EVERY
+
+    def before(self: GAN, *_: object) -> None:
+        if self.training_steps == 2:
+            inside.enter_context(reads(found))
+
+    def after(self: GAN, *_: object) -> None:
+        if self.training_steps == 12:
+            inside.close()
+
+    for name, hook in {"fit_start": as_on_a_gpu, "train_batch_start": before, "train_batch_end": after}.items():
+        monkeypatch.setattr(GAN, f"on_{name}", hook)
+    options = ["trainer.max_steps=15", "data.limit=120", "data.batch_size=8", "log_every=5", "metric=none",
+               "samples.frames=1", "samples.count=10", f"trainer.precision={precision}"]  # fmt: skip
+    start_run(composed("data=digits", "model=dcgan", f"runs={tmp_path}", *options), CHOICES)
+    assert found == Counter(tolist=2, __int__=2)  # points of the curves at 5 and 10, two players' verdicts at 10
+
+
+def test_only_on_a_cpu_each_step_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = gan_of("autoencoder", "msle", ["none"])
+    gan.on_fit_start()
+    assert gan.watch.every == 1
+    monkeypatch.setattr(GAN, "device", torch.device("meta"))
+    gan.on_fit_start()
+    assert gan.watch.every == READ_EVERY > 1
