@@ -146,13 +146,13 @@ def follow(leader: int, jobs: int) -> None:
         leader: the process that leads the sweep.
         jobs: how many members run at once.
     """
-    import torch  # noqa: PLC0415, the leader of a sweep need not wait for it
+    from gans.threads import take_cores  # noqa: PLC0415, it imports PyTorch, which the leader need not wait for
 
     if bar.place is not None:
         return
     number = int(multiprocessing.current_process().name.rpartition("-")[2])
     bar.place = (number - 1) % jobs
-    torch.set_num_threads(max(1, joblib.cpu_count() // jobs))
+    take_cores(jobs)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, and the leader passes it on
     signal.signal(signal.SIGTERM, lambda number, _: _stopped.append(number))
     Thread(target=_watch, args=(leader,), daemon=True).start()

@@ -40,6 +40,7 @@ from gans.records import EVENTS, METRICS, cut_back
 from gans.run import Run, folders_named, new_folder, run_name
 from gans.summary import parameter_count
 from gans.testing import conclude, test_checkpoints
+from gans.threads import take_cores
 
 
 def start_run(config: dict[str, Any], choices: Mapping[str, str]) -> Run:
@@ -232,6 +233,7 @@ def train_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None = N
 
 def fit_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None) -> None:
     keep_freed_memory()
+    take_cores()
     if checkpoint:
         cut_back(run.path, checkpoint["records"])
     checkpoints = Checkpoints(run.path, run.config, parts.best_by, **run.config["checkpoint"])

@@ -101,6 +101,7 @@ def test_constants_are_those_of_keras(make_gan: Callable[..., GAN], model: str) 
     for optimizer in gan.configure_optimizers():
         group = optimizer.param_groups[0]
         assert (group["lr"], list(group["betas"]), group["eps"]) == (*expected, 1e-7)
+        assert group["fused"]
 
 
 def test_initial_weights_follow_the_stated_distributions() -> None:
@@ -206,6 +207,8 @@ def test_dropout_of_what_is_not_dense_and_of_nothing() -> None:
     assert Dropout(0.5)(torch.ones(0, 3)).shape == (0, 3)
     assert Dropout(0.5).eval()(values) is values
     assert Dropout(0.0)(values) is values
+    assert not Dropout(1.0)(values).any()
+    assert not LeakyDropout(0.2, 1.0)(values).any()
 
 
 def test_dropout_has_second_derivatives() -> None:

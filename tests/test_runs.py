@@ -1,6 +1,7 @@
 """Every experiment, every model and every stabilizer: trains, tests, leaves its folder, and reloads."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gans.building import build_data
 from gans.errors import InputError
 from gans.exporting import load_generator
+from gans.memory import keep_freed_memory
 from gans.results import read_results
 from gans.run import Run
 from gans.running import start_run
@@ -31,6 +33,17 @@ def run_of(folder: Path, *overrides: str) -> Run:
     config = composed(f"runs={folder}", *overrides)
     choices = {"data": "digits", "model": "some", "objective": "own"}
     return start_run(config, choices)
+
+
+def test_a_run_keeps_freed_memory_and_takes_the_cores_that_it_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr("gans.running.keep_freed_memory", lambda: kept.append(keep_freed_memory()))
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+    run = run_of(tmp_path, *little("model=autoencoder"), *SMALL)
+    assert kept == [sys.platform.startswith("linux")]
+    assert json.loads((run.path / "versions.json").read_text())["threads"] == 1
 
 
 def little(choice: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from gans.metrics_file import MetricsFile
 from gans.randomness import MANY, Streams, derive_seed, random_words, splitmix64
 from gans.records import cut_back
 from gans.run import new_folder
+from gans.threads import take_cores
 
 seeds = st.integers(0, 2**63 - 1)
 
@@ -128,3 +129,13 @@ def test_freed_memory_is_there_for_the_next_step() -> None:
     for _ in range(20):
         torch.zeros(1 << 20)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 4 * 1024  # 20 x 1,024 without
+
+
+@pytest.mark.parametrize(("cores", "processes", "threads"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (2, 5, 1), (64, 1, 4)])
+def test_a_process_takes_its_share_of_the_cores_and_no_more_threads_than_it_was_given(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: int, threads: int
+) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)  # which knows what a container may use
+    torch.set_num_threads(4)
+    take_cores(processes)
+    assert torch.get_num_threads() == threads

@@ -139,6 +139,8 @@ def test_members_run_side_by_side_fail_and_are_reported(command: Command, tmp_pa
     assert [bool(member["failed"]) for member in members(tmp_path)] == [False, False, True, True]
     bars = re.findall(r"digits-autoencoder-msle-none-seed(\d): 100%", errors)
     assert sorted(set(bars)) == ["0", "1"]
+    versions = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("digits-*/versions.json")]
+    assert [each["threads"] for each in versions] == 2 * [max(1, joblib.cpu_count() // 2)]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ class Dropout(nn.Dropout):
 
     @override
     def forward(self, input: Tensor) -> Tensor:
-        if not input.is_cpu:
+        if not input.is_cpu or self.p == 1:
             return super().forward(input)
         return input * self.mask(input) if self.training and self.p else input
 
@@ -90,7 +90,7 @@ class LeakyDropout(nn.Sequential):
     @override
     def forward(self, input: Tensor) -> Tensor:
         activation, dropout = cast("tuple[nn.LeakyReLU, Dropout]", tuple(self))
-        if not (input.is_cpu and self.training and dropout.p):
+        if not (input.is_cpu and self.training and 0 < dropout.p < 1):
             return super().forward(input)
         with torch.no_grad():
             mask = dropout.mask(input)
