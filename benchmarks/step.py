@@ -10,7 +10,7 @@ noisy: compare the ratios, not the milliseconds.
     for the reals and one for the fakes, and nothing recorded. It does the same arithmetic as (b): as many images of the
     same networks. It pays cross-entropy (and the classes' cross-entropy for ACGAN) whatever the objective is, which
     costs the same.
-(b) this package's trainer in float32, its curves and checks included.
+(b) this package's trainer in float32, its curves and checks included; on a GPU also with TF32.
 (c) the same in bfloat16.
 """
 
@@ -54,11 +54,10 @@ from gans.models.layers import Dropout, LeakyDropout
 from gans.options import plain
 
 MODELS = "dcgan,acgan,wgan,autoencoder"
-STEPS = 50
-WARM_UP = 2
-"""Steps before the clock starts: the first of a run make the optimizers' moments and fill caches."""
+STEPS = 100
+WARM_UP = 10
+"""Steps before the clock starts: a run's first make the optimizers' moments, and those after a pause fill caches."""
 CONF = Path(__file__).resolve().parent.parent / "conf"
-PRECISIONS = {"(b) float32": ("32-true", torch.float32), "(c) bfloat16": ("bf16-mixed", torch.bfloat16)}
 PLAIN = "(a) plain"
 
 
@@ -187,6 +186,26 @@ def plain_optimizers(config: dict[str, Any], gan: GAN) -> list[torch.optim.Optim
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+class Precision(NamedTuple):
+    """The trainer's, the type that matrix products are timed in, and whether float32 may be TF32."""
+
+    trainer: str
+    dtype: torch.dtype
+    tf32: bool = False
+
+
+PRECISIONS = {
+    "(b) float32": Precision("32-true", torch.float32),
+    "(c) bfloat16": Precision("bf16-mixed", torch.bfloat16),
+}
+if DEVICE.type == "cuda":
+    PRECISIONS["(b) TF32"] = Precision("32-true", torch.float32, tf32=True)
+
+
+def allow_tf32(allowed: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+
+
 def now() -> float:
     """Seconds, once the device has done all that it was asked for."""
     if DEVICE.type == "cuda":
@@ -236,6 +255,7 @@ def plain_loop(config: str) -> PlainLoop:
 
 def time_plain(config: str) -> Cost:
     loop = plain_loop(config)
+    loop.run(WARM_UP)
     start = now()
     loop.run(STEPS)
     return Cost((now() - start) / STEPS)
@@ -270,14 +290,16 @@ def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
     """The rows of one model."""
     config = composed([f"model={model}", *overrides])
     ways: dict[str, Callable[[], Cost]] = {PLAIN: partial(time_plain, json.dumps(config))}
-    ways |= {name: partial(time_package, config, precision) for name, (precision, _) in PRECISIONS.items()}
-    dtypes = {PLAIN: torch.float32} | {name: dtype for name, (_, dtype) in PRECISIONS.items()}
+    ways |= {name: partial(time_package, config, precision.trainer) for name, precision in PRECISIONS.items()}
+    dtypes = {PLAIN: torch.float32} | {name: precision.dtype for name, precision in PRECISIONS.items()}
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
     rates: dict[str, list[float]] = {name: [] for name in ways}
     with ExitStack() as stack:
         # the plain loop's process must not be one that has kept freed memory, as the package's trainer has it do
         operations = stack.enter_context(process()).submit(arithmetic, config).result()
         processes = {name: stack.enter_context(process()) for name in ways}
+        for name, precision in PRECISIONS.items():
+            processes[name].submit(allow_tf32, precision.tf32).result()
         for turn in range(rounds + 1):
             for name, way in ways.items():
                 cost = processes[name].submit(way).result()
@@ -308,7 +330,7 @@ def asked(arguments: list[str]) -> tuple[list[str], int, list[str]]:
     """The models, how many rounds, and overrides for all of them."""
     options = {name: value for name, _, value in (each.partition("=") for each in arguments)}
     others = [each for each in arguments if each.partition("=")[0] not in ("model", "rounds")]
-    return options.get("model", MODELS).split(","), int(options.get("rounds", 7)), others
+    return options.get("model", MODELS).split(","), int(options.get("rounds", 5)), others
 
 
 def main(arguments: list[str]) -> None:

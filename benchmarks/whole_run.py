@@ -1,0 +1,35 @@
+"""How long a report's whole run takes: its training, curves and checks included, without evaluation and figures.
+
+    python benchmarks/whole_run.py data=mnist                  # DCGAN: 50 epochs, 93,750 steps of batch 32
+    python benchmarks/whole_run.py model=wgan data=digits steps=200
+
+Takes the overrides of train.py, and ``steps`` in place of the report's number. In each precision, one after the other.
+"""
+
+import sys
+
+from step import DEVICE, PRECISIONS, allow_tf32, composed, process, time_package
+from tqdm import tqdm
+
+from gans.building import build_data
+from gans.cli import quiet
+
+EPOCHS = 50
+
+
+def main(arguments: list[str]) -> None:
+    quiet()
+    options = dict(each.split("=", 1) for each in arguments)
+    steps = options.pop("steps", None)
+    config = composed([f"{name}={value}" for name, value in ({"model": "dcgan"} | options).items()])
+    count = int(steps or EPOCHS * len(build_data(config).train_batches))
+    print(f"{config['model']['_target_']}, {count:,} steps of batch {config['data']['batch_size']}, on {DEVICE}")
+    for name, precision in tqdm(PRECISIONS.items(), "precisions"):
+        with process() as alone:
+            alone.submit(allow_tf32, precision.tf32).result()
+            cost = alone.submit(time_package, config, precision.trainer, count, 0).result()
+        print(f"{name.partition(' ')[2]}: {count * cost.step:.1f} s, {1000 * cost.step:.2f} ms a step", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
