@@ -203,6 +203,24 @@ class Run:
         return load_arrays(path) if path.is_file() else None
 
 
+def weights_of(path: Path) -> Path:
+    """The file that holds a generator's weights: the path itself, or the generator of a run folder.
+
+    Raises:
+        InputError: where there is none.
+    """
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise InputError(f"there is no '{path}': give a run folder or one of its checkpoints")
+    run = Run(path)
+    run.refuse_links_out()
+    for file in (run.path / "generator.safetensors", run.last_checkpoint):
+        if file.is_file():
+            return file
+    raise InputError(f"'{path}' holds no trained generator: its training has not saved one yet")
+
+
 def _column(rows: list[dict[str, str]], name: str) -> dict[str, NDArray[numpy.float64]]:
     return {
         key: numpy.array([float(row[column]) for row in rows])

@@ -18,7 +18,7 @@ from gans.exporting import TrainedGenerator, load_generator
 from gans.figures.drawing import COLUMNS, pad_row, picture, save
 from gans.pixels import as_shown, to_pixels
 from gans.randomness import Streams
-from gans.run import Run, new_folder
+from gans.run import new_folder, weights_of
 from gans.settings import Request
 from gans.turn import NO_CLASS
 
@@ -39,7 +39,7 @@ class Sheet:
 
 def generate(request: Request) -> Path:
     """Write ``grid.png``, and ``images.npz`` and ``0000.png``, ... if asked, to a new folder, which is returned."""
-    trained = load_generator(_weights(Path(request.run)))
+    trained = load_generator(weights_of(Path(request.run)))
     sheet = draw_samples(trained, request)
     of_points = sheet.images.ndim == 2
     if of_points and request.pngs:
@@ -76,19 +76,6 @@ def draw_samples(trained: TrainedGenerator, request: Request) -> Sheet:
         labels=numpy.where(labels < 0, labels, numpy.array(digits)[labels]),
         inputs=_shown(inputs.arguments[0]) if network.takes_images else None,
     )
-
-
-def _weights(path: Path) -> Path:
-    """The file that holds the weights: the path itself, or the generator of a run folder."""
-    if path.is_file():
-        return path
-    if not path.exists():
-        raise InputError(f"there is no '{path}': give a run folder or one of its checkpoints")
-    Run(path).refuse_links_out()
-    for file in (Run(path).path / "generator.safetensors", Run(path).last_checkpoint):
-        if file.is_file():
-            return file
-    raise InputError(f"'{path}' holds no trained generator: its training has not saved one yet")
 
 
 def _home(path: Path) -> Path:

@@ -336,6 +336,11 @@ def test_wrong_values_do_not_wait_for_torch(name: str, arguments: list[str]) -> 
     )
 
 
+def test_a_run_that_there_is_not_does_not_wait_for_torch() -> None:
+    errors = answered_without_torch("generate.py", ["run=nowhere"])
+    assert re.search(r"^error: there is no 'nowhere': give a run folder or one of its checkpoints$", errors, re.MULTILINE)
+
+
 @pytest.mark.parametrize("option", ["data.batch_size=-1", "+data.batch=3"])
 def test_a_wrong_option_is_one_line_in_a_process_of_its_own(option: str) -> None:
     """Before and after imports, which have much to say, at their end too; other tests of this file don't see that."""
