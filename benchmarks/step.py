@@ -57,6 +57,7 @@ MODELS = "dcgan,acgan,wgan,autoencoder"
 STEPS = 100
 WARM_UP = 10
 """Steps before the clock starts: a run's first make the optimizers' moments, and those after a pause fill caches."""
+ONE_STEP = ("trainer.max_epochs=null", "trainer.max_steps=1")
 CONF = Path(__file__).resolve().parent.parent / "conf"
 PLAIN = "(a) plain"
 
@@ -213,10 +214,9 @@ def now() -> float:
     return perf_counter()
 
 
-def composed(overrides: list[str]) -> dict[str, Any]:
-    budget = ["trainer.max_epochs=null", "trainer.max_steps=1", "data.val_size=0"]
+def composed(overrides: list[str], budget: tuple[str, ...] = ONE_STEP) -> dict[str, Any]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = plain(compose("config", overrides=[*overrides, *budget]))
+        config = plain(compose("config", overrides=[*overrides, "data.val_size=0", *budget]))
     validate(config)
     return config
 

@@ -1,4 +1,4 @@
-"""How to share the cores among the members of a sweep: training steps in an hour, all members together.
+"""How to share the cores among the members of a sweep: training steps and whole runs in an hour, all members together.
 
     python benchmarks/sweep.py data=mnist                       # the reports' four models
     python benchmarks/sweep.py model=dcgan,residual data=digits rounds=10
@@ -15,6 +15,7 @@ from statistics import median
 import joblib
 from step import STEPS, asked, composed, process, time_package
 
+from gans.building import build_data
 from gans.cli import quiet
 
 
@@ -23,9 +24,17 @@ def splits(cores: int) -> list[tuple[int, int]]:
     return [(jobs, cores // jobs) for jobs in range(1, cores + 1) if cores % jobs == 0]
 
 
+def run_steps(overrides: list[str]) -> int:
+    """Training steps of the run that these overrides are of."""
+    config = composed(overrides, budget=())
+    trainer = config["trainer"]
+    return trainer["max_steps"] or trainer["max_epochs"] * len(build_data(config).train_batches)
+
+
 def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
     """The rows of one model."""
     config = composed([f"model={model}", *overrides])
+    budget = run_steps([f"model={model}", *overrides])
     ways = splits(joblib.cpu_count())
     together: dict[tuple[int, int], list[float]] = {way: [] for way in ways}
     with ExitStack() as stack:
@@ -47,6 +56,7 @@ def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
             f"{jobs} x {threads}",
             f"{1000 * jobs / median(rates):.1f}",
             f"{3600 * median(rates):,.0f}",
+            f"{3600 * median(rates) / budget:.2f}",
             f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
         ]
         rows.append(f"| {' | '.join(cells)} |")
@@ -57,8 +67,8 @@ def main(arguments: list[str]) -> None:
     quiet()
     models, rounds, overrides = asked(arguments)
     print(f"{joblib.cpu_count()} cores; medians of {rounds} interleaved rounds of {STEPS} steps")
-    print("| | jobs x threads | ms a step of one | steps an hour of all | times one job, lowest to highest |")
-    print("|---|---|---|---|---|")
+    print("| | jobs x threads | ms a step of one | steps an hour | seeds an hour | times one job, lowest to highest |")
+    print("|---|---|---|---|---|---|")
     for model in models:
         print("\n".join(compare(model, overrides, rounds)), flush=True)
 
