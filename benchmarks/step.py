@@ -44,6 +44,7 @@ from typing_extensions import override
 
 from gans.building import build, build_data, build_gan, validate
 from gans.callbacks.curves import Curves
+from gans.callbacks.progress import Progress
 from gans.cli import quiet
 from gans.data.batches import Batch, Shuffled
 from gans.gan import GAN
@@ -229,8 +230,10 @@ class Cost(NamedTuple):
     logging: float = 0.0
 
 
-def time_package(config: dict[str, Any], precision: str, steps: int = STEPS, warm_up: int = WARM_UP) -> Cost:
-    """What a step of the real trainer costs."""
+def time_package(
+    config: dict[str, Any], precision: str, steps: int = STEPS, warm_up: int = WARM_UP, *, shown: bool = False
+) -> Cost:
+    """What a step of the real trainer costs, with its progress bar or without."""
     quiet()
     keep_freed_memory()
     data, gan = build_data(config), build_gan(config)
@@ -242,7 +245,8 @@ def time_package(config: dict[str, Any], precision: str, steps: int = STEPS, war
         curves = Curves(config["log_every"])
         for owner, name in ((gan, "measure"), (gan.means, "add"), (curves, "on_train_batch_end")):
             logging_watch.wrap(owner, name)
-        options = {"callbacks": [curves, clock], "logger": loggers}
+        callbacks = [curves, clock, *([Progress(curves, precision)] if shown else [])]
+        options = {"callbacks": callbacks, "logger": loggers}
         trainer = config["trainer"] | {"precision": precision, "max_steps": warm_up + steps}
         build(trainer, "trainer", **options).fit(gan, datamodule=data)
     return Cost(clock.seconds / steps, data_watch.seconds / steps, logging_watch.seconds / steps)

@@ -9,7 +9,6 @@ Takes the overrides of train.py, and ``steps`` in place of the report's number. 
 import sys
 
 from step import DEVICE, PRECISIONS, allow_tf32, composed, process, time_package
-from tqdm import tqdm
 
 from gans.building import build_data
 from gans.cli import quiet
@@ -19,15 +18,15 @@ EPOCHS = 50
 
 def main(arguments: list[str]) -> None:
     quiet()
-    options = dict(each.split("=", 1) for each in arguments)
+    options = {"model": "dcgan"} | dict(each.split("=", 1) for each in arguments)
     steps = options.pop("steps", None)
-    config = composed([f"{name}={value}" for name, value in ({"model": "dcgan"} | options).items()])
+    config = composed([f"{name}={value}" for name, value in options.items()])
     count = int(steps or EPOCHS * len(build_data(config).train_batches))
-    print(f"{config['model']['_target_']}, {count:,} steps of batch {config['data']['batch_size']}, on {DEVICE}")
-    for name, precision in tqdm(PRECISIONS.items(), "precisions"):
+    print(f"{options['model']}, {count:,} steps of batch {config['data']['batch_size']}, on {DEVICE}")
+    for name, precision in PRECISIONS.items():
         with process() as alone:
             alone.submit(allow_tf32, precision.tf32).result()
-            cost = alone.submit(time_package, config, precision.trainer, count, 0).result()
+            cost = alone.submit(time_package, config, precision.trainer, count, 0, shown=True).result()
         print(f"{name.partition(' ')[2]}: {count * cost.step:.1f} s, {1000 * cost.step:.2f} ms a step", flush=True)
 
 
