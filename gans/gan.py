@@ -21,7 +21,7 @@ from gans.means import Means
 from gans.objectives import Objective
 from gans.randomness import Streams, derive_seed, seed_layers
 from gans.stabilize import Stabilizers
-from gans.turn import Side, Turn, joined, side_of, total
+from gans.turn import Side, Turn, joined, means_of, packed, side_of, total, unpacked
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -183,12 +183,13 @@ class GAN(L.LightningModule):
         Raises:
             NotFinite: where the loss or a gradient is not finite, before the step; see FiniteWatch.
         """
-        loss = total(terms)
+        means = means_of(terms)
+        loss = total(means)
         optimizer.zero_grad()
         self.manual_backward(loss)
         self.watch.check(player, loss, optimizer, turn, terms, self, self.training_steps + 1)
         optimizer.step()
-        self.means.add(self.measure(player, turn, terms), weight=len(turn.scores))
+        self.means.add(self.measure(player, turn, means), weight=len(turn.scores))
 
     # --- its parts ----------------------------------------------------------------------------------------------
 
@@ -206,8 +207,8 @@ class GAN(L.LightningModule):
         together = self.stabilizers.together
 
         def judge(images: Tensor, labels: Tensor) -> Tensor:
-            seen = self.stabilizers.see(images.unflatten(1, (together, -1)).flatten(0, 1), random)
-            return self.discriminate(seen.unflatten(0, (-1, together)).flatten(1, 2), labels)
+            seen = self.stabilizers.see(unpacked(images, together), random)
+            return self.discriminate(packed(seen, together), labels)
 
         return judge
 
@@ -228,10 +229,10 @@ class GAN(L.LightningModule):
         return side_of(*joined(images, labels, self.stabilizers.together), target, wanted_real=wanted_real)
 
     @torch.no_grad()
-    def measure(self, player: str, turn: Turn, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Scalars to record: the loss, each of its terms, and the accuracies."""
-        means = {name: values.mean() for name, values in (terms | self.accuracies(turn)).items()}
-        return {f"{player}_{name}": mean for name, mean in {"loss": total(terms), **means}.items()}
+    def measure(self, player: str, turn: Turn, means: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Scalars to record: the loss, the mean of each of its terms, and the accuracies."""
+        measured = {"loss": total(means), **means, **means_of(self.accuracies(turn))}
+        return {f"{player}_{name}": value for name, value in measured.items()}
 
     def accuracies(self, turn: Turn) -> dict[str, Tensor]:
         """Whether each sample is taken for what the player wants, whatever label stabilizers tell the discriminator."""
@@ -264,8 +265,8 @@ class GAN(L.LightningModule):
         wanted = fake.told(self.objective.real_target, wanted_real=True)
         towards = Turn(self.discriminate, wanted, self.compared_with(wanted, batch), self.apart)
 
-        measured = self.measure("discriminator", against, self.discriminator_terms(against))
-        measured |= self.measure("generator", towards, self.generator_terms(towards))
+        measured = self.measure("discriminator", against, means_of(self.discriminator_terms(against)))
+        measured |= self.measure("generator", towards, means_of(self.generator_terms(towards)))
         self.held_out_means.add(measured, weight=len(batch.images))
 
     def log_held_out(self, stage: str) -> None:

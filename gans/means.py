@@ -16,8 +16,8 @@ class Means:
     def add(self, values: dict[str, Tensor], weight: float = 1.0) -> None:
         """Add scalars, each of which stands for ``weight`` samples or steps."""
         for name, value in values.items():
-            weighted = value.detach() * weight
-            self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
+            found = value.detach()
+            self._sums[name] = self._sums[name].add(found, alpha=weight) if name in self._sums else found * weight
             self._weights[name] = self._weights.get(name, 0.0) + weight
 
     def add_numbers(self, values: dict[str, float], weight: float) -> None:

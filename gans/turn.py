@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import NamedTuple
 
 import torch
@@ -55,7 +55,17 @@ def joined(images: Tensor, labels: Tensor, together: int) -> tuple[Tensor, Tenso
     if missing := -len(images) % together:
         filled = torch.arange(len(images) + missing, device=images.device) % len(images)
         images, labels = images[filled], labels[filled]
-    return images.unflatten(0, (-1, together)).flatten(1, 2), labels[::together]
+    return packed(images, together), labels[::together]
+
+
+def packed(images: Tensor, together: int) -> Tensor:
+    """Each ``together`` samples as one, along the channels: (together n, c, ...) -> (n, together c, ...)."""
+    return images if together == 1 else images.unflatten(0, (-1, together)).flatten(1, 2)
+
+
+def unpacked(images: Tensor, together: int) -> Tensor:
+    """Sample by sample again: (n, together c, ...) -> (together n, c, ...)."""
+    return images if together == 1 else images.unflatten(1, (together, -1)).flatten(0, 1)
 
 
 @dataclass(frozen=True)
@@ -83,21 +93,32 @@ class Turn:
     @cached_property
     def both(self) -> Side:
         """All samples of the turn, fakes first."""
-        return Side(*(torch.cat(pair) for pair in zip(self.fake, self.real, strict=True)))
+        return self._sides[0] if len(self._sides) == 1 else Side(*map(torch.cat, zip(*self._sides, strict=True)))
 
     @cached_property
     def outputs(self) -> Tensor:
         """The discriminator's outputs, shape (n, 1 + k), float32 or better."""
-        passes = [side for side in (self.fake, self.real) if len(side.images)] if self.apart else [self.both]
-        outputs = torch.cat([self.judge(side.images, side.labels) for side in passes])
-        return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        passes = self._sides if self.apart else [self.both]
+        outputs = [self.judge(side.images, side.labels) for side in passes]
+        joint = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+        return joint.to(torch.promote_types(joint.dtype, torch.float32))
 
-    @property
+    @cached_property
     def scores(self) -> Tensor:
         """Logits, or a critic's unbounded values, shape (n,)."""
         return self.outputs[:, 0]
 
+    @cached_property
+    def _sides(self) -> list[Side]:
+        """Those that are not empty."""
+        return [side for side in (self.fake, self.real) if len(side.images)]
 
-def total(terms: dict[str, Tensor]) -> Tensor:
+
+def means_of(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a player pays for each of its terms."""
+    return {name: values.mean() for name, values in terms.items()}
+
+
+def total(means: dict[str, Tensor]) -> Tensor:
     """What a player pays: the sum of the means of its terms."""
-    return torch.stack([values.mean() for values in terms.values()]).sum()
+    return reduce(torch.add, means.values())

@@ -256,8 +256,9 @@ def test_convolutions_are_pytorchs_with_all_their_derivatives(data: st.DataObjec
 @settings(max_examples=50)
 @given(st.data())
 def test_a_product_of_patches_is_the_gradient_of_a_convolutions_weights(data: st.DataObject) -> None:
-    """Of a transposed one's too, which is the other's the other way round."""
+    """Of a transposed one's too, which is the other's the other way round, however many threads share the images."""
     geometry, inputs, outputs, images = any_convolution(data)
+    torch.set_num_threads(data.draw(st.integers(1, 4)))
     kernel, stride, padding = geometry
     weight = torch.randn(outputs, inputs, kernel, kernel, dtype=torch.float64, requires_grad=True)
     values = F.conv2d(images, weight, None, stride, padding)
@@ -318,8 +319,9 @@ def any_convolution(data: st.DataObject) -> tuple[Geometry, int, int, Tensor]:
     """Its geometry, its numbers of channels, and images for it."""
     kernel = data.draw(st.integers(1, 5))
     geometry = Geometry(kernel, data.draw(st.integers(1, 3)), data.draw(st.integers(0, kernel - 1)))
-    inputs, outputs, height, width = (data.draw(st.integers(*limits)) for limits in ((1, 3), (1, 3), (5, 8), (5, 8)))
-    images = torch.randn(2, inputs, height, width, dtype=torch.float64)
+    limits = ((1, 4), (1, 3), (1, 3), (5, 8), (5, 8))
+    count, inputs, outputs, height, width = (data.draw(st.integers(*each)) for each in limits)
+    images = torch.randn(count, inputs, height, width, dtype=torch.float64)
     images = images.contiguous(memory_format=data.draw(st.sampled_from(LAYOUTS)))
     return geometry, inputs, outputs, images.requires_grad_()
 

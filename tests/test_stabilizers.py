@@ -38,7 +38,7 @@ from gans.stabilize.labels import FixedLabelSmoothing, NoisyLabels
 from gans.stabilize.layers import WEIGHTED
 from gans.stabilize.rhythm import optimistic
 from gans.stabilize.weights import EMA
-from gans.turn import Side, Turn, joined, total
+from gans.turn import Side, Turn, joined, means_of, total
 from tests.conftest import composed
 from tests.test_gan import random_batch, same, train, weights
 
@@ -519,7 +519,7 @@ def test_apart_changes_what_batch_norm_sees_and_nothing_else(make_gan: Callable[
             gan = make_gan(f"model={model}", f"model.discriminator_updates={updates}", "model.discriminator.dropout=0")
             torch.manual_seed(0)
             turn = gan.discriminator_turn(random_batch(8), Streams(0, "train"))
-            found.append(total(gan.discriminator_terms(turn)).item())
+            found.append(total(means_of(gan.discriminator_terms(turn))).item())
         return found
 
     joint, apart = losses("dcgan")

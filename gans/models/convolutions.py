@@ -1,5 +1,6 @@
 """PyTorch's convolutions, faster on a CPU: those of images, with few channels, and weights' gradients in bfloat16."""
 
+from math import gcd
 from typing import Any, NamedTuple
 
 import torch
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-Gradients = tuple[Tensor | None, Tensor | None, Tensor | None, None]
+Gradients = tuple[Tensor | None, ...]
 
 WORTH_COPYING = 128
 """Values of a row of a patch, from which on a product of copied patches is faster than a convolution's own gradient."""
@@ -48,7 +49,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         if output_size is not None or input.dim() != 4 or not (self.training and input.is_cpu):
             return super().forward(input, output_size)
-        return _TransposedConvolution.apply(input, self.weight, self.bias, (self.geometry, self.output_padding))
+        return _TransposedConvolution.apply(input, self.weight, self.bias, self.geometry, self.output_padding)
 
 
 class ImageConv2d(nn.Conv2d):
@@ -85,19 +86,12 @@ class ImageConvTranspose2d(nn.ConvTranspose2d):
         return image if self.bias is None else image + self.bias[:, None, None]
 
 
-class _Function(torch.autograd.Function):
-    """A convolution of (input, weight, bias, geometry), which keeps what its backward needs."""
-
+class _Convolution(torch.autograd.Function):
     @staticmethod
     @override
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        input, weight, _, ctx.geometry = inputs
-        ctx.save_for_backward(input, weight)
-
-
-class _Convolution(_Function):
-    @staticmethod
-    def forward(images: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        ctx.geometry = geometry
         return F.conv2d(images, weight, bias, geometry.stride, geometry.padding)
 
     @staticmethod
@@ -112,10 +106,14 @@ class _Convolution(_Function):
         return to_images, to_weight, gradient.sum((0, 2, 3)) if wanted[2] else None, None
 
 
-class _TransposedConvolution(_Function):
+class _TransposedConvolution(torch.autograd.Function):
     @staticmethod
-    def forward(values: Tensor, weight: Tensor, bias: Tensor, shape: tuple[Geometry, tuple[int, ...]]) -> Tensor:
-        geometry, output_padding = shape
+    @override
+    def forward(
+        ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry, output_padding: tuple[int, ...]
+    ) -> Tensor:
+        ctx.save_for_backward(values, weight)
+        ctx.geometry, ctx.output_padding = geometry, output_padding
         return F.conv_transpose2d(values, weight, bias, geometry.stride, geometry.padding, output_padding)
 
     @staticmethod
@@ -123,13 +121,13 @@ class _TransposedConvolution(_Function):
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
         """PyTorch's own takes a fifth of its time, in bfloat16, for the bias."""
         values, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)
-        geometry, output_padding = ctx.geometry
+        geometry: Geometry = ctx.geometry
         to_values, to_weight, to_bias = ctx.needs_input_grad[:3]
         products = to_weight and not torch.is_grad_enabled() and by_products(gradient, weight)
         wanted = (to_values, to_weight and not products, False)
-        found = _gradients(gradient, values, weight, geometry, wanted, output_padding)
+        found = _gradients(gradient, values, weight, geometry, wanted, ctx.output_padding)
         by_patches = product_of_patches(values, gradient, geometry) if products else found[1]
-        return found[0], by_patches, gradient.sum((0, 2, 3)) if to_bias else None, None
+        return found[0], by_patches, gradient.sum((0, 2, 3)) if to_bias else None, None, None
 
 
 class _ImageConvolution(_Convolution):
@@ -169,25 +167,35 @@ def product_of_patches(coarse: Tensor, fine: Tensor, geometry: Geometry) -> Tens
     """The gradient of a convolution's weights: for each row of the kernel a product of the values of one side, at all
     places of all images, with the rows of patches of the other side that these places see.
 
+    Each thread multiplies the images that it made the rows of. Threads that share all of them move rows from one core's
+    cache to the other's, which takes longer than the product where the cores have no cache in common.
+
     Args:
         coarse: (n, c, h, w), the gradient of a convolution's result, or the values that a transposed one reads.
         fine: (n, f, height, width), the values that a convolution reads, or the gradient of a transposed one's result.
 
     Returns:
-        (c, f, kernel, kernel), in channels_last.
+        (c, f, kernel, kernel), float32 or better, in channels_last.
     """
     kernel, stride, padding = geometry
-    (count, coarse_channels, *places), (_, fine_channels, *sizes) = coarse.shape, fine.shape
-    high, wide = ((extent - 1) * stride + kernel for extent in places)
-    below, right = (seen - size - padding for seen, size in zip((high, wide), sizes, strict=True))
-    padded = F.pad(fine.permute(0, 2, 3, 1), (0, 0, padding, right, padding, below)).contiguous()
+    (count, coarse_channels, down, across), (_, fine_channels, height, width) = coarse.shape, fine.shape
+    wide = (across - 1) * stride + kernel
+    padded = F.pad(fine.permute(0, 2, 3, 1), (0, 0, padding, wide - width - padding)).contiguous()
     line, row = wide * fine_channels, kernel * fine_channels
-    strides = (high * line, stride * line, stride * fine_channels, 1)
-    left = coarse.permute(0, 2, 3, 1).flatten(0, 2).T
-    found = coarse.new_empty(coarse_channels, kernel, row)
-    for index in range(kernel):
-        rows = padded.as_strided((count, *places, row), strides, index * line)
-        torch.mm(left, rows.flatten(0, 2), out=found[:, index])
+    strides = (height * line, stride * line, stride * fine_channels, 1)
+    places = coarse.permute(0, 2, 3, 1)
+    parts = gcd(count, torch.get_num_threads())
+    products = coarse.new_empty(kernel, parts, coarse_channels, row)
+    for index, product in enumerate(products):
+        above = padding - index  # lines of the image's border that the row of the first places sees
+        first = max(0, -(-above // stride))
+        last = max(first, min(down, (height - 1 + above) // stride + 1))
+        left = places[:, first:last].reshape(parts, -1, coarse_channels).transpose(1, 2)
+        rows = padded.as_strided((count, last - first, across, row), strides, (first * stride - above) * line)
+        torch.bmm(left, rows.reshape(parts, -1, row), out=product)
+    exact = torch.promote_types(products.dtype, torch.float32)
+    found = torch.empty(coarse_channels, kernel, row, dtype=exact, device=products.device)
+    torch.sum(products, 1, dtype=exact, out=found.transpose(0, 1))
     return found.view(coarse_channels, kernel, kernel, fine_channels).permute(0, 3, 1, 2)
 
 

@@ -17,7 +17,7 @@ from typing_extensions import override
 from gans.errors import InputError
 from gans.stabilize.base import Stabilizer
 from gans.stabilize.layers import last_layer
-from gans.turn import Side, Turn, total
+from gans.turn import Side, Turn, means_of, total
 
 if TYPE_CHECKING:
     from gans.gan import GAN
@@ -92,7 +92,7 @@ class Unrolling(Stabilizer):
         real = against.real.told(gan.objective.real_target, wanted_real=True)
         for _ in range(self.steps):
             answer = replace(turn, judge=judging.with_weights(weights), fake=fake, real=real)
-            loss = total(gan.discriminator_terms(answer))
+            loss = total(means_of(gan.discriminator_terms(answer)))
             slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
             weights = {
                 name: weight - moves[name](slope) for (name, weight), slope in zip(weights.items(), slopes, strict=True)
