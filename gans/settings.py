@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gans.checking import check_values, targets, validated
+from gans.devices import require_accelerator
 from gans.errors import InputError
 from gans.signatures import read_signature
 
@@ -112,6 +113,19 @@ def precheck(config: dict[str, Any]) -> None:
     settings_of(config)
     for group in GROUPS:
         _precheck_values(config[group], group)
+    trainer = config["trainer"]
+    require_budget(trainer.get("max_epochs"), trainer.get("max_steps"))
+    require_accelerator(trainer.get("accelerator", "auto"))
+
+
+def require_budget(max_epochs: int | None, max_steps: int | None) -> None:
+    """Refuse a training without an end.
+
+    Raises:
+        InputError: saying what to give.
+    """
+    if max_epochs is None and max_steps is None:
+        raise InputError("how long to train? give trainer.max_epochs or trainer.max_steps")
 
 
 def recipe_of(config: dict[str, Any]) -> Recipe:

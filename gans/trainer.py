@@ -10,7 +10,8 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.io import CheckpointIO
 from pydantic import PositiveInt
 
-from gans.errors import InputError
+from gans.devices import require_accelerator
+from gans.settings import require_budget
 
 # Lightning has PyTorch open the driver's library to see whether there is a GPU, which is safe before a fork. Nothing
 # forks here, and optimizers look in every step.
@@ -59,7 +60,7 @@ class Trainer(L.Trainer):
     The other options are Lightning's, those of them that make sense for two players on one device.
 
     Raises:
-        InputError: where neither is given.
+        InputError: where neither is given, or this machine has no such accelerator.
     """
 
     def __init__(
@@ -74,8 +75,8 @@ class Trainer(L.Trainer):
         logger: list[Logger] | bool = False,
         plugins: list[CheckpointIO] | None = None,
     ) -> None:
-        if max_epochs is None and max_steps is None:
-            raise InputError("how long to train? give trainer.max_epochs or trainer.max_steps")
+        require_budget(max_epochs, max_steps)
+        require_accelerator(accelerator)
         self.training_step_budget = max_steps
         budget = [] if max_steps is None else [StopAtStep(max_steps)]
         environment = LightningEnvironment()  # one process, whatever a cluster's scheduler says; see Interrupt

@@ -46,6 +46,10 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
     return call
 
 
+ABSENT = "cuda" if torch.backends.mps.is_available() else "mps"
+"""An accelerator that no machine with the other one has."""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -76,6 +80,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
         (["trainer.precision=7-bit"], "trainer.precision=7-bit: .*'bf16-mixed'"),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
         (["trainer.max_epochs=null"], "how long to train"),
+        ([f"trainer.accelerator={ABSENT}"], f"trainer.accelerator={ABSENT} is not here: .*trainer.accelerator=auto"),
         (["seed=-1"], "seed=-1"),
         (["seed=one"], "seed=one"),
         (["objective._target_=os.system"], "_target_=os.system"),
@@ -334,6 +339,11 @@ def test_wrong_values_do_not_wait_for_torch(name: str, arguments: list[str]) -> 
     assert re.search(
         rf"^error: {re.escape(option)}(={re.escape(value)}: \w| is not an option of ).*$", errors, re.MULTILINE
     )
+
+
+def test_a_training_without_an_end_does_not_wait_for_torch() -> None:
+    errors = answered_without_torch("train.py", ["data=digits", "trainer.max_epochs=null"])
+    assert "error: how long to train? give trainer.max_epochs or trainer.max_steps" in errors.splitlines()
 
 
 def test_a_run_that_there_is_not_does_not_wait_for_torch() -> None:
