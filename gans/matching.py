@@ -11,6 +11,7 @@ from gans.errors import InputError
 from gans.gan import GAN
 from gans.options import one_line
 from gans.randomness import Streams
+from gans.settings import require_kind
 
 
 def require_match(gan: GAN, data: Source[Any]) -> None:
@@ -19,6 +20,8 @@ def require_match(gan: GAN, data: Source[Any]) -> None:
     Raises:
         InputError: naming what does not go together, and what to use.
     """
+    generator = type(gan.generator)
+    require_kind(generator.__name__, generator.makes_points, type(data).__name__, data.holds_points)
     require_classes(gan, data)
     require_batches(gan, data)
     require_shapes(gan, data)

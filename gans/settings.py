@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, Posit
 from gans.checking import check_values, targets, validated
 from gans.devices import require_accelerator
 from gans.errors import InputError
-from gans.signatures import read_signature
+from gans.signatures import read_constant, read_signature
 
 
 class SampleSettings(BaseModel):
@@ -113,9 +113,32 @@ def precheck(config: dict[str, Any]) -> None:
     settings_of(config)
     for group in GROUPS:
         _precheck_values(config[group], group)
+    generator, data = config["model"].get("generator"), config["data"]["_target_"]
+    if isinstance(generator, dict) and "_target_" in generator:
+        makes, holds = read_constant(generator["_target_"], "makes_points"), read_constant(data, "holds_points")
+        if None not in (makes, holds):
+            require_kind(generator["_target_"], makes, data, holds)
     trainer = config["trainer"]
     require_budget(trainer.get("max_epochs"), trainer.get("max_steps"))
     require_accelerator(trainer.get("accelerator", "auto"))
+
+
+def require_kind(generator: str, makes_points: bool, data: str, holds_points: bool) -> None:
+    """Refuse a generator of points for images, and the other way round.
+
+    Args:
+        generator, data: the names of their classes, perhaps with their modules.
+
+    Raises:
+        InputError: naming both, and what to use.
+    """
+    if makes_points == holds_points:
+        return
+    kinds = ("images", "points")
+    raise InputError(
+        f"{generator.rpartition('.')[2]} makes {kinds[makes_points]}, but {data.rpartition('.')[2]} has "
+        f"{kinds[holds_points]}: use another model=... or other data=..."
+    )
 
 
 def require_budget(max_epochs: int | None, max_steps: int | None) -> None:

@@ -46,15 +46,46 @@ def read_signature(target: str) -> tuple[dict[str, Any], bool]:
     return found, False
 
 
+def read_constant(target: str, name: str) -> Any:
+    """What a class, or the first base that says so, sets an attribute to; None where the source does not tell."""
+    module, _, own = target.rpartition(".")
+    with suppress(RecursionError):
+        for _, definition in _lineage(module, own):
+            for statement in definition.body:
+                names = (
+                    [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
+                )
+                if any(isinstance(each, ast.Name) and each.id == name for each in names):
+                    value = getattr(statement, "value", None)
+                    return value.value if isinstance(value, ast.Constant) else None
+    return None
+
+
+def _lineage(module: str, name: str) -> Iterator[tuple["SourceFile", ast.ClassDef]]:
+    """A class and its bases, in order, as far as they can be read."""
+    found = _class(module, name)
+    if found is None:
+        return
+    yield found
+    home, definition = found
+    for base in definition.bases:
+        plain = base.value if isinstance(base, ast.Subscript) else base
+        if isinstance(plain, ast.Name):
+            yield from _lineage(home.module, plain.id)
+
+
 def _levels(module: str, name: str) -> Iterator[tuple["SourceFile", dict[str, ast.expr | None], bool]]:
     """Of a class and its bases, in order, what each accepts, and whether it passes the rest on; dataclasses do.
 
     Without an annotation where there is none, or one that means something in the class alone.
     """
-    found = _class(module, name)
-    if found is None:
-        return
-    home, definition = found
+    for home, definition in _lineage(module, name):
+        yield from _own_levels(home, definition)
+
+
+def _own_levels(
+    home: "SourceFile", definition: ast.ClassDef
+) -> Iterator[tuple["SourceFile", dict[str, ast.expr | None], bool]]:
     within = {
         node.id
         for statement in definition.body
@@ -80,10 +111,6 @@ def _levels(module: str, name: str) -> Iterator[tuple["SourceFile", dict[str, as
         given = (*maker.args.posonlyargs, *maker.args.args, *maker.args.kwonlyargs)
         own = {argument.arg: known(argument.annotation) for argument in given if argument.arg != "self"}
         yield home, own, maker.args.kwarg is not None
-    for base in definition.bases:
-        plain = base.value if isinstance(base, ast.Subscript) else base
-        if isinstance(plain, ast.Name):
-            yield from _levels(home.module, plain.id)
 
 
 def _class(module: str, name: str) -> tuple["SourceFile", ast.ClassDef] | None:

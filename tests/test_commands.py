@@ -341,9 +341,21 @@ def test_wrong_values_do_not_wait_for_torch(name: str, arguments: list[str]) -> 
     )
 
 
-def test_a_training_without_an_end_does_not_wait_for_torch() -> None:
-    errors = answered_without_torch("train.py", ["data=digits", "trainer.max_epochs=null"])
-    assert "error: how long to train? give trainer.max_epochs or trainer.max_steps" in errors.splitlines()
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trainer.max_epochs=null"], "how long to train? give trainer.max_epochs or trainer.max_steps"),
+        (["model=mlp"], "MLPGenerator makes points, but Digits has images: use another model=... or other data=..."),
+        (
+            ["data=ring"],
+            "DCGANGenerator makes images, but Ring has points: use another model=... or other data=...",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_does_not_go_together_does_not_wait_for_torch(arguments: list[str], message: str) -> None:
+    errors = answered_without_torch("train.py", ["data=digits", *arguments])
+    assert f"error: {message}" in errors.splitlines()
 
 
 def test_a_run_that_there_is_not_does_not_wait_for_torch() -> None:

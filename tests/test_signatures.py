@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from gans.building import parameters_of, target_class
-from gans.signatures import read_signature, source_file
+from gans.signatures import read_constant, read_signature, source_file
 from tests.conftest import CONF, composed
 
 TARGETS = sorted(
@@ -49,6 +49,23 @@ def test_what_experiments_say_is_read() -> None:
                 found, _ = read_signature(node["_target_"])
                 unread |= {(node["_target_"], name) for name in plain if found.get(name, Any) is Any}
     assert unread == set()
+
+
+@pytest.mark.parametrize("name", ["makes_points", "holds_points", "source"])
+def test_constants_are_those_of_the_class(name: str) -> None:
+    read = {target: found for target in TARGETS if (found := read_constant(target, name)) is not None}
+    assert read == {target: getattr(target_class(target), name) for target in read}
+    assert len(read) > 5
+    assert read.keys() == {target for target in TARGETS if hasattr(target_class(target), name)}
+
+
+def test_a_constant_of_a_class_is_not_that_of_its_base(strange: Path) -> None:
+    strange.write_text(
+        "class Base:\n    kind = 1\nclass A(Base): ...\nclass B(Base):\n    kind: int = 2\n"
+        "class C(Base):\n    kind = len('C')\nclass D(C): ...\nclass E(Unknown): ...\nclass F(F): ...\n"
+    )
+    found = {name: read_constant(f"strange.thing.{name}", "kind") for name in "ABCDEFG"}
+    assert found == {"A": 1, "B": 2, "C": None, "D": None, "E": None, "F": None, "G": None}
 
 
 @pytest.fixture

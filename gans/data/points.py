@@ -49,6 +49,7 @@ class PointData(Source[Points]):
         split_seed: which points they are. Apart from ``seed``, so that runs of many seeds are judged on the same.
     """
 
+    holds_points = True
     describer: Mixture
 
     def __init__(

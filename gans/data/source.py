@@ -31,6 +31,8 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
 
     source: ClassVar[str]
     """Whose feature network describes these samples, where ``describer`` does not."""
+    holds_points: ClassVar[bool] = False
+    """Whether its samples are points (n, dimensions) and no images."""
     describer: Describer | None = None
     """What describes these samples, where no network has to be trained for it."""
     extent: float | None = None
