@@ -9,10 +9,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gans.cli import heavy_imports, one_line_errors, run_command
+from gans.devices import require_accelerator
 from gans.errors import InputError
 from gans.options import plain
 from gans.run import Run
 from gans.settings import precheck
+from gans.slurm import was_requeued
 from gans.sweep import run_member
 
 BUDGET = ("trainer.max_epochs", "trainer.max_steps")
@@ -35,12 +37,15 @@ def options_besides(name: str, allowed: tuple[str, ...] = ()) -> list[str]:
 def carry_out(config: DictConfig) -> Run:
     """What the command line asks for."""
     options = plain(config)
+    one_of_many = HydraConfig.get().mode == RunMode.MULTIRUN
     given = [name for name in ("resume", "test") if options[name] is not None]
     if given:
         longer = options_besides(given[0], BUDGET if given == ["resume"] else ())
         run = Run(Path(str(options[given[0]])))
     else:
         precheck(options)
+        if not (one_of_many or was_requeued()):  # those may be finished, or go on
+            require_accelerator(options["trainer"].get("accelerator", "auto"))
     with heavy_imports():
         from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, help and wrong options need not wait for it
 
@@ -49,7 +54,7 @@ def carry_out(config: DictConfig) -> Run:
         return resume_run(run.path, budget)
     if given:
         return test_run(run.path)
-    start = run_once if HydraConfig.get().mode == RunMode.MULTIRUN else start_or_requeued
+    start = run_once if one_of_many else start_or_requeued
     return start(options, HydraConfig.get().runtime.choices)
 
 

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gans.checking import check_values, targets, validated
-from gans.devices import require_accelerator
 from gans.errors import InputError
 from gans.signatures import read_constant, read_signature
 
@@ -119,8 +118,8 @@ def precheck(config: dict[str, Any]) -> None:
         if None not in (makes, holds):
             require_kind(generator["_target_"], makes, data, holds)
     trainer = config["trainer"]
-    require_budget(trainer.get("max_epochs"), trainer.get("max_steps"))
-    require_accelerator(trainer.get("accelerator", "auto"))
+    if trainer["_target_"] == "gans.trainer.Trainer":
+        require_budget(trainer.get("max_epochs"), trainer.get("max_steps"))
 
 
 def require_kind(generator: str, makes_points: bool, data: str, holds_points: bool) -> None:

@@ -93,25 +93,22 @@ class Turn:
     @cached_property
     def both(self) -> Side:
         """All samples of the turn, fakes first."""
-        return self._sides[0] if len(self._sides) == 1 else Side(*map(torch.cat, zip(*self._sides, strict=True)))
+        fake, real = self.fake, self.real
+        if not len(real.images):
+            return fake
+        return Side(*map(torch.cat, zip(fake, real, strict=True))) if len(fake.images) else real
 
     @cached_property
     def outputs(self) -> Tensor:
         """The discriminator's outputs, shape (n, 1 + k), float32 or better."""
-        passes = self._sides if self.apart else [self.both]
-        outputs = [self.judge(side.images, side.labels) for side in passes]
-        joint = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-        return joint.to(torch.promote_types(joint.dtype, torch.float32))
+        passes = [side for side in (self.fake, self.real) if len(side.images)] if self.apart else [self.both]
+        outputs = torch.cat([self.judge(side.images, side.labels) for side in passes])
+        return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
-    @cached_property
+    @property
     def scores(self) -> Tensor:
         """Logits, or a critic's unbounded values, shape (n,)."""
         return self.outputs[:, 0]
-
-    @cached_property
-    def _sides(self) -> list[Side]:
-        """Those that are not empty."""
-        return [side for side in (self.fake, self.real) if len(side.images)]
 
 
 def means_of(terms: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -54,7 +54,7 @@ ABSENT = "cuda" if torch.backends.mps.is_available() else "mps"
     ("arguments", "message"),
     [
         (["model=dcgann"], r"unknown model 'dcgann' \(did you mean 'dcgan'\?\): choose from acgan, autoencoder, dcgan"),
-        (["model=mlp", "data.batch_size=1"], "data.batch_size=1 leaves BatchNorm nothing.*use 2 or more"),
+        (["data=ring", "model=mlp", "data.batch_size=1"], "data.batch_size=1 leaves BatchNorm nothing.*use 2 or more"),
         (["data=digits", "data.batch_size=33", "stabilize=packing"], "data.batch_size=33 .*multiple of 2"),
         (["data=cifar"], "unknown data 'cifar'.*: choose from .*digits, .*mnist"),
         (["stabilize=nois"], "unknown stabilize 'nois'.*label_smoothing"),
@@ -84,6 +84,7 @@ ABSENT = "cuda" if torch.backends.mps.is_available() else "mps"
         (["seed=-1"], "seed=-1"),
         (["seed=one"], "seed=one"),
         (["objective._target_=os.system"], "_target_=os.system"),
+        (["trainer._target_=nonsense", "trainer.accelerator=[cuda]"], "_target_=nonsense"),
         (["runs=/dev/null/runs"], "can't make '/dev/null/runs"),
         (["data.invert=off"], "data.invert=off: .*boolean"),
         (["data.limit=100.0"], "data.limit=100.0: .*integer"),

@@ -257,7 +257,7 @@ def test_convolutions_are_pytorchs_with_all_their_derivatives(data: st.DataObjec
 @given(st.data())
 def test_a_product_of_patches_is_the_gradient_of_a_convolutions_weights(data: st.DataObject) -> None:
     """Of a transposed one's too, which is the other's the other way round, however many threads share the images."""
-    geometry, inputs, outputs, images = any_convolution(data)
+    geometry, inputs, outputs, images = any_convolution(data, smallest=1)
     torch.set_num_threads(data.draw(st.integers(1, 4)))
     kernel, stride, padding = geometry
     weight = torch.randn(outputs, inputs, kernel, kernel, dtype=torch.float64, requires_grad=True)
@@ -315,11 +315,12 @@ def test_transposed_convolutions_honour_an_output_size_and_take_a_single_image()
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 
-def any_convolution(data: st.DataObject) -> tuple[Geometry, int, int, Tensor]:
+def any_convolution(data: st.DataObject, smallest: int = 5) -> tuple[Geometry, int, int, Tensor]:
     """Its geometry, its numbers of channels, and images for it."""
     kernel = data.draw(st.integers(1, 5))
     geometry = Geometry(kernel, data.draw(st.integers(1, 3)), data.draw(st.integers(0, kernel - 1)))
-    limits = ((1, 4), (1, 3), (1, 3), (5, 8), (5, 8))
+    least = max(smallest, kernel - 2 * geometry.padding)
+    limits = ((1, 4), (1, 3), (1, 3), (least, 8), (least, 8))
     count, inputs, outputs, height, width = (data.draw(st.integers(*each)) for each in limits)
     images = torch.randn(count, inputs, height, width, dtype=torch.float64)
     images = images.contiguous(memory_format=data.draw(st.sampled_from(LAYOUTS)))
