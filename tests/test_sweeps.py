@@ -24,7 +24,7 @@ from gans.jobs import count_members, jobs_at_once
 from gans.run import Run
 from gans.sweep import run_member
 from tests.conftest import CONF, ROOT, names
-from tests.test_commands import SMALL, Command, command
+from tests.test_commands import ABSENT, SMALL, Command, command
 
 __all__ = ["command"]
 
@@ -62,6 +62,16 @@ def test_a_sweep_goes_on_after_a_member_that_fails_and_then_runs_only_what_is_mi
     assert "sweep: 6 of 6 members are finished" in output
     assert len(list((tmp_path / "runs").glob("digits-*"))) == 6
     assert {path: path.stat().st_mtime_ns for path in made} == made
+
+
+def test_a_member_that_is_finished_needs_no_device(command: Command, tmp_path: Path) -> None:
+    command("train.py", "-m", *BASE, HERE, "seed=0", "trainer.accelerator=cpu")
+    (path,) = (tmp_path / "runs").glob("digits-*/config.yaml")
+    path.write_text(path.read_text().replace("accelerator: cpu", f"accelerator: {ABSENT}"))
+    code, output, _ = command("train.py", "-m", *BASE, HERE, "seed=0,1", f"trainer.accelerator={ABSENT}")
+    assert code == 2
+    assert "finished before: " in output
+    assert "sweep: 1 of 2 members are finished" in output
 
 
 def test_a_member_that_stopped_goes_on_where_it_was(
