@@ -117,9 +117,7 @@ def precheck(config: dict[str, Any]) -> None:
         makes, holds = read_constant(generator["_target_"], "makes_points"), read_constant(data, "holds_points")
         if None not in (makes, holds):
             require_kind(generator["_target_"], makes, data, holds)
-    trainer = config["trainer"]
-    if trainer["_target_"] == "gans.trainer.Trainer":
-        require_budget(trainer.get("max_epochs"), trainer.get("max_steps"))
+    require_budget(config["trainer"].get("max_epochs"), config["trainer"].get("max_steps"))
 
 
 def require_kind(generator: str, makes_points: bool, data: str, holds_points: bool) -> None:
