@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gans.building import build_data
 from gans.errors import InputError
 from gans.exporting import load_generator
-from gans.memory import keep_freed_memory
+from gans.memory import give_freed_memory_back, keep_freed_memory
 from gans.results import read_results
 from gans.run import Run
 from gans.running import start_run
@@ -35,14 +35,19 @@ def run_of(folder: Path, *overrides: str) -> Run:
     return start_run(config, choices)
 
 
-def test_a_run_keeps_freed_memory_and_takes_the_cores_that_it_may_use(
+def test_a_run_keeps_freed_memory_but_for_that_of_evaluations_and_takes_the_cores_that_it_may_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[bool] = []
+    given_back: list[bool] = []
     monkeypatch.setattr("gans.running.keep_freed_memory", lambda: kept.append(keep_freed_memory()))
+    monkeypatch.setattr(
+        "gans.callbacks.evaluation.give_freed_memory_back", lambda: given_back.append(give_freed_memory_back())
+    )
     monkeypatch.setattr("joblib.cpu_count", lambda: 1)
     run = run_of(tmp_path, *little("model=autoencoder"), *SMALL)
     assert kept == [sys.platform.startswith("linux")]
+    assert given_back == kept  # after its one evaluation
     assert json.loads((run.path / "versions.json").read_text())["threads"] == 1
 
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 from gans.data.batches import Batch, Stored
 from gans.files import write_arrays, write_json
 from gans.gan import GAN
+from gans.memory import give_freed_memory_back
 from gans.metrics.evaluator import Evaluator, Findings, Generated, Subset, gather_rows
 from gans.randomness import Streams
 
@@ -38,6 +39,10 @@ class Evaluation(Callback):
         if "val" not in self.floors:  # not before: the real images take seconds, for which training need not wait
             write_json(self.folder / "floors.json", self._floors("val", pl_module))
         self._judge("val", trainer, pl_module)
+
+    @override
+    def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        give_freed_memory_back()  # thousands of images and what describes them: more than training needs
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self._floors("test", pl_module)
