@@ -11,7 +11,7 @@ noisy: compare the ratios, not the milliseconds.
     same networks. It pays cross-entropy (and the classes' cross-entropy for ACGAN) whatever the objective is, which
     costs the same.
 (b) this package's trainer in float32, its curves and checks included; on a GPU also with TF32.
-(c) the same in bfloat16.
+(c) the same in bfloat16, unless the CPU emulates it.
 """
 
 import json
@@ -47,6 +47,7 @@ from gans.callbacks.curves import Curves
 from gans.callbacks.progress import Progress
 from gans.cli import quiet
 from gans.data.batches import Batch, Shuffled
+from gans.devices import emulates_bfloat16
 from gans.gan import GAN
 from gans.memory import keep_freed_memory
 from gans.metrics_file import MetricsFile
@@ -200,6 +201,8 @@ PRECISIONS = {
     "(b) float32": Precision("32-true", torch.float32),
     "(c) bfloat16": Precision("bf16-mixed", torch.bfloat16),
 }
+if EMULATED := emulates_bfloat16(DEVICE.type):
+    del PRECISIONS["(c) bfloat16"]
 if DEVICE.type == "cuda":
     PRECISIONS["(b) TF32"] = Precision("32-true", torch.float32, tf32=True)
 
@@ -342,6 +345,8 @@ def main(arguments: list[str]) -> None:
     models, rounds, overrides = asked(arguments)
     device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     print(f"{device}; medians of {rounds} interleaved rounds of {STEPS} steps")
+    if EMULATED:
+        print("(c) is left out: this CPU has no AVX-512 and emulates bfloat16")
     print("| | loop | ms a step | images/s | times (a), lowest to highest | of the matrix rate | data, logging |")
     print("|---|---|---|---|---|---|---|")
     for model in models:

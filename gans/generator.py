@@ -35,6 +35,8 @@ class Generator(nn.Module):
     """Whether it makes each image from an image of the data."""
     makes_points = False
     """Whether its samples are points (n, dimensions) and no images."""
+    channels: int | None = None
+    """Of its images; a class says so where it is no option."""
 
     @property
     def takes_classes(self) -> bool:

@@ -18,6 +18,7 @@ from joblib.externals import loky
 from omegaconf import DictConfig
 
 from gans import bar, slurm
+from gans.devices import find_accelerator
 from gans.errors import InputError, InterruptedTraining
 
 REPEATED = 1.0
@@ -66,11 +67,8 @@ def jobs_at_once(members: int, accelerator: str, wanted: int = -1) -> int:
         return 1  # where signals can't wait, there is no end in order for several
     if wanted != -1:
         return joblib.effective_n_jobs(wanted)
-    if accelerator != "cpu":
-        import torch  # noqa: PLC0415, with trainer.accelerator=cpu the leader need not wait for it
-
-        if accelerator != "auto" or torch.accelerator.is_available():
-            return 1
+    if accelerator not in ("auto", "cpu") or (accelerator == "auto" and find_accelerator()):
+        return 1
     return max(1, min(members, joblib.cpu_count()))
 
 

@@ -25,6 +25,7 @@ from gans.callbacks.samples import Samples
 from gans.checkpoints import CheckedCheckpoints, mend
 from gans.data.description import Describer
 from gans.data.source import Source
+from gans.devices import emulates_bfloat16
 from gans.errors import InputError, InterruptedTraining, TrainingError
 from gans.exporting import read_checkpoint
 from gans.faults import NotFinite
@@ -240,6 +241,12 @@ def fit_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None) -> N
     with Interrupt(checkpoints) as interrupt:
         trainer = run_trainer(run, parts, [checkpoints, interrupt])
         print(f"{run.name}: {headline(trainer, parts.data, parts.gan)}", flush=True)
+        if trainer.precision == "bf16-mixed" and emulates_bfloat16(trainer.strategy.root_device.type):
+            print(
+                "warning: this CPU has no AVX-512 and emulates bfloat16: trainer.precision=32-true is many times as fast",
+                file=sys.stderr,
+                flush=True,
+            )
         if parts.best_by is None:
             print("no best checkpoint will be chosen: that takes metric=[fid,...] and enough validation images")
         trainer.fit(parts.gan, datamodule=parts.data, ckpt_path=run.last_checkpoint if checkpoint else None)

@@ -3,7 +3,7 @@
 Nothing here takes long to import: the commands answer wrong values by it.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -112,30 +112,34 @@ def precheck(config: dict[str, Any]) -> None:
     settings_of(config)
     for group in GROUPS:
         _precheck_values(config[group], group)
-    generator, data = config["model"].get("generator"), config["data"]["_target_"]
-    if isinstance(generator, dict) and "_target_" in generator:
-        makes, holds = read_constant(generator["_target_"], "makes_points"), read_constant(data, "holds_points")
-        if None not in (makes, holds):
-            require_kind(generator["_target_"], makes, data, holds)
+    _precheck_kind(config["model"].get("generator"), config["data"])
+    _precheck_size(config["data"])
     require_budget(config["trainer"].get("max_epochs"), config["trainer"].get("max_steps"))
 
 
-def require_kind(generator: str, makes_points: bool, data: str, holds_points: bool) -> None:
-    """Refuse a generator of points for images, and the other way round.
+class Kind(NamedTuple):
+    """What samples are, as far as it is known: whether they are points, and how many channels images have."""
+
+    points: bool | None
+    channels: int | None
+
+    def __str__(self) -> str:
+        if self.points:
+            return "points"
+        return "images" if self.channels is None else f"{self.channels}-channel images"
+
+
+def require_kind(generator: str, made: Kind, data: str, held: Kind) -> None:
+    """Refuse a generator of other samples than the data's.
 
     Args:
-        generator, data: the names of their classes, perhaps with their modules.
+        generator, data: the names of their classes.
 
     Raises:
         InputError: naming both, and what to use.
     """
-    if makes_points == holds_points:
-        return
-    kinds = ("images", "points")
-    raise InputError(
-        f"{generator.rpartition('.')[2]} makes {kinds[makes_points]}, but {data.rpartition('.')[2]} has "
-        f"{kinds[holds_points]}: use another model=... or other data=..."
-    )
+    if any(None not in pair and len(set(pair)) > 1 for pair in zip(made, held, strict=True)):
+        raise InputError(f"{generator} makes {made}, but {data} has {held}: use another model=... or other data=...")
 
 
 def require_budget(max_epochs: int | None, max_steps: int | None) -> None:
@@ -153,6 +157,28 @@ def recipe_of(config: dict[str, Any]) -> Recipe:
     recipe = validated(Recipe, config)
     _precheck_values(recipe.data, "data")
     return recipe
+
+
+def _precheck_kind(generator: Any, data: dict[str, Any]) -> None:
+    if not isinstance(generator, dict) or "_target_" not in generator:
+        return
+    target, source = generator["_target_"], data["_target_"]
+    channels = generator.get("channels", read_constant(target, "channels"))
+    made = Kind(read_constant(target, "makes_points"), channels)
+    held = Kind(read_constant(source, "holds_points"), read_constant(source, "channels"))
+    require_kind(target.rpartition(".")[2], made, source.rpartition(".")[2], held)
+
+
+def _precheck_size(data: dict[str, Any]) -> None:
+    """Options that say how many training samples there are at most; their classes may find that there are fewer."""
+    batch_size = data.get("batch_size")
+    for option in ("limit", "train_size"):
+        most = data.get(option)
+        if isinstance(batch_size, int) and isinstance(most, int) and batch_size > most:
+            raise InputError(
+                f"data.batch_size={batch_size} is more than data.{option}={most} training samples: use a smaller batch "
+                "or more samples"
+            )
 
 
 def _precheck_values(node: Any, path: str) -> None:

@@ -16,6 +16,9 @@ from typing import Any
 QUICK = ("collections.abc", "pydantic", "typing", "typing_extensions")
 """What annotations take their names from, and what takes no time to import."""
 
+WITHOUT_OPTIONS = (("abc", "ABC"), ("typing", "Generic"))
+"""Base classes that are not read, and of which it is known that they accept nothing."""
+
 READABLE = ("gans", "torch")
 """The packages whose classes a config may name."""
 
@@ -37,12 +40,20 @@ def read_signature(target: str) -> tuple[dict[str, Any], bool]:
     module, _, name = target.rpartition(".")
     found: dict[str, Any] = {}
     with suppress(RecursionError):  # a class that is its own base: an import will say so
-        for home, own, passes_on in _levels(module, name):
+        for level in _lineage(module, name):
+            if level is None:
+                return found, False
+            home, definition = level
+            decorators = [ast.unparse(each) for each in definition.decorator_list]
+            if any("dataclass" not in each for each in decorators):  # who knows what it makes of the class
+                return found, False
+            own, passes_on = _own_level(definition, is_dataclass=bool(decorators))
             for parameter, annotation in own.items():
                 if parameter not in found:
                     found[parameter] = home.value(annotation)
             if not passes_on:
-                return found, True
+                break
+        return found, True
     return found, False
 
 
@@ -50,8 +61,8 @@ def read_constant(target: str, name: str) -> Any:
     """What a class, or the first base that says so, sets an attribute to; None where the source does not tell."""
     module, _, own = target.rpartition(".")
     with suppress(RecursionError):
-        for _, definition in _lineage(module, own):
-            for statement in definition.body:
+        for level in _lineage(module, own):
+            for statement in level[1].body if level else ():
                 names = (
                     [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
                 )
@@ -61,31 +72,25 @@ def read_constant(target: str, name: str) -> Any:
     return None
 
 
-def _lineage(module: str, name: str) -> Iterator[tuple["SourceFile", ast.ClassDef]]:
-    """A class and its bases, in order, as far as they can be read."""
+def _lineage(module: str, name: str) -> Iterator[tuple["SourceFile", ast.ClassDef] | None]:
+    """A class and its bases, in order; None for one that can't be read."""
     found = _class(module, name)
+    yield found
     if found is None:
         return
-    yield found
     home, definition = found
     for base in definition.bases:
         plain = base.value if isinstance(base, ast.Subscript) else base
-        if isinstance(plain, ast.Name):
-            yield from _lineage(home.module, plain.id)
+        known_as = plain.id if isinstance(plain, ast.Name) else ""
+        if home.origin(known_as) not in WITHOUT_OPTIONS:
+            yield from _lineage(home.module, known_as)
 
 
-def _levels(module: str, name: str) -> Iterator[tuple["SourceFile", dict[str, ast.expr | None], bool]]:
-    """Of a class and its bases, in order, what each accepts, and whether it passes the rest on; dataclasses do.
+def _own_level(definition: ast.ClassDef, *, is_dataclass: bool) -> tuple[dict[str, ast.expr | None], bool]:
+    """What a class itself accepts, and whether it passes the rest on; dataclasses do, and classes without a maker.
 
     Without an annotation where there is none, or one that means something in the class alone.
     """
-    for home, definition in _lineage(module, name):
-        yield from _own_levels(home, definition)
-
-
-def _own_levels(
-    home: "SourceFile", definition: ast.ClassDef
-) -> Iterator[tuple["SourceFile", dict[str, ast.expr | None], bool]]:
     within = {
         node.id
         for statement in definition.body
@@ -97,20 +102,20 @@ def _own_levels(
         names = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)} if annotation else set()
         return None if names & within else annotation
 
-    fields = {
-        statement.target.id: known(statement.annotation)
-        for statement in definition.body
-        if isinstance(statement, ast.AnnAssign)
-        and isinstance(statement.target, ast.Name)
-        and not ast.unparse(statement.annotation).startswith("ClassVar")
-    }
-    if any("dataclass" in ast.unparse(decorator) for decorator in definition.decorator_list):
-        yield home, fields, True
     makers = [each for each in definition.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
-    for maker in makers[-1:]:  # those before are overloads
+    if makers:
+        maker = makers[-1]  # those before are overloads
         given = (*maker.args.posonlyargs, *maker.args.args, *maker.args.kwonlyargs)
         own = {argument.arg: known(argument.annotation) for argument in given if argument.arg != "self"}
-        yield home, own, maker.args.kwarg is not None
+        return own, maker.args.kwarg is not None
+    if is_dataclass:
+        fields = [each for each in definition.body if isinstance(each, ast.AnnAssign)]
+        return {
+            field.target.id: known(field.annotation)
+            for field in fields
+            if isinstance(field.target, ast.Name) and not ast.unparse(field.annotation).startswith("ClassVar")
+        }, True
+    return {}, True
 
 
 def _class(module: str, name: str) -> tuple["SourceFile", ast.ClassDef] | None:
@@ -119,9 +124,8 @@ def _class(module: str, name: str) -> tuple["SourceFile", ast.ClassDef] | None:
     statement = home.statements.get(name) if home else None
     if home and isinstance(statement, ast.ClassDef):
         return home, statement
-    if home and isinstance(statement, ast.ImportFrom):
-        return _class(home.origin(statement), home.imported[name])
-    return None
+    origin = home.origin(name) if home else None
+    return _class(*origin) if origin else None
 
 
 class SourceFile(Mapping[str, Any]):
@@ -142,12 +146,14 @@ class SourceFile(Mapping[str, Any]):
                     self.statements[alias.asname or alias.name] = statement
                     self.imported[alias.asname or alias.name] = alias.name
 
-    def origin(self, statement: ast.ImportFrom) -> str:
-        """The full name of the module that a statement imports from."""
-        if not statement.level:
-            return str(statement.module)
-        parts = self.package.split(".")
-        return ".".join([*parts[: len(parts) - statement.level + 1], *filter(None, [statement.module])])
+    def origin(self, name: str) -> tuple[str, str] | None:
+        """Of a name that is imported from a module, the module's full name and the one that it has there."""
+        statement = self.statements.get(name)
+        if not isinstance(statement, ast.ImportFrom):
+            return None
+        parts = self.package.split(".") if statement.level else []
+        inside = parts[: len(parts) - statement.level + 1]
+        return ".".join([*inside, *filter(None, [statement.module])]), self.imported[name]
 
     def value(self, expression: ast.expr | None) -> Any:
         """What an annotation means; ``Any`` where that takes more than names that are quick to import."""
@@ -165,13 +171,13 @@ class SourceFile(Mapping[str, Any]):
         statement = self.statements.get(name)
         if isinstance(statement, ast.Assign):
             return self._evaluated(statement.value)
-        if isinstance(statement, ast.ImportFrom):
-            origin, original = self.origin(statement), self.imported[name]
-            if origin in QUICK:
-                return getattr(import_module(origin), original)
-            if (origin, original) == ("torch", "Tensor"):
+        if origin := self.origin(name):
+            module, original = origin
+            if module in QUICK:
+                return getattr(import_module(module), original)
+            if origin == ("torch", "Tensor"):
                 return Tensor
-            other = source_file(origin)
+            other = source_file(module)
             if other is not None:
                 return other[original]
         raise UnreadableError(name)  # or a name of Python's own, which is looked up next

@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gans.checkpoints import CheckedCheckpoints
+from gans.devices import find_accelerator
 from gans.exporting import FORMAT
 from tests.conftest import ROOT
 
@@ -329,6 +330,8 @@ def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: l
         ("train.py", ["trainer.precision=16"]),
         ("train.py", ["+trainer.fast_dev_run=true"]),
         ("train.py", ["+model.generator_optimizer.beta=0.5"]),
+        ("train.py", ["+objective.margin=0.5"]),
+        ("train.py", ["objective=wasserstein", "+objective.margin=0.5"]),
         ("generate.py", ["run=here", "count=0"]),
         ("features.py", ["data.split_seed=one"]),
     ],
@@ -346,10 +349,31 @@ def test_wrong_values_do_not_wait_for_torch(name: str, arguments: list[str]) -> 
     ("arguments", "message"),
     [
         (["trainer.max_epochs=null"], "how long to train? give trainer.max_epochs or trainer.max_steps"),
-        (["model=mlp"], "MLPGenerator makes points, but Digits has images: use another model=... or other data=..."),
+        (
+            ["model=mlp"],
+            "MLPGenerator makes points, but Digits has 1-channel images: use another model=... or other data=...",
+        ),
         (
             ["data=ring"],
-            "DCGANGenerator makes images, but Ring has points: use another model=... or other data=...",
+            "DCGANGenerator makes 1-channel images, but Ring has points: use another model=... or other data=...",
+        ),
+        (
+            ["model=stacked_small"],
+            "StackedGenerator makes 3-channel images, but Digits has 1-channel images: use another model=... or other "
+            "data=...",
+        ),
+        (
+            ["model=residual", "model.generator.channels=2"],
+            "ResidualGenerator makes 2-channel images, but Digits has 1-channel images: use another model=... or other "
+            "data=...",
+        ),
+        (
+            ["data.limit=20"],
+            "data.batch_size=32 is more than data.limit=20 training samples: use a smaller batch or more samples",
+        ),
+        (
+            ["data=ring", "model=mlp", "data.train_size=5"],
+            "data.batch_size=100 is more than data.train_size=5 training samples: use a smaller batch or more samples",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -357,6 +381,31 @@ def test_wrong_values_do_not_wait_for_torch(name: str, arguments: list[str]) -> 
 def test_what_does_not_go_together_does_not_wait_for_torch(arguments: list[str], message: str) -> None:
     errors = answered_without_torch("train.py", ["data=digits", *arguments])
     assert f"error: {message}" in errors.splitlines()
+
+
+without_gpu = pytest.mark.skipif(find_accelerator() is not None, reason="there is a GPU here")
+
+
+@without_gpu
+def test_a_gpu_that_there_is_not_does_not_wait_for_torch() -> None:
+    errors = answered_without_torch("train.py", ["data=digits", "trainer.accelerator=gpu"])
+    assert re.search(r"^error: trainer.accelerator=gpu is not here: .* there is none\. ", errors, re.MULTILINE)
+
+
+@without_gpu
+def test_a_sweep_does_not_ask_torch_for_a_gpu_that_there_is_not() -> None:
+    errors = answered_without_torch("train.py", ["-m", "data=digits", "model.width=1,2"])
+    assert "error: unknown option 'model.width': --cfg job shows all options" in errors.splitlines()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others have no such files")
+def test_torch_is_asked_where_a_device_file_speaks_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr("gans.devices.DEVICE_FILES", ("nul*",))
+    assert find_accelerator() == "cuda"
+    monkeypatch.setattr("gans.devices.DEVICE_FILES", ("nothing*",))
+    assert find_accelerator() is None
 
 
 def test_a_run_that_there_is_not_does_not_wait_for_torch() -> None:

@@ -160,10 +160,15 @@ def test_the_autoencoder_is_tested_against_the_exact_answer(tmp_path: Path) -> N
     assert abs(answers + inputs - 255).max() <= 1  # the exact answer to x is 1 - x
 
 
-def test_half_precision_is_an_override(tmp_path: Path) -> None:
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
+def test_half_precision_is_an_override(
+    tmp_path: Path, capability: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
     run = run_of(tmp_path, "data=digits", "model=dcgan", "trainer.precision=bf16-mixed", *SMALL)
     weights = load_file(run.path / "generator.safetensors")
     assert all(value.dtype in (torch.float32, torch.int64) for value in weights.values())
+    assert ("emulates bfloat16" in capsys.readouterr().err) is (capability == "AVX2")
 
 
 @needs_mnist

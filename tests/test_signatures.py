@@ -32,7 +32,7 @@ def test_annotations_are_those_of_the_class(target: str) -> None:
     for name, hint in found.items():
         assert hint is Any or shown(hint) == shown(own[name]), name
     if all_of_them:
-        assert list(found) == list(own)
+        assert found.keys() == own.keys()
 
 
 def test_what_experiments_say_is_read() -> None:
@@ -51,12 +51,12 @@ def test_what_experiments_say_is_read() -> None:
     assert unread == set()
 
 
-@pytest.mark.parametrize("name", ["makes_points", "holds_points", "source"])
+@pytest.mark.parametrize("name", ["makes_points", "holds_points", "channels", "source"])
 def test_constants_are_those_of_the_class(name: str) -> None:
     read = {target: found for target in TARGETS if (found := read_constant(target, name)) is not None}
     assert read == {target: getattr(target_class(target), name) for target in read}
     assert len(read) > 5
-    assert read.keys() == {target for target in TARGETS if hasattr(target_class(target), name)}
+    assert read.keys() == {target for target in TARGETS if getattr(target_class(target), name, None) is not None}
 
 
 def test_a_constant_of_a_class_is_not_that_of_its_base(strange: Path) -> None:
@@ -125,3 +125,28 @@ def test_what_is_no_class_tells_nothing(text: str, strange: Path) -> None:
 def test_choices_are_text(strange: Path) -> None:
     strange.write_text("from typing import Literal\nclass A:\n    def __init__(self, kind: Literal['a', 'b']): ...\n")
     assert read_signature("strange.thing.A") == ({"kind": Literal["a", "b"]}, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("class A: ...", ({}, True)),
+        ("from abc import ABC\nclass A(ABC): ...", ({}, True)),
+        ("from typing import Generic, TypeVar\nT = TypeVar('T')\nclass A(Generic[T]): ...", ({}, True)),
+        ("from elsewhere import Unknown\nclass A(Unknown): ...", ({}, False)),
+        ("from elsewhere import ABC\nclass A(ABC): ...", ({}, False)),
+        ("import elsewhere\nclass A(elsewhere.Unknown): ...", ({}, False)),
+        ("@dataclass\nclass A:\n    width: int\n    kind: ClassVar[int] = 1", ({"width": int}, True)),
+        (
+            "@dataclass\nclass Base:\n    width: int\n    depth: int\n@dataclass\nclass A(Base):\n    width: str",
+            ({"width": str, "depth": int}, True),
+        ),
+        ("@dataclass\nclass A(Unknown):\n    width: int", ({"width": int}, False)),
+        ("@unknown\nclass A: ...", ({}, False)),
+    ],
+)
+def test_all_options_are_known_where_all_bases_are(
+    text: str, expected: tuple[dict[str, Any], bool], strange: Path
+) -> None:
+    strange.write_text(f"{text}\n")
+    assert read_signature("strange.thing.A") == expected

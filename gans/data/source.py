@@ -33,6 +33,8 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
     """Whose feature network describes these samples, where ``describer`` does not."""
     holds_points: ClassVar[bool] = False
     """Whether its samples are points (n, dimensions) and no images."""
+    channels: ClassVar[int | None] = None
+    """Of its images."""
     describer: Describer | None = None
     """What describes these samples, where no network has to be trained for it."""
     extent: float | None = None
