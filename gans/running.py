@@ -243,7 +243,7 @@ def fit_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None) -> N
         print(f"{run.name}: {headline(trainer, parts.data, parts.gan)}", flush=True)
         if trainer.precision == "bf16-mixed" and emulates_bfloat16(trainer.strategy.root_device.type):
             print(
-                "warning: this CPU has no AVX-512 and emulates bfloat16: trainer.precision=32-true is many times as fast",
+                "warning: this CPU has no AVX-512 and emulates bfloat16: trainer.precision=32-true is far faster",
                 file=sys.stderr,
                 flush=True,
             )
