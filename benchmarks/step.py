@@ -346,7 +346,7 @@ def main(arguments: list[str]) -> None:
     device = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
     print(f"{device}; medians of {rounds} interleaved rounds of {STEPS} steps")
     if EMULATED:
-        print("(c) is left out: this CPU has no AVX-512 and emulates bfloat16")
+        print("(c) is left out: this CPU emulates bfloat16")
     print("| | loop | ms a step | images/s | times (a), lowest to highest | of the matrix rate | data, logging |")
     print("|---|---|---|---|---|---|---|")
     for model in models:

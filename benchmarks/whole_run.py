@@ -3,7 +3,8 @@
     python benchmarks/whole_run.py data=mnist                  # DCGAN: 50 epochs, 93,750 steps of batch 32
     python benchmarks/whole_run.py model=wgan data=digits steps=200
 
-Takes the overrides of train.py, and ``steps`` in place of the report's number. In each precision, one after the other.
+Takes the overrides of train.py, and ``steps`` in place of the report's number. In each precision that step.py
+compares, one after the other.
 """
 
 import sys

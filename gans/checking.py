@@ -34,6 +34,9 @@ def targets(node: Any, path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Each node inside a config node that names a ``_target_``, inner ones first: its path, its target, its values.
 
     Values that have a target of their own are left out: they become what only the target's class can judge.
+
+    Raises:
+        InputError: for a target that is no text.
     """
     if isinstance(node, list):
         for index, item in enumerate(node):
@@ -43,12 +46,15 @@ def targets(node: Any, path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for key, value in node.items():
         yield from targets(value, f"{path}.{key}")
     if "_target_" in node:
+        target = node["_target_"]
+        if not isinstance(target, str):
+            raise InputError(f"{path}._target_={_shown(target)}: give the full name of a class")
         values = {
             key: value
             for key, value in node.items()
             if key not in ("_target_", "_partial_") and not (isinstance(value, Mapping) and "_target_" in value)
         }
-        yield path, str(node["_target_"]), values
+        yield path, target, values
 
 
 def check_values(values: Mapping[str, Any], accepted: Mapping[str, Any], target: str, path: str) -> None:

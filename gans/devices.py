@@ -9,16 +9,20 @@ from gans.errors import InputError
 KINDS = {"gpu": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",)}
 """PyTorch's names of what each of Lightning's accelerators may be; "auto" and "cpu" are everywhere."""
 
-DEVICE_FILES = ("nvidia*", "nvhost*", "nvmap", "kfd", "dxg")
-"""In /dev, one of them at least where Linux has a GPU for PyTorch: NVIDIA's, its Jetson's, AMD's and Windows' own."""
+SIGNS = ("dev/nvidia*", "dev/nvhost*", "dev/nvmap", "dev/kfd", "dev/dxg", "proc/driver/nvidia", "sys/module/nvidia")
+"""One of these files at least is there where Linux has a GPU for PyTorch whose driver is loaded: NVIDIA's, its
+Jetson's, AMD's, Windows' own."""
+
+NVIDIA = "0x10de"
+"""As the vendor of a device on the PCI bus, whose driver may be loaded no sooner than a program asks for it."""
 
 
 def find_accelerator() -> str | None:
     """PyTorch's name of this machine's GPU or the like, such as "cuda"; None where there is none.
 
-    That is answered without PyTorch, whose import takes seconds, where no device file speaks of one.
+    PyTorch is asked, whose import takes seconds, unless no file of Linux speaks of one.
     """
-    if sys.platform == "linux" and not any(any(Path("/dev").glob(name)) for name in DEVICE_FILES):
+    if "torch" not in sys.modules and sys.platform == "linux" and not speaks_of_gpu(Path("/")):
         return None
     import torch  # noqa: PLC0415, see above
 
@@ -27,10 +31,23 @@ def find_accelerator() -> str | None:
 
 
 def emulates_bfloat16(device_type: str) -> bool:
-    """Whether products in bfloat16 take many times as long as in float32 there: on a CPU with AVX2 and no AVX-512."""
+    """Whether products in bfloat16 take many times as long as in float32 there: on a CPU for which oneDNN has none."""
     import torch  # noqa: PLC0415, see above
 
-    return device_type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2"
+    has_library = device_type == "cpu" and torch.backends.mkldnn.is_available()
+    return has_library and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def speaks_of_gpu(root: Path) -> bool:
+    """Whether a file of Linux says that there is a GPU, or may be.
+
+    Args:
+        root: of the file system.
+    """
+    if any(any(root.glob(name)) for name in SIGNS):
+        return True
+    vendors = root.glob("sys/bus/pci/devices/*/vendor")
+    return any(vendor.read_text(encoding="ascii").strip() == NVIDIA for vendor in vendors)
 
 
 def require_accelerator(name: Any) -> None:

@@ -1,6 +1,6 @@
 """What every generator is: a network that knows what it must be fed."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,8 +35,9 @@ class Generator(nn.Module):
     """Whether it makes each image from an image of the data."""
     makes_points = False
     """Whether its samples are points (n, dimensions) and no images."""
-    channels: int | None = None
-    """Of its images; a class says so where it is no option."""
+    image_channels: ClassVar[int | None] = None
+    """Of its images, for an early answer where data have others; None where it is an option or not known. Each class
+    says it for itself: one that inherits it may make other images."""
 
     @property
     def takes_classes(self) -> bool:

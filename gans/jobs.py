@@ -30,6 +30,9 @@ _received: list[int] = []
 _stopped: list[int] = []
 """The signals that came to this process, which is a member's, outside of its training."""
 
+_beside: list[int] = []
+"""How many members run at once, in a member's process."""
+
 _member = Lock()
 """Held while a member runs in this process."""
 
@@ -137,23 +140,25 @@ def _stop_members() -> None:
 
 
 def follow(leader: int, jobs: int) -> None:
-    """Make this process one of several members' processes: it takes its share of the cores, and stops in order if its
-    leader is killed.
+    """Make this process one of several members' processes, which stops in order if its leader is killed.
 
     Args:
         leader: the process that leads the sweep.
         jobs: how many members run at once.
     """
-    from gans.threads import take_cores  # noqa: PLC0415, it imports PyTorch, which the leader need not wait for
-
     if bar.place is not None:
         return
     number = int(multiprocessing.current_process().name.rpartition("-")[2])
     bar.place = (number - 1) % jobs
-    take_cores(jobs)
+    _beside.append(jobs)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, and the leader passes it on
     signal.signal(signal.SIGTERM, lambda number, _: _stopped.append(number))
     Thread(target=_watch, args=(leader,), daemon=True).start()
+
+
+def sharing() -> int:
+    """How many processes share the cores: the sweep's, or this one alone."""
+    return _beside[0] if _beside else 1
 
 
 def _watch(leader: int) -> None:

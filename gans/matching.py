@@ -11,7 +11,7 @@ from gans.errors import InputError
 from gans.gan import GAN
 from gans.options import one_line
 from gans.randomness import Streams
-from gans.settings import Kind, require_kind
+from gans.settings import require_kind
 
 
 def require_match(gan: GAN, data: Source[Any]) -> None:
@@ -20,8 +20,7 @@ def require_match(gan: GAN, data: Source[Any]) -> None:
     Raises:
         InputError: naming what does not go together, and what to use.
     """
-    made, held = Kind(gan.generator.makes_points, gan.generator.channels), Kind(data.holds_points, data.channels)
-    require_kind(type(gan.generator).__name__, made, type(data).__name__, held)
+    require_kind(type(gan.generator).__name__, gan.generator.makes_points, type(data).__name__, data.holds_points)
     require_classes(gan, data)
     require_batches(gan, data)
     require_shapes(gan, data)

@@ -33,6 +33,7 @@ from gans.features.files import load_features
 from gans.files import remove_parts, write_text
 from gans.gan import GAN
 from gans.history import History
+from gans.jobs import sharing
 from gans.matching import require_match
 from gans.memory import keep_freed_memory
 from gans.metrics.evaluator import Evaluator
@@ -60,7 +61,7 @@ def start_run(config: dict[str, Any], choices: Mapping[str, str]) -> Run:
 
 
 def run_once(config: dict[str, Any], choices: Mapping[str, str]) -> Run:
-    """What is missing of a run: it is started, or gone on with where it stopped, or found finished."""
+    """What is missing of a sweep's member: it is started, or gone on with where it stopped, or found finished."""
     validate(config)
     for run in runs_of(config, choices):
         if History(run.path).last == "finished":
@@ -176,6 +177,7 @@ class Parts:
     """
 
     def __init__(self, config: dict[str, Any], rollbacks: int = 0) -> None:
+        take_cores(sharing())  # before anything is computed
         self.settings = validate(config)
         build(config["trainer"], "trainer", logger=False)
         self.data = build_data(config)
@@ -234,7 +236,6 @@ def train_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None = N
 
 def fit_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None) -> None:
     keep_freed_memory()
-    take_cores()
     if checkpoint:
         cut_back(run.path, checkpoint["records"])
     checkpoints = Checkpoints(run.path, run.config, parts.best_by, **run.config["checkpoint"])
@@ -243,7 +244,7 @@ def fit_and_test(run: Run, parts: Parts, checkpoint: dict[str, Any] | None) -> N
         print(f"{run.name}: {headline(trainer, parts.data, parts.gan)}", flush=True)
         if trainer.precision == "bf16-mixed" and emulates_bfloat16(trainer.strategy.root_device.type):
             print(
-                "warning: this CPU has no AVX-512 and emulates bfloat16: trainer.precision=32-true is far faster",
+                "warning: this CPU emulates bfloat16 (x86 needs AVX-512): trainer.precision=32-true is far faster",
                 file=sys.stderr,
                 flush=True,
             )

@@ -3,7 +3,7 @@
 Nothing here takes long to import: the commands answer wrong values by it.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -112,25 +112,13 @@ def precheck(config: dict[str, Any]) -> None:
     settings_of(config)
     for group in GROUPS:
         _precheck_values(config[group], group)
-    _precheck_kind(config["model"].get("generator"), config["data"])
+    _precheck_samples(config["model"].get("generator"), config["data"]["_target_"])
     _precheck_size(config["data"])
     require_budget(config["trainer"].get("max_epochs"), config["trainer"].get("max_steps"))
 
 
-class Kind(NamedTuple):
-    """What samples are, as far as it is known: whether they are points, and how many channels images have."""
-
-    points: bool | None
-    channels: int | None
-
-    def __str__(self) -> str:
-        if self.points:
-            return "points"
-        return "images" if self.channels is None else f"{self.channels}-channel images"
-
-
-def require_kind(generator: str, made: Kind, data: str, held: Kind) -> None:
-    """Refuse a generator of other samples than the data's.
+def require_kind(generator: str, makes_points: bool, data: str, holds_points: bool) -> None:
+    """Refuse a generator of points for images, and the other way round.
 
     Args:
         generator, data: the names of their classes.
@@ -138,8 +126,8 @@ def require_kind(generator: str, made: Kind, data: str, held: Kind) -> None:
     Raises:
         InputError: naming both, and what to use.
     """
-    if any(None not in pair and len(set(pair)) > 1 for pair in zip(made, held, strict=True)):
-        raise InputError(f"{generator} makes {made}, but {data} has {held}: use another model=... or other data=...")
+    kinds = ("images", "points")
+    _require_same(generator, kinds[makes_points], data, kinds[holds_points])
 
 
 def require_budget(max_epochs: int | None, max_steps: int | None) -> None:
@@ -156,17 +144,27 @@ def recipe_of(config: dict[str, Any]) -> Recipe:
     """The options of a feature network, and the same check of them."""
     recipe = validated(Recipe, config)
     _precheck_values(recipe.data, "data")
+    _precheck_size(recipe.data)
     return recipe
 
 
-def _precheck_kind(generator: Any, data: dict[str, Any]) -> None:
+def _precheck_samples(generator: Any, source: str) -> None:
+    """As far as the classes tell; otherwise ``gans.matching`` will see it by the samples themselves."""
     if not isinstance(generator, dict) or "_target_" not in generator:
         return
-    target, source = generator["_target_"], data["_target_"]
-    channels = generator.get("channels", read_constant(target, "channels"))
-    made = Kind(read_constant(target, "makes_points"), channels)
-    held = Kind(read_constant(source, "holds_points"), read_constant(source, "channels"))
-    require_kind(target.rpartition(".")[2], made, source.rpartition(".")[2], held)
+    target = generator["_target_"]
+    names = target.rpartition(".")[2], source.rpartition(".")[2]
+    makes_points, holds_points = read_constant(target, "makes_points"), read_constant(source, "holds_points")
+    if None not in (makes_points, holds_points):
+        require_kind(names[0], makes_points, names[1], holds_points)
+    made, held = (read_constant(each, "image_channels", inherited=False) for each in (target, source))
+    if None not in (made, held):
+        _require_same(names[0], f"{made}-channel images", names[1], f"{held}-channel images")
+
+
+def _require_same(generator: str, made: str, data: str, held: str) -> None:
+    if made != held:
+        raise InputError(f"{generator} makes {made}, but {data} has {held}: use another model=... or other data=...")
 
 
 def _precheck_size(data: dict[str, Any]) -> None:

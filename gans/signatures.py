@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +46,29 @@ def read_signature(target: str) -> tuple[dict[str, Any], bool]:
                 return found, False
             home, definition = level
             decorators = [ast.unparse(each) for each in definition.decorator_list]
-            if any("dataclass" not in each for each in decorators):  # who knows what it makes of the class
+            if any("dataclass" not in each for each in decorators) or _is_made_otherwise(definition):
                 return found, False
-            own, passes_on = _own_level(definition, is_dataclass=bool(decorators))
-            for parameter, annotation in own.items():
-                if parameter not in found:
-                    found[parameter] = home.value(annotation)
+            annotations, passes_on = _own_level(definition, is_dataclass=bool(decorators))
+            own = {parameter: home.value(annotation) for parameter, annotation in annotations.items()}
+            # fields of the base are those that a dataclass takes first
+            found = own | found if decorators else found | {name: own[name] for name in own if name not in found}
             if not passes_on:
                 break
+            if len(_bases(home, definition)) > 1:  # whose order takes both to tell
+                return found, False
         return found, True
     return found, False
 
 
-def read_constant(target: str, name: str) -> Any:
-    """What a class, or the first base that says so, sets an attribute to; None where the source does not tell."""
+def read_constant(target: str, name: str, *, inherited: bool = True) -> Any:
+    """What a class, or the first base that says so, sets an attribute to; None where the source does not tell.
+
+    Args:
+        inherited: whether what a base says counts.
+    """
     module, _, own = target.rpartition(".")
     with suppress(RecursionError):
-        for level in _lineage(module, own):
+        for level in islice(_lineage(module, own), None if inherited else 1):
             for statement in level[1].body if level else ():
                 names = (
                     [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
@@ -79,11 +86,23 @@ def _lineage(module: str, name: str) -> Iterator[tuple["SourceFile", ast.ClassDe
     if found is None:
         return
     home, definition = found
-    for base in definition.bases:
-        plain = base.value if isinstance(base, ast.Subscript) else base
-        known_as = plain.id if isinstance(plain, ast.Name) else ""
-        if home.origin(known_as) not in WITHOUT_OPTIONS:
-            yield from _lineage(home.module, known_as)
+    for base in _bases(home, definition):
+        yield from _lineage(home.module, base)
+
+
+def _bases(home: "SourceFile", definition: ast.ClassDef) -> list[str]:
+    """The names of a class's bases in its module, but for those without options; "" for one that has no plain name."""
+    plain = [base.value if isinstance(base, ast.Subscript) else base for base in definition.bases]
+    names = [base.id if isinstance(base, ast.Name) else "" for base in plain]
+    return [name for name in names if home.origin(name) not in WITHOUT_OPTIONS]
+
+
+def _is_made_otherwise(definition: ast.ClassDef) -> bool:
+    """Whether ``__init__`` may be something else than what is defined under that name in the class itself."""
+    others = [each for each in definition.body if not isinstance(each, ast.FunctionDef | ast.ClassDef)]
+    return any(
+        getattr(node, "id", getattr(node, "name", None)) == "__init__" for each in others for node in ast.walk(each)
+    )
 
 
 def _own_level(definition: ast.ClassDef, *, is_dataclass: bool) -> tuple[dict[str, ast.expr | None], bool]:
@@ -109,13 +128,17 @@ def _own_level(definition: ast.ClassDef, *, is_dataclass: bool) -> tuple[dict[st
         own = {argument.arg: known(argument.annotation) for argument in given if argument.arg != "self"}
         return own, maker.args.kwarg is not None
     if is_dataclass:
-        fields = [each for each in definition.body if isinstance(each, ast.AnnAssign)]
-        return {
-            field.target.id: known(field.annotation)
-            for field in fields
-            if isinstance(field.target, ast.Name) and not ast.unparse(field.annotation).startswith("ClassVar")
-        }, True
+        fields = [each for each in definition.body if isinstance(each, ast.AnnAssign) and _is_option(each)]
+        return {ast.unparse(field.target): known(field.annotation) for field in fields}, True
     return {}, True
+
+
+def _is_option(field: ast.AnnAssign) -> bool:
+    """Whether a dataclass accepts it."""
+    means = ast.unparse(field.annotation).partition("[")[0].rpartition(".")[2]
+    options = field.value.keywords if isinstance(field.value, ast.Call) else []
+    left_out = any(option.arg == "init" and ast.unparse(option.value) == "False" for option in options)
+    return means not in ("ClassVar", "KW_ONLY") and not left_out
 
 
 def _class(module: str, name: str) -> tuple["SourceFile", ast.ClassDef] | None:

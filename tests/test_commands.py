@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gans.checkpoints import CheckedCheckpoints
-from gans.devices import find_accelerator
+from gans.devices import find_accelerator, speaks_of_gpu
 from gans.exporting import FORMAT
 from tests.conftest import ROOT
 
@@ -351,20 +351,15 @@ def test_wrong_values_do_not_wait_for_torch(name: str, arguments: list[str]) -> 
         (["trainer.max_epochs=null"], "how long to train? give trainer.max_epochs or trainer.max_steps"),
         (
             ["model=mlp"],
-            "MLPGenerator makes points, but Digits has 1-channel images: use another model=... or other data=...",
+            "MLPGenerator makes points, but Digits has images: use another model=... or other data=...",
         ),
         (
             ["data=ring"],
-            "DCGANGenerator makes 1-channel images, but Ring has points: use another model=... or other data=...",
+            "DCGANGenerator makes images, but Ring has points: use another model=... or other data=...",
         ),
         (
             ["model=stacked_small"],
             "StackedGenerator makes 3-channel images, but Digits has 1-channel images: use another model=... or other "
-            "data=...",
-        ),
-        (
-            ["model=residual", "model.generator.channels=2"],
-            "ResidualGenerator makes 2-channel images, but Digits has 1-channel images: use another model=... or other "
             "data=...",
         ),
         (
@@ -375,12 +370,35 @@ def test_wrong_values_do_not_wait_for_torch(name: str, arguments: list[str]) -> 
             ["data=ring", "model=mlp", "data.train_size=5"],
             "data.batch_size=100 is more than data.train_size=5 training samples: use a smaller batch or more samples",
         ),
+        (["model.generator._target_=5"], "model.generator._target_=5: give the full name of a class"),
+        (["data._target_=null"], "data._target_=None: give the full name of a class"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_does_not_go_together_does_not_wait_for_torch(arguments: list[str], message: str) -> None:
     errors = answered_without_torch("train.py", ["data=digits", *arguments])
     assert f"error: {message}" in errors.splitlines()
+
+
+def test_a_feature_network_s_batch_does_not_wait_for_torch() -> None:
+    errors = answered_without_torch("features.py", ["data=digits", "data.limit=20"])
+    assert re.search(r"^error: data\.batch_size=128 is more than data\.limit=20 ", errors, re.MULTILINE)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_members_of_a_sweep_are_answered_without_torch(jobs: int, tmp_path: Path) -> None:
+    """In processes of their own, too, of which -X importtime says nothing."""
+    (tmp_path / "torch.py").write_text("raise SystemExit('torch is imported')")
+    python = [sys.executable, str(ROOT / "train.py"), "-m", "data=digits", "data.limit=20", "seed=0,1"]
+    ended = subprocess.run(
+        [*python, f"hydra.launcher.n_jobs={jobs}", f"hydra.sweep.dir={tmp_path}/sweep", f"runs={tmp_path}/runs"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.count("data.batch_size=32 is more than data.limit=20 training samples") == 4
+    assert "torch is imported" not in ended.stderr
 
 
 without_gpu = pytest.mark.skipif(find_accelerator() is not None, reason="there is a GPU here")
@@ -398,14 +416,44 @@ def test_a_sweep_does_not_ask_torch_for_a_gpu_that_there_is_not() -> None:
     assert "error: unknown option 'model.width': --cfg job shows all options" in errors.splitlines()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="others have no such files")
-def test_torch_is_asked_where_a_device_file_speaks_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("file", "text", "speaks"),
+    [
+        ("dev/nvidia0", "", True),
+        ("dev/kfd", "", True),
+        ("proc/driver/nvidia/version", "", True),
+        ("sys/module/nvidia/refcnt", "", True),
+        ("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n", True),
+        ("sys/bus/pci/devices/0000:01:00.0/vendor", "0x8086\n", False),
+        ("dev/null", "", False),
+    ],
+)
+def test_files_of_linux_speak_of_a_gpu(file: str, text: str, speaks: bool, tmp_path: Path) -> None:
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(text)
+    assert speaks_of_gpu(tmp_path) is speaks
+
+
+def test_torch_is_asked_for_a_gpu_where_it_is_imported_whatever_files_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
-    monkeypatch.setattr("gans.devices.DEVICE_FILES", ("nul*",))
+    monkeypatch.setattr("gans.devices.speaks_of_gpu", lambda _: False)
     assert find_accelerator() == "cuda"
-    monkeypatch.setattr("gans.devices.DEVICE_FILES", ("nothing*",))
-    assert find_accelerator() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data=digits", "model.generator.channels=2"], "the model's networks don't fit data=digits, 1x28x28: "),
+        (["data=stacked_digits"], "ResidualGenerator makes samples of 1x28x28, but data=digits has 3x28x28: "),
+    ],
+)
+def test_channels_that_are_options_are_compared_with_the_data_s(
+    command: Command, arguments: list[str], message: str
+) -> None:
+    code, _, errors = command("train.py", "model=residual", *arguments)
+    assert code == 2
+    assert re.fullmatch(rf"error: {message}[^\n]*[uU]se another model or other data\n", errors)
 
 
 def test_a_run_that_there_is_not_does_not_wait_for_torch() -> None:

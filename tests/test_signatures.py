@@ -32,7 +32,7 @@ def test_annotations_are_those_of_the_class(target: str) -> None:
     for name, hint in found.items():
         assert hint is Any or shown(hint) == shown(own[name]), name
     if all_of_them:
-        assert found.keys() == own.keys()
+        assert list(found) == list(own)
 
 
 def test_what_experiments_say_is_read() -> None:
@@ -51,12 +51,20 @@ def test_what_experiments_say_is_read() -> None:
     assert unread == set()
 
 
-@pytest.mark.parametrize("name", ["makes_points", "holds_points", "channels", "source"])
+@pytest.mark.parametrize("name", ["makes_points", "holds_points", "source"])
 def test_constants_are_those_of_the_class(name: str) -> None:
     read = {target: found for target in TARGETS if (found := read_constant(target, name)) is not None}
     assert read == {target: getattr(target_class(target), name) for target in read}
     assert len(read) > 5
     assert read.keys() == {target for target in TARGETS if getattr(target_class(target), name, None) is not None}
+
+
+def test_each_class_says_for_itself_how_many_channels_its_images_have() -> None:
+    read = {target: read_constant(target, "image_channels", inherited=False) for target in TARGETS}
+    said = {target: vars(target_class(target)).get("image_channels") for target in TARGETS}
+    assert read == said
+    images = {target for target in TARGETS if getattr(target_class(target), "holds_points", True) is False}
+    assert {target for target in images if said[target] is None} == set()
 
 
 def test_a_constant_of_a_class_is_not_that_of_its_base(strange: Path) -> None:
@@ -66,6 +74,8 @@ def test_a_constant_of_a_class_is_not_that_of_its_base(strange: Path) -> None:
     )
     found = {name: read_constant(f"strange.thing.{name}", "kind") for name in "ABCDEFG"}
     assert found == {"A": 1, "B": 2, "C": None, "D": None, "E": None, "F": None, "G": None}
+    own = {name: read_constant(f"strange.thing.{name}", "kind", inherited=False) for name in "ABCDEFG"}
+    assert own == dict.fromkeys("ABCDEFG") | {"B": 2}
 
 
 @pytest.fixture
@@ -142,7 +152,20 @@ def test_choices_are_text(strange: Path) -> None:
             ({"width": str, "depth": int}, True),
         ),
         ("@dataclass\nclass A(Unknown):\n    width: int", ({"width": int}, False)),
+        (
+            "@dataclass\nclass Base:\n    depth: int\n@dataclass\nclass A(Base):\n    kind: typing.ClassVar[int] = 1\n"
+            "    _: KW_ONLY\n    made: int = field(init=False)\n    width: int = field(default=1)",
+            ({"depth": int, "width": int}, True),
+        ),
         ("@unknown\nclass A: ...", ({}, False)),
+        ("def make(self, width): ...\nclass A:\n    __init__ = make", ({}, False)),
+        ("class A:\n    if True:\n        def __init__(self, width: int): ...", ({}, False)),
+        (
+            "class Top:\n    def __init__(self, depth: int): ...\nclass Left(Top): ...\nclass Right(Top):\n"
+            "    def __init__(self, width: int, **others): ...\n"
+            "class A(Left, Right):\n    def __init__(self, kind: int, **others): ...",
+            ({"kind": int}, False),
+        ),
     ],
 )
 def test_all_options_are_known_where_all_bases_are(

@@ -1,7 +1,6 @@
 """The small parts: random streams, means, the metrics file, tiles."""
 
 import csv
-import resource
 from pathlib import Path
 
 import numpy
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from gans.figures.drawing import GAP, SPACE, tile
 from gans.means import Means
-from gans.memory import keep_freed_memory
 from gans.metrics_file import MetricsFile
 from gans.randomness import MANY, Streams, derive_seed, random_words, splitmix64
 from gans.records import cut_back
@@ -119,16 +117,6 @@ def test_tiles_stand_in_reading_order_with_grey_between(count: int, columns: int
 def test_folders_are_numbered_not_overwritten(tmp_path: Path) -> None:
     names = [new_folder(tmp_path / "runs", "a").name for _ in range(3)]
     assert names == ["a", "a_2", "a_3"]
-
-
-@pytest.mark.skipif(not keep_freed_memory(), reason="the system's allocator is not glibc's")
-def test_freed_memory_is_there_for_the_next_step() -> None:
-    """Each page of memory that comes from the system is a fault when it is first written."""
-    torch.zeros(1 << 20)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(20):
-        torch.zeros(1 << 20)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 4 * 1024  # 20 x 1,024 without
 
 
 @pytest.mark.parametrize(("cores", "processes", "threads"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (2, 5, 1), (64, 1, 4)])

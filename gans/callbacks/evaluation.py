@@ -44,6 +44,10 @@ class Evaluation(Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         give_freed_memory_back()  # thousands of images and what describes them: more than training needs
 
+    @override
+    def on_test_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        give_freed_memory_back()  # a sweep's process may go on with another member
+
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self._floors("test", pl_module)
         findings = self._judge("test", trainer, pl_module)

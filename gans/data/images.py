@@ -35,8 +35,6 @@ class ImageData(Source[Images]):
         InputError: in ``setup``, where these don't fit the data.
     """
 
-    channels = 1
-
     def __init__(
         self,
         digits: Annotated[list[Digit], Field(min_length=1)],

@@ -25,6 +25,9 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
         seed: the order of the training samples.
         held_out_batch_size: samples per batch in validation and test.
 
+    An option ``limit`` or ``train_size`` of a subclass is the most training samples that there can be: a larger batch
+    is refused before any are read.
+
     Raises:
         InputError: in ``setup``, where these don't fit the data.
     """
@@ -33,8 +36,9 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
     """Whose feature network describes these samples, where ``describer`` does not."""
     holds_points: ClassVar[bool] = False
     """Whether its samples are points (n, dimensions) and no images."""
-    channels: ClassVar[int | None] = None
-    """Of its images."""
+    image_channels: ClassVar[int | None] = None
+    """Of its images, for an early answer where a generator makes others; None where it is not known. Each class says it
+    for itself: one that inherits it may read other images."""
     describer: Describer | None = None
     """What describes these samples, where no network has to be trained for it."""
     extent: float | None = None

@@ -27,8 +27,6 @@ class Stacked(Source[Images]):
         split_seed: which triples they are. Apart from ``seed``, so that runs of many seeds are judged on the same.
     """
 
-    channels = 3
-
     def __init__(
         self,
         of: ImageData,

@@ -26,7 +26,7 @@ class ACGANGenerator(ConditionalGenerator):
     """
 
     pixel_range = (-1.0, 1.0)
-    channels = 1
+    image_channels = 1
 
     def __init__(
         self, classes: list[int], latent_size: PositiveInt = 100, initial_deviation: PositiveFloat = 0.02

@@ -26,7 +26,7 @@ class AutoencoderGenerator(Generator):
 
     takes_images = True
     pixel_range = (0.0, 1.0)
-    channels = 1
+    image_channels = 1
 
     def __init__(self, negative_slope: float = 0.2, dropout: Probability = 0.3) -> None:
         super().__init__()

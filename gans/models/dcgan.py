@@ -19,7 +19,7 @@ class DCGANGenerator(Generator):
     """
 
     pixel_range = (-1.0, 1.0)
-    channels = 1
+    image_channels = 1
 
     def __init__(self, latent_size: PositiveInt = 100) -> None:
         super().__init__()

@@ -41,7 +41,7 @@ class ProjectionGenerator(ConditionalGenerator):
     """
 
     pixel_range = (-1.0, 1.0)
-    channels = 1
+    image_channels = 1
 
     def __init__(self, classes: list[int], latent_size: PositiveInt = 64, width: Width = 128) -> None:
         super().__init__()

@@ -90,7 +90,6 @@ class ResidualGenerator(Generator):
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
-        self.channels = channels
         count = blocks * len(widths)
         self.basis = nn.Parameter(torch.randn(widths[0], SIDE, SIDE))
         self.weighting = scaled(nn.Linear(latent_size, widths[0], bias=False), LINEAR)

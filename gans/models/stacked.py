@@ -1,7 +1,7 @@
 """The networks of stacked MNIST, of full size and of limited capacity (Lin et al. 2018, PacGAN, section 4.2)."""
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -35,7 +35,7 @@ class StackedGenerator(Generator):
     """
 
     pixel_range = (-1.0, 1.0)
-    channels: int = 3
+    image_channels: ClassVar[int] = 3
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class StackedGenerator(Generator):
             Unflatten(widths[0], first, first),
         ]
         for (inputs, outputs), (small, large) in zip(
-            pairwise([*widths, last_width or self.channels]), pairwise((first, *sizes)), strict=True
+            pairwise([*widths, last_width or self.image_channels]), pairwise((first, *sizes)), strict=True
         ):
             padding = kernel // 2
             extra = large - (2 * (small - 1) - 2 * padding + kernel)
@@ -67,7 +67,7 @@ class StackedGenerator(Generator):
             layers += [
                 nn.BatchNorm2d(last_width),
                 nn.ReLU(),
-                Conv2d(last_width, self.channels, kernel, padding=kernel // 2),
+                Conv2d(last_width, self.image_channels, kernel, padding=kernel // 2),
             ]
         self.layers = nn.Sequential(*layers, nn.Tanh())
         normal(self, DEVIATION)
@@ -101,7 +101,7 @@ class StackedDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for inputs, outputs in pairwise([StackedGenerator.channels, *widths]):
+        for inputs, outputs in pairwise([StackedGenerator.image_channels, *widths]):
             normalized = [nn.BatchNorm2d(outputs)] if layers or first_norm else []
             layers += [
                 Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
