@@ -20,11 +20,11 @@ NVIDIA = "0x10de"
 def find_accelerator() -> str | None:
     """PyTorch's name of this machine's GPU or the like, such as "cuda"; None where there is none.
 
-    PyTorch is asked, whose import takes seconds, unless no file of Linux speaks of one.
+    PyTorch is asked, unless that would take its import, which takes seconds, and no file of Linux speaks of one.
     """
     if "torch" not in sys.modules and sys.platform == "linux" and not speaks_of_gpu(Path("/")):
         return None
-    import torch  # noqa: PLC0415, see above
+    import torch  # noqa: PLC0415, where there is no GPU the answer must not wait for it
 
     found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return found.type if found else None
@@ -32,7 +32,7 @@ def find_accelerator() -> str | None:
 
 def emulates_bfloat16(device_type: str) -> bool:
     """Whether products in bfloat16 take many times as long as in float32 there: on a CPU for which oneDNN has none."""
-    import torch  # noqa: PLC0415, see above
+    import torch  # noqa: PLC0415, wrong options are answered through this module, and must not wait for it
 
     has_library = device_type == "cpu" and torch.backends.mkldnn.is_available()
     return has_library and not torch.ops.mkldnn._is_mkldnn_bf16_supported()

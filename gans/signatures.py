@@ -51,7 +51,7 @@ def read_signature(target: str) -> tuple[dict[str, Any], bool]:
             annotations, passes_on = _own_level(definition, is_dataclass=bool(decorators))
             own = {parameter: home.value(annotation) for parameter, annotation in annotations.items()}
             # fields of the base are those that a dataclass takes first
-            found = own | found if decorators else found | {name: own[name] for name in own if name not in found}
+            found = own | found if decorators else found | own | found
             if not passes_on:
                 break
             if len(_bases(home, definition)) > 1:  # whose order takes both to tell
