@@ -3,19 +3,20 @@
 import hydra
 from omegaconf import DictConfig
 
-from gans.cli import heavy_imports, one_line_errors, run_command
-from gans.options import plain
-from gans.settings import recipe_of
+from gans.config.command_line import one_line_errors, prepare, run_command
+from gans.config.resolve import resolve
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="features")
 def main(config: DictConfig) -> None:
     with one_line_errors():
-        recipe = recipe_of(plain(config))
-        with heavy_imports():
-            from gans.features.making import make_features  # noqa: PLC0415, help and wrong options need not wait for it
+        options = resolve(config)
 
-        path = make_features(recipe)
+        from gans.config.validate import validate_features  # these take seconds: help and Hydra's errors come before
+        from gans.run.make_features import make_features
+
+        prepare()
+        path = make_features(validate_features(options))
         print(f"feature network: {path}\n{path.with_suffix('.json').read_text(encoding='utf-8').strip()}")
 
 

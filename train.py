@@ -1,67 +1,70 @@
 """Compose the config, train, test, draw the figures: ``python train.py model=wgan stabilize=noisy_labels``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gans.cli import heavy_imports, one_line_errors, run_command
-from gans.devices import require_accelerator
+from gans.config.command_line import one_line_errors, prepare, run_command
+from gans.config.resolve import resolve
 from gans.errors import InputError
-from gans.options import plain
-from gans.run import Run
-from gans.settings import precheck
-from gans.slurm import was_requeued
-from gans.sweep import run_member
 
-BUDGET = ("trainer.max_epochs", "trainer.max_steps")
+if TYPE_CHECKING:
+    from gans.run.folder import RunFolder
+
+MAY_CHANGE = {"resume": ("trainer.max_epochs", "trainer.max_steps"), "test": ()}
+"""Options of an existing run that may differ from its config."""
 
 
-def options_besides(name: str, allowed: tuple[str, ...] = ()) -> list[str]:
-    """The names of the options that were given along with one; a run that exists keeps its own config.
+def given_options(name: str) -> list[str]:
+    """The names of the options that were given along with ``resume`` or ``test``.
 
     Raises:
-        InputError: for others than those allowed.
+        InputError: for options that an existing run's own config decides.
     """
-    given = {text.partition("=")[0]: text for text in HydraConfig.get().overrides.task}
+    given = {text.lstrip("+~").partition("=")[0]: text for text in HydraConfig.get().overrides.task}
+    allowed = (*MAY_CHANGE[name], "trust")
     others = [text for option, text in given.items() if option not in (name, *allowed)]
     if others:
-        but = f" but for {' and '.join(allowed)}" if allowed else ""
-        raise InputError(f"{name}=... takes the run's own config{but}, so it can't be combined with {' '.join(others)}")
-    return [option for option in given if option != name]
+        raise InputError(
+            f"{name}=... takes the run's own config but for {' and '.join(allowed)}, so it can't be combined with "
+            f"{' '.join(others)}"
+        )
+    return [option for option in given if option in MAY_CHANGE[name]]
 
 
-def carry_out(config: DictConfig) -> Run:
-    """What the command line asks for."""
-    options = plain(config)
-    one_of_many = HydraConfig.get().mode == RunMode.MULTIRUN
-    given = [name for name in ("resume", "test") if options[name] is not None]
-    if given:
-        longer = options_besides(given[0], BUDGET if given == ["resume"] else ())
-        run = Run(Path(str(options[given[0]])))
-    else:
-        precheck(options)
-        if not (one_of_many or was_requeued()):  # those may be finished, or go on
-            require_accelerator(options["trainer"].get("accelerator", "auto"))
-    with heavy_imports():
-        from gans.running import resume_run, run_once, start_or_requeued, test_run  # noqa: PLC0415, help and wrong options need not wait for it
+def carry_out(config: DictConfig) -> "RunFolder":
+    """Start, resume or test a run, as the command line asks."""
+    options = resolve(config)
+    asked = next((name for name in MAY_CHANGE if options[name] is not None), None)
+    changed = given_options(asked) if asked else []
 
-    if given == ["resume"]:
-        budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in longer}
-        return resume_run(run.path, budget)
-    if given:
-        return test_run(run.path)
-    start = run_once if one_of_many else start_or_requeued
-    return start(options, HydraConfig.get().runtime.choices)
+    from gans.config.validate import validate  # these take seconds: help and Hydra's errors come before
+    from gans.machine import use_cores
+    from gans.run import commands
+    from gans.run.folder import RunFolder
+
+    prepare()
+    use_cores()
+    if asked:
+        run = RunFolder(Path(str(options[asked])))
+        budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in changed}
+        run_config = commands.config_of(run, options["trust"], budget)
+        return {"resume": commands.resume, "test": commands.test}[asked](run, run_config)
+    is_member = HydraConfig.get().mode == RunMode.MULTIRUN
+    start = commands.start_resume_or_return if is_member else commands.start_or_requeued
+    return start(validate(options), HydraConfig.get().runtime.choices)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> dict[str, Any] | None:
     with one_line_errors():
         if HydraConfig.get().mode == RunMode.MULTIRUN:
+            from gans.sweep.summary import run_member
+
             return run_member(lambda: carry_out(config))
         carry_out(config)
     return None

@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 
-from gans.building import build_data, build_metrics
+from gans.config.build import build_data, build_metrics
 from gans.data.batches import Images
 from gans.features.files import load_features
 from gans.features.training import jitter
-from gans.metrics.base import Evidence, Metric, Sample
-from gans.options import plain
+from gans.metrics.base import EvaluationData, Metric, Sample
+from gans.config.resolve import plain
 
 COUNT = 10_000
 BAR = ("fid", "kid", "precision_recall")
@@ -49,7 +49,7 @@ def main(overrides: list[str]) -> None:
     print(f"{'features of both kinds':24} {seconds_real + seconds_fake:7.2f} s")
     training_sample, seconds = timed(lambda: sample(training))
     print(f"{'features, training images':24} {seconds:7.2f} s")
-    evidence = Evidence(
+    evidence = EvaluationData(
         real=real_sample, fake=fake_sample, classes=data.digits, training=lambda: training_sample,
         more=lambda count: training.at(torch.arange(count) % len(training.labels)), source_size=len(training.labels),
         conditional=True, answers=real.pixels,

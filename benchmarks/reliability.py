@@ -20,14 +20,14 @@ from stopwatch import Stopwatch
 from typing_extensions import override
 
 import gans.gan
-from gans.building import build, build_data, build_gan, validate
-from gans.callbacks.checkpoints import Checkpoints
-from gans.callbacks.curves import Curves
-from gans.checkpoints import CheckedCheckpoints
-from gans.cli import quiet
+from gans.config.build import build, build_data, build_gan, validate
+from gans.run.callbacks.checkpoints import Checkpoints
+from gans.run.callbacks.curves import Curves
+from gans.run.checkpoint_files import CheckedCheckpoints
+from gans.config.command_line import quiet
 from gans.gan import GAN
-from gans.metrics_file import MetricsFile
-from gans.options import plain
+from gans.run.metrics_file import MetricsFile
+from gans.config.resolve import plain
 
 SECONDS = 130
 CONF = Path(__file__).resolve().parent.parent / "conf"

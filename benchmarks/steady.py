@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gans.records import EVENTS
+from gans.run.rewind import EVENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 TAG = "train/discriminator_loss"

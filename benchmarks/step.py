@@ -42,18 +42,18 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 from typing_extensions import override
 
-from gans.building import build, build_data, build_gan, validate
-from gans.callbacks.curves import Curves
-from gans.callbacks.progress import Progress
-from gans.cli import quiet
-from gans.data.batches import Batch, Shuffled
-from gans.devices import emulates_bfloat16
+from gans.config.build import build, build_data, build_gan, validate
+from gans.run.callbacks.curves import Curves
+from gans.run.callbacks.progress import Progress
+from gans.config.command_line import quiet
+from gans.data.batches import Batch, ShuffledLoader
+from gans.run.machine import emulates_bfloat16
 from gans.gan import GAN
-from gans.memory import keep_freed_memory
-from gans.metrics_file import MetricsFile
-from gans.models.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
+from gans.run.machine import keep_freed_memory
+from gans.run.metrics_file import MetricsFile
+from gans.models.cpu.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
 from gans.models.layers import Dropout, LeakyDropout
-from gans.options import plain
+from gans.config.resolve import plain
 
 MODELS = "dcgan,acgan,wgan,autoencoder"
 STEPS = 100
@@ -64,10 +64,10 @@ CONF = Path(__file__).resolve().parent.parent / "conf"
 PLAIN = "(a) plain"
 
 
-class TimedBatches(Shuffled):
+class TimedBatches(ShuffledLoader):
     """The same batches; the time to make each is counted."""
 
-    def __init__(self, batches: Shuffled, watch: Stopwatch) -> None:
+    def __init__(self, batches: ShuffledLoader, watch: Stopwatch) -> None:
         super().__init__(batches.images, batches.batch_size, batches.seed, replacement=batches.replacement)
         self.watch = watch
 

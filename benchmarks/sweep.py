@@ -15,8 +15,8 @@ from statistics import median
 import joblib
 from step import STEPS, asked, composed, process, time_package
 
-from gans.building import build_data
-from gans.cli import quiet
+from gans.config.build import build_data
+from gans.config.command_line import quiet
 
 
 def splits(cores: int) -> list[tuple[int, int]]:
@@ -36,7 +36,7 @@ def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
     config = composed([f"model={model}", *overrides])
     budget = run_steps([f"model={model}", *overrides])
     ways = splits(joblib.cpu_count())
-    together: dict[tuple[int, int], list[float]] = {way: [] for way in ways}
+    pack_size: dict[tuple[int, int], list[float]] = {way: [] for way in ways}
     with ExitStack() as stack:
         pools = {
             (jobs, threads): [stack.enter_context(process(threads)) for _ in range(jobs)] for jobs, threads in ways
@@ -46,11 +46,11 @@ def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
                 waiting = [each.submit(time_package, config, "32-true", STEPS) for each in pool]
                 costs = [each.result().step for each in waiting]
                 if turn > 0:  # the first is a warm-up
-                    together[way].append(sum(1 / cost for cost in costs))
+                    pack_size[way].append(sum(1 / cost for cost in costs))
 
     rows = []
-    for (jobs, threads), rates in together.items():
-        ratios = [rate / alone for rate, alone in zip(rates, together[ways[0]], strict=True)]
+    for (jobs, threads), rates in pack_size.items():
+        ratios = [rate / alone for rate, alone in zip(rates, pack_size[ways[0]], strict=True)]
         cells = [
             f"{model}, batch {config['data']['batch_size']}",
             f"{jobs} x {threads}",

@@ -11,8 +11,8 @@ import sys
 
 from step import DEVICE, PRECISIONS, allow_tf32, composed, process, time_package
 
-from gans.building import build_data
-from gans.cli import quiet
+from gans.config.build import build_data
+from gans.config.command_line import quiet
 
 EPOCHS = 50
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from gans.building import build_gan, target_class
+from gans.config.build import build_gan, target_class
 from gans.errors import InputError
-from gans.options import plain
+from gans.config.resolve import plain
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"

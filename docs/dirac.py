@@ -22,14 +22,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from gans.building import build
-from gans.data.batches import InOrder, Points
+from gans.config.build import build
+from gans.data.batches import SequentialLoader, Points
 from gans.errors import InputError
 from gans.figures.trajectory import walk
 from gans.gan import GAN
 from gans.models.dirac import DiracDiscriminator, DiracGenerator
 from gans.objectives import Objective
-from gans.options import plain
+from gans.config.resolve import plain
 from gans.stabilize import Stabilizer, Stabilizers
 from gans.stabilize.gradient_penalties import R1, R2, WGANGP
 from gans.stabilize.weights import EMA, WeightClipping
@@ -95,7 +95,7 @@ def path(
         discriminator_fakes="training",
     )
     recorder = Recorder(start)
-    data = InOrder(Points(torch.zeros(steps, 1, dtype=torch.float64), torch.zeros(steps, dtype=torch.int64)), 1)
+    data = SequentialLoader(Points(torch.zeros(steps, 1, dtype=torch.float64), torch.zeros(steps, dtype=torch.int64)), 1)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     trainer = L.Trainer(max_epochs=1, enable_model_summary=False, callbacks=[recorder], **quiet)
     trainer.fit(gan, train_dataloaders=data)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy
 
-from gans.options import flat
-from gans.results import read_results
-from gans.run import Run
+from gans.config.resolve import flat
+from gans.run.test_results import read_results
+from gans.run.folder import Run
 
 FIGURES = {"modes": (1, ".1f"), "high_quality": (100, ".1f"), "mode_kl": (1, ".3f")}
 """Each figure, what it is multiplied by, and its format."""

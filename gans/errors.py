@@ -24,3 +24,8 @@ class InterruptedTraining(Exception):
         super().__init__(message)
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's message, without line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__

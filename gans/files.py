@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and the user's cache folder."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy
+from platformdirs import user_cache_path
 
 PART = ".part"
 
@@ -41,7 +42,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_arrays(path: Path, **arrays: Any) -> None:
-    """Tensors, arrays or numbers, as .npz."""
+    """Tensors, arrays or numbers, as .npz, in a folder that is made if need be."""
+    path.parent.mkdir(exist_ok=True)
     with replacing(path) as file:
         plain = {name: numpy.asarray(array) for name, array in arrays.items()}
         numpy.savez_compressed(file, allow_pickle=False, **plain)
@@ -49,3 +51,12 @@ def write_arrays(path: Path, **arrays: Any) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def cache_folder() -> Path:
+    """``GANS_CACHE``, or the platform's cache folder of the user; it may not exist yet.
+
+    It holds what is computed once per user: feature networks of further data sets, floors.
+    """
+    chosen = os.environ.get("GANS_CACHE")
+    return Path(chosen) if chosen else user_cache_path("gans")

@@ -1,12 +1,12 @@
 """What every generator is: a network that knows what it must be fed."""
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gans.data.batches import Batch
-from gans.turn import NO_CLASS
+from gans.update import NO_CLASS
 
 
 class Inputs(NamedTuple):
@@ -35,15 +35,12 @@ class Generator(nn.Module):
     """Whether it makes each image from an image of the data."""
     makes_points = False
     """Whether its samples are points (n, dimensions) and no images."""
-    image_channels: ClassVar[int | None] = None
-    """Of its images, for an early answer where data have others; None where it is an option or not known. Each class
-    says it for itself: one that inherits it may make other images."""
 
     @property
     def takes_classes(self) -> bool:
         return self.class_count > 0
 
-    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:  # noqa: ARG002, batch and classes are for those that take them
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
         """Fresh inputs for ``count`` samples.
 
         Args:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class Means:
+class MeanAccumulator:
     """Adds up on the device; the host waits only when ``pop`` reads the means."""
 
     def __init__(self) -> None:

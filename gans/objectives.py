@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gans.turn import Turn
+from gans.update import ScoredBatch
 
 
 @dataclass(frozen=True)
@@ -27,24 +27,24 @@ class Objective(ABC):
     fake_target: float = 0.0
 
     @abstractmethod
-    def discriminator(self, turn: Turn) -> Tensor:
-        """The discriminator's loss for each sample of its turn, shape (n,)."""
+    def discriminator(self, batch: ScoredBatch) -> Tensor:
+        """The discriminator's loss for each sample of its batch, shape (n,)."""
 
     @abstractmethod
-    def generator(self, turn: Turn) -> Tensor:
-        """The generator's loss for each sample of its turn, shape (n,)."""
+    def generator(self, batch: ScoredBatch) -> Tensor:
+        """The generator's loss for each sample of its batch, shape (n,)."""
 
-    pairs: ClassVar[bool] = False
-    """Whether it compares each fake with a real, so that the generator's turn has reals too."""
+    compares_pairs: ClassVar[bool] = False
+    """Whether it compares each fake with a real, so that the generator's batch has reals too."""
     has_targets: ClassVar[bool] = True
     """Whether what the discriminator is told about a sample matters. Where not, label stabilizers mean nothing."""
 
     @property
-    def says_real(self) -> bool:
+    def has_absolute_scores(self) -> bool:
         """Whether a sample's score tells by itself if it is taken for real, and not only beside other scores."""
         return True
 
-    def believes_real(self, scores: Tensor) -> Tensor:
+    def predicts_real(self, scores: Tensor) -> Tensor:
         """Which samples a discriminator with these scores takes for real, bool, shape (n,): D(x) > 1/2."""
         return scores > 0
 
@@ -57,11 +57,11 @@ class BinaryCrossEntropy(Objective):
     with U(-0.1, 0.1) makes them, are inserted in the same formula.
     """
 
-    def discriminator(self, turn: Turn) -> Tensor:
-        return F.binary_cross_entropy_with_logits(turn.scores, turn.both.targets, reduction="none")
+    def discriminator(self, batch: ScoredBatch) -> Tensor:
+        return F.binary_cross_entropy_with_logits(batch.scores, batch.targets, reduction="none")
 
-    def generator(self, turn: Turn) -> Tensor:
-        return F.binary_cross_entropy_with_logits(turn.scores, turn.both.targets, reduction="none")
+    def generator(self, batch: ScoredBatch) -> Tensor:
+        return F.binary_cross_entropy_with_logits(batch.scores, batch.targets, reduction="none")
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,21 @@ class Minimax(BinaryCrossEntropy):
     The zero-sum game itself: its generator learns slowly while the discriminator is sure.
     """
 
-    def generator(self, turn: Turn) -> Tensor:
-        return -F.softplus(turn.scores)
+    def generator(self, batch: ScoredBatch) -> Tensor:
+        return -F.softplus(batch.scores)
 
 
 @dataclass(frozen=True)
 class LeastSquares(Objective):
     """(D(x) - t)² / 2, with t = 1 for real and 0 for fake (Mao et al. 2017, equation 9). D(x) is the score itself."""
 
-    def discriminator(self, turn: Turn) -> Tensor:
-        return (turn.scores - turn.both.targets).square() / 2
+    def discriminator(self, batch: ScoredBatch) -> Tensor:
+        return (batch.scores - batch.targets).square() / 2
 
-    def generator(self, turn: Turn) -> Tensor:
-        return (turn.scores - turn.both.targets).square() / 2
+    def generator(self, batch: ScoredBatch) -> Tensor:
+        return (batch.scores - batch.targets).square() / 2
 
-    def believes_real(self, scores: Tensor) -> Tensor:
+    def predicts_real(self, scores: Tensor) -> Tensor:
         """The score is closer to the real target than to the fake one."""
         return scores > 0.5
 
@@ -100,11 +100,11 @@ class Hinge(Objective):
     real_target: float = 1.0
     fake_target: float = -1.0
 
-    def discriminator(self, turn: Turn) -> Tensor:
-        return F.relu(1 - turn.both.targets * turn.scores)
+    def discriminator(self, batch: ScoredBatch) -> Tensor:
+        return F.relu(1 - batch.targets * batch.scores)
 
-    def generator(self, turn: Turn) -> Tensor:
-        return -turn.scores
+    def generator(self, batch: ScoredBatch) -> Tensor:
+        return -batch.scores
 
 
 @dataclass(frozen=True)
@@ -115,26 +115,26 @@ class RelativisticPairing(Objective):
     differences of scores count, so that no sample has a target.
     """
 
-    pairs = True
+    compares_pairs = True
     has_targets = False
 
     @property
-    def says_real(self) -> bool:
+    def has_absolute_scores(self) -> bool:
         return False
 
-    def discriminator(self, turn: Turn) -> Tensor:
-        return F.softplus(self._lead_of_fakes(turn))
+    def discriminator(self, batch: ScoredBatch) -> Tensor:
+        return F.softplus(self._lead_of_fakes(batch))
 
-    def generator(self, turn: Turn) -> Tensor:
-        return F.softplus(-self._lead_of_fakes(turn))
+    def generator(self, batch: ScoredBatch) -> Tensor:
+        return F.softplus(-self._lead_of_fakes(batch))
 
-    def believes_real(self, scores: Tensor) -> Tensor:
+    def predicts_real(self, scores: Tensor) -> Tensor:
         """The score is above the middle of those it is compared with."""
         return scores > scores.mean()
 
     @staticmethod
-    def _lead_of_fakes(turn: Turn) -> Tensor:
-        fake, real = turn.scores.split((len(turn.fake.images), len(turn.real.images)))
+    def _lead_of_fakes(batch: ScoredBatch) -> Tensor:
+        fake, real = batch.scores.split((len(batch.fake.images), len(batch.real.images)))
         return fake - real
 
 
@@ -145,9 +145,9 @@ class MeanSquaredLogarithmicError(BinaryCrossEntropy):
     The generator's loss is Keras's ``mean_squared_logarithmic_error`` between 1 and D(G(z)). It lies in [0, log(2)²].
     """
 
-    def generator(self, turn: Turn) -> Tensor:
+    def generator(self, batch: ScoredBatch) -> Tensor:
         # (1 + D) / 2 = 1 - sigmoid(-score) / 2, which keeps its digits where D is close to 1
-        return torch.log1p(-torch.sigmoid(-turn.scores) / 2).square()
+        return torch.log1p(-torch.sigmoid(-batch.scores) / 2).square()
 
 
 @dataclass(frozen=True)
@@ -166,16 +166,16 @@ class Wasserstein(Objective):
     bounded: bool = False
 
     @property
-    def says_real(self) -> bool:
+    def has_absolute_scores(self) -> bool:
         return self.bounded
 
-    def discriminator(self, turn: Turn) -> Tensor:
-        return turn.both.targets * self._critic(turn.scores)
+    def discriminator(self, batch: ScoredBatch) -> Tensor:
+        return batch.targets * self._critic(batch.scores)
 
-    def generator(self, turn: Turn) -> Tensor:
-        return turn.both.targets * self._critic(turn.scores)
+    def generator(self, batch: ScoredBatch) -> Tensor:
+        return batch.targets * self._critic(batch.scores)
 
-    def believes_real(self, scores: Tensor) -> Tensor:
+    def predicts_real(self, scores: Tensor) -> Tensor:
         """The critic's value is below the middle of its range (below 0 if it has no bounds)."""
         return scores < 0
 

@@ -12,11 +12,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from torch import nn
 
-from gans.building import build_gan, target_class
+from gans.config.build import build_gan, target_class
 from gans.gan import GAN
-from gans.models.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
+from gans.models.cpu.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
 from gans.models.layers import LeakyDropout
-from gans.options import plain
+from gans.config.resolve import plain
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"

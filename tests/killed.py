@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import torch
 
-from gans.callbacks.evaluation import Evaluation
-from gans.checkpoints import CheckedCheckpoints
+from gans.run.callbacks.evaluation import Evaluation
+from gans.run.checkpoint_files import CheckedCheckpoints
 from gans.errors import InterruptedTraining
 from gans.gan import GAN
-from gans.running import resume_run, start_run
+from gans.run.commands import resume_run, start_run
 from tests.conftest import composed
 
 MOMENTS = ("between the players", "in the evaluation")

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gans.checkpoints import CheckedCheckpoints, DamagedCheckpoint, is_whole, load_checked, mend, previous_path
+from gans.run.checkpoint_files import CheckedCheckpoints, DamagedCheckpoint, is_whole, load_checked, mend, previous_path
 from gans.errors import InputError
 from tests.conftest import ROOT
 from tests.killed import begin, contents, save_forever

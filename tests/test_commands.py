@@ -17,9 +17,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import save_file
 
-from gans.checkpoints import CheckedCheckpoints
-from gans.devices import find_accelerator, speaks_of_gpu
-from gans.exporting import FORMAT
+from gans.run.checkpoint_files import CheckedCheckpoints
+from gans.run.machine import find_accelerator, speaks_of_gpu
+from gans.run.export import FORMAT
 from tests.conftest import ROOT
 
 SMALL = ["data=digits", "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1",
@@ -220,10 +220,10 @@ def test_files_that_are_no_generator_are_refused_and_run_nothing(command: Comman
     torch.save(Evil(), tmp_path / "payload.pt")
     foreign = {
         "foreign": {"_target_": "os.mkdir", "path": "owned"},
-        "through": {"_target_": "gans.run.csv.os.mkdir", "path": "owned"},
-        "loader": {"_target_": "gans.summary.torch.load", "f": "payload.pt", "weights_only": False},
-        "class": {"_target_": "gans.run.Path", "path": "owned"},
-        "inner": {"_target_": "gans.models.dcgan.DCGANGenerator", "latent_size": {"_target_": "gans.run.new_folder"}},
+        "through": {"_target_": "gans.run.folder.csv.os.mkdir", "path": "owned"},
+        "loader": {"_target_": "gans.run.network_summary.torch.load", "f": "payload.pt", "weights_only": False},
+        "class": {"_target_": "gans.run.folder.Path", "path": "owned"},
+        "inner": {"_target_": "gans.models.dcgan.DCGANGenerator", "latent_size": {"_target_": "gans.run.folder.new_folder"}},
         "arguments": {"_target_": "gans.models.dcgan.DCGANGenerator", "_args_": ["owned"]},
     }
     for name, generator in foreign.items():
@@ -437,7 +437,7 @@ def test_files_of_linux_speak_of_a_gpu(file: str, text: str, speaks: bool, tmp_p
 def test_torch_is_asked_for_a_gpu_where_it_is_imported_whatever_files_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
-    monkeypatch.setattr("gans.devices.speaks_of_gpu", lambda _: False)
+    monkeypatch.setattr("gans.run.machine.speaks_of_gpu", lambda _: False)
     assert find_accelerator() == "cuda"
 
 

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
-from gans.cli import explain
+from gans.config.command_line import explain
 from gans.errors import InputError, TrainingError
-from gans.options import flat
-from gans.results import read_results
-from gans.running import start_run
+from gans.config.resolve import flat
+from gans.run.test_results import read_results
+from gans.run.commands import start_run
 from tests.conftest import composed, data_for, names, narrow
 
 PARTS = 5

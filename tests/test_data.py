@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import Tensor
 
-from gans.building import build_data, validate
-from gans.data.batches import Images, InOrder, Shuffled
+from gans.config.build import build_data, validate
+from gans.data.batches import Images, SequentialLoader, ShuffledLoader
 from gans.data.images import ImageData
 from gans.data.mnist import SHA256
 from gans.errors import InputError
 from gans.features.files import load_features
-from gans.features.making import make_features
+from gans.run.make_features import make_features
 from gans.metrics.evaluator import Evaluator
 from gans.metrics.neighbours import Neighbours
 from gans.metrics.synthetic_accuracy import SyntheticAccuracy
-from gans.settings import recipe_of
+from gans.config.schema import recipe_of
 from tests.conftest import DATA_ROOT, composed, needs_mnist
 
 
@@ -101,7 +101,7 @@ def test_limit_keeps_classes_in_proportion() -> None:
 def test_an_epoch_is_one_pass_in_an_order_of_its_own(count: int, size: int, seed: int, replacement: bool) -> None:
     size = min(size, count)
     images = Images(torch.arange(count, dtype=torch.uint8)[:, None], torch.arange(count))
-    batches = Shuffled(images, size, seed, replacement=replacement)
+    batches = ShuffledLoader(images, size, seed, replacement=replacement)
     epochs = [[batch.labels for batch in batches] for _ in range(2)]
     for epoch in epochs:
         assert [len(labels) for labels in epoch] == [size] * (count // size)
@@ -114,16 +114,16 @@ def test_an_epoch_is_one_pass_in_an_order_of_its_own(count: int, size: int, seed
 @given(st.integers(0, 11))
 def test_a_restored_loader_goes_on_where_it_was(position: int) -> None:
     images = Images(torch.zeros(30, 1, dtype=torch.uint8), torch.arange(30))
-    whole = Shuffled(images, 5, seed=3)
+    whole = ShuffledLoader(images, 5, seed=3)
     batches = [batch.labels for _ in range(2) for batch in whole]
-    stopped = Shuffled(images, 5, seed=3)
+    stopped = ShuffledLoader(images, 5, seed=3)
     seen: list[torch.Tensor] = []
     for batch in (batch for _ in range(2) for batch in stopped):
         if len(seen) == position:
             break
         seen.append(batch.labels)
         state = stopped.state_dict()
-    restored = Shuffled(images, 5, seed=3)
+    restored = ShuffledLoader(images, 5, seed=3)
     if seen:
         restored.load_state_dict(state)
     rest = [batch.labels for batch in restored]
@@ -139,7 +139,7 @@ def test_batches_are_picked_on_the_device_that_trains(source: str) -> None:
     usual = next(iter(data.train_batches))
     data.train_batches.move_to(torch.device("cpu"))
     assert data.train_batches.images.content is data.as_trained().content, "on the host nothing is copied"
-    data.train_batches = Shuffled(data.as_trained(), 20, data.seed)
+    data.train_batches = ShuffledLoader(data.as_trained(), 20, data.seed)
     data.trainer = cast("L.Trainer", SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta"))))
     batch = next(iter(data.train_dataloader()))
     assert [(each.device.type, each.shape) for each in batch] == [("meta", each.shape) for each in usual]
@@ -147,7 +147,7 @@ def test_batches_are_picked_on_the_device_that_trains(source: str) -> None:
 
 def test_held_out_batches_are_every_image_once_in_order() -> None:
     images = Images(torch.zeros(7, 1, dtype=torch.uint8), torch.arange(7))
-    batches = InOrder(images, 3)
+    batches = SequentialLoader(images, 3)
     assert [batch.labels.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
     assert len(batches) == 3
 

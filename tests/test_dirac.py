@@ -14,7 +14,7 @@ import numpy
 import pytest
 import torch
 
-from gans.building import build_gan
+from gans.config.build import build_gan
 from gans.data.batches import Batch
 from gans.gan import GAN
 from gans.models.dirac import DiracDiscriminator, DiracGenerator

@@ -11,21 +11,21 @@ import torch
 import torch.multiprocessing
 from safetensors.torch import load_file
 
-from gans.building import build_data, build_gan
-from gans.callbacks.evaluation import generate_for, generate_more
+from gans.config.build import build_data, build_gan
+from gans.run.callbacks.evaluation import generate_for, generate_more
 from gans.data.images import ImageData
 from gans.errors import InputError, TrainingError
-from gans.exporting import read_checkpoint
+from gans.run.export import read_checkpoint
 from gans.features.files import load_features
-from gans.metrics.base import Evidence
+from gans.metrics.base import EvaluationData
 from gans.metrics.evaluator import Evaluator, Generated
 from gans.metrics.fid import FID
 from gans.metrics.precision_recall import PrecisionRecall
-from gans.results import TestResults, read_results
-from gans.run import Run
-from gans.running import start_run
-from gans.running import test_run as retest
-from gans.turn import NO_CLASS
+from gans.run.test_results import TestResults, read_results
+from gans.run.folder import Run
+from gans.run.commands import start_run
+from gans.run.commands import test_run as retest
+from gans.update import NO_CLASS
 from tests.conftest import composed
 
 SMALL = ["samples.count=10", "samples.frames=1", "log_every=1", "trainer.check_val_every_n_epoch=1",
@@ -138,7 +138,7 @@ def test_floors_are_kept_and_depend_on_neither_seed_nor_limit(monkeypatch: pytes
     assert floors("data.invert=true") == first
     assert floors("data.split_seed=1") != first
 
-    def refuse(*_: Evidence) -> dict[str, float]:
+    def refuse(*_: EvaluationData) -> dict[str, float]:
         raise AssertionError("computed again")
 
     monkeypatch.setattr(FID, "compute", refuse)

@@ -42,7 +42,7 @@ def with_class(outputs: Tensor, labels: Tensor, real: bool) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Report:
+class SweepSummary:
     """How a report trains one of its models."""
 
     objective: str
@@ -54,10 +54,10 @@ class Report:
 
 
 REPORTS = {
-    "dcgan": Report("bce", adversarial, 1e-3, 0.9),
-    "acgan": Report("bce", with_class, 2e-4, 0.5, alternating=True, generator_batches=2),
-    "wgan": Report("wasserstein_bounded", bounded, 1e-3, 0.9),
-    "autoencoder": Report("bce", adversarial, 2e-4, 0.5),
+    "dcgan": SweepSummary("bce", adversarial, 1e-3, 0.9),
+    "acgan": SweepSummary("bce", with_class, 2e-4, 0.5, alternating=True, generator_batches=2),
+    "wgan": SweepSummary("wasserstein_bounded", bounded, 1e-3, 0.9),
+    "autoencoder": SweepSummary("bce", adversarial, 2e-4, 0.5),
 }
 
 
@@ -113,7 +113,7 @@ def fast(
     return recorder.losses, masks
 
 
-def plain(gan: GAN, batches: list[Batch], masks: list[Tensor], report: Report) -> Losses:
+def plain(gan: GAN, batches: list[Batch], masks: list[Tensor], report: SweepSummary) -> Losses:
     """A loop without trainer, fused optimizers, channels_last or this package's layers."""
     waiting = iter(masks)
     for module in list(gan.modules()):

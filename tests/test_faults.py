@@ -10,13 +10,13 @@ import torch
 
 from gans.data.batches import Batch
 from gans.errors import TrainingError
-from gans.exporting import read_checkpoint
-from gans.faults import FiniteWatch, NotFinite, require_finite_state
+from gans.run.export import read_checkpoint
+from gans.nonfinite import NonFiniteDetector, NonFiniteError, require_finite_state
 from gans.gan import GAN
-from gans.history import History
-from gans.run import Run
-from gans.running import start_run
-from gans.turn import Side, Turn
+from gans.run.history import History
+from gans.run.folder import Run
+from gans.run.commands import start_run
+from gans.update import Samples, Turn
 from tests.conftest import composed
 from tests.test_gan import random_batch, train
 
@@ -126,13 +126,13 @@ def test_huge_but_finite_gradients_are_no_fault() -> None:
     for weight in network.parameters():
         weight.grad = torch.full_like(weight, 1e30)  # its square is not finite in float32
     optimizer = torch.optim.SGD(network.parameters())
-    side = Side(torch.zeros(2, 1, 3, 3), *torch.zeros(3, 2))
+    side = Samples(torch.zeros(2, 1, 3, 3), *torch.zeros(3, 2))
     turn = Turn(lambda images, _: images, side, side)
-    watch = FiniteWatch()
+    watch = NonFiniteDetector()
     watch.check("generator", torch.zeros(()), optimizer, turn, {}, network, 1)
     assert network.bias.grad is not None
     network.bias.grad[4] = math.inf
-    with pytest.raises(NotFinite, match="the gradient of bias is inf at training step 1"):
+    with pytest.raises(NonFiniteError, match="the gradient of bias is inf at training step 1"):
         watch.check("generator", torch.zeros(()), optimizer, turn, {}, network, 1)
 
 
@@ -150,7 +150,7 @@ def test_a_verdict_that_is_read_later_names_the_step_of_the_fault(
         training_step(self, batch, batch_index)
 
     monkeypatch.setattr(GAN, "training_step", stepped)
-    with pytest.raises(NotFinite, match=f"the {player}'s adversarial loss is nan at training step 3"):
+    with pytest.raises(NonFiniteError, match=f"the {player}'s adversarial loss is nan at training step 3"):
         train(gan, [random_batch(seed=seed) for seed in range(8)])
     assert gan.training_steps == 4  # it was read in the fifth
 
@@ -188,5 +188,5 @@ def test_a_state_that_is_not_finite_is_not_saved(make_gan: Callable[..., GAN]) -
     require_finite_state(gan, optimizers, 1)
     weight = next(gan.discriminator.parameters())
     optimizers[1].state[weight]["exp_avg"] = torch.full_like(weight, math.inf)
-    with pytest.raises(NotFinite, match="the optimizer's exp_avg is inf at training step 1"):
+    with pytest.raises(NonFiniteError, match="the optimizer's exp_avg is inf at training step 1"):
         require_finite_state(gan, optimizers, 1)

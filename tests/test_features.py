@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gans.building import build_data
+from gans.config.build import build_data
 from gans.errors import InputError
 from gans.features import files
 from gans.features.files import SHIPPED, load_features
-from gans.features.making import make_features
+from gans.run.make_features import make_features
 from gans.features.training import accuracy, jitter
-from gans.settings import recipe_of
+from gans.config.schema import recipe_of
 from tests.conftest import DATA_ROOT, composed, needs_mnist
 
 SOURCES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))

@@ -14,7 +14,7 @@ from gans.data.batches import Batch
 from gans.gan import GAN
 from gans.randomness import Streams
 from gans.stabilize import Stabilizer, Stabilizers
-from gans.turn import Turn
+from gans.update import Turn
 
 MODELS = ["dcgan", "acgan", "wgan", "autoencoder"]
 
@@ -169,7 +169,7 @@ def test_acgan_pays_cross_entropy_of_logits(make_gan: Callable[..., GAN]) -> Non
     """Softmax before cross-entropy (PyTorch-GAN#141) would not reach these values."""
     gan = make_gan("model=acgan")
     logits = torch.tensor([[0.0, 10.0, *[-10.0] * 9], [0.0, -10.0, 10.0, *[-10.0] * 8]])
-    side = gan._side(torch.zeros(2, 1, 28, 28), torch.tensor([0, 0]), wanted_real=True)
+    side = gan._side(torch.zeros(2, 1, 28, 28), torch.tensor([0, 0]), desired_real=True)
     turn = Turn(lambda *_: logits, side, side.none())
     expected = [numpy.log(numpy.exp(values).sum()) - values[0] for values in logits[:, 1:].double().numpy()]
     numpy.testing.assert_allclose(gan.discriminator_terms(turn)["class"].numpy(), expected, rtol=1e-5, atol=1e-6)

@@ -9,19 +9,19 @@ PACKAGE = ROOT / "gans"
 
 # what each part may import, of this package
 ALLOWED = {
-    "gans.objectives": {"gans.turn"},
-    "gans.stabilize": {"gans.stabilize", "gans.objectives", "gans.turn", "gans.randomness", "gans.errors", "gans.gan"},
-    "gans.data": {"gans.data", "gans.randomness", "gans.errors", "gans.pixels"},
+    "gans.objectives": {"gans.update"},
+    "gans.stabilize": {"gans.stabilize", "gans.objectives", "gans.update", "gans.randomness", "gans.errors", "gans.gan"},
+    "gans.data": {"gans.data", "gans.randomness", "gans.errors", "gans.data.pixels"},
     "gans.metrics": {
-        "gans.metrics", "gans.features", "gans.data", "gans.cache", "gans.files", "gans.errors", "gans.pixels",
+        "gans.metrics", "gans.features", "gans.data", "gans.files", "gans.files", "gans.errors", "gans.data.pixels",
         "gans.randomness",
     },
-    "gans.verdict": {"gans.run"},
-    "gans.figures": {"gans.figures", "gans.run"},
-    "gans.run": {"gans.errors"},
+    "gans.run.diagnose": {"gans.run.folder"},
+    "gans.figures": {"gans.figures", "gans.run.folder"},
+    "gans.run.folder": {"gans.errors"},
     "gans.gan": {
-        "gans.generator", "gans.means", "gans.errors", "gans.faults",
-        "gans.objectives", "gans.stabilize", "gans.turn", "gans.randomness", "gans.data",
+        "gans.generator", "gans.means", "gans.errors", "gans.nonfinite",
+        "gans.objectives", "gans.stabilize", "gans.update", "gans.randomness", "gans.data",
     },
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from gans.objectives import BinaryCrossEntropy, Objective, Wasserstein
 from gans.randomness import Streams
 from gans.stabilize import Stabilizers
 from gans.stabilize.labels import LabelSmoothing, NoisyLabels
-from gans.turn import Turn
+from gans.update import Turn
 
 objectives = st.sampled_from([BinaryCrossEntropy(), Wasserstein(), Wasserstein(bounded=True)])
 counts = st.integers(1, 300)
@@ -83,7 +83,7 @@ def test_accuracy_is_measured_against_the_truth(make_gan: Callable[..., GAN]) ->
     plain = make_gan()
     for model in (gan, plain):
         turn = turn_for(model)
-        assert turn.both.wanted_real.tolist() == [False] * 4 + [True] * 4
+        assert turn.both.desired_real.tolist() == [False] * 4 + [True] * 4
     noisy, clean = turn_for(gan), turn_for(plain)
     assert torch.equal(noisy.both.targets, 1 - clean.both.targets)
     torch.testing.assert_close(gan.accuracies(noisy)["accuracy"], plain.accuracies(clean)["accuracy"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gans.building import build_data, build_gan, check
+from gans.config.build import build_data, build_gan, check
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.gan import GAN

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="el
 
 GIVEN_BACK = """
 import psutil
-from gans.memory import give_freed_memory_back, keep_freed_memory
+from gans.run.machine import give_freed_memory_back, keep_freed_memory
 
 def resident():
     return psutil.Process().memory_info().rss >> 20
@@ -26,7 +26,7 @@ print(taken - before, freed - before, resident() - before, given)
 
 TAKEN_AGAIN = """
 import resource
-from gans.memory import keep_freed_memory
+from gans.run.machine import keep_freed_memory
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -17,13 +17,13 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torchvision.transforms.functional import gaussian_blur
 
-from gans.building import build_data, build_metrics
+from gans.config.build import build_data, build_metrics
 from gans.data.batches import Images
 from gans.data.images import ImageData
 from gans.features.files import Features, load_features
 from gans.features.network import FEATURES
 from gans.metrics import neighbours
-from gans.metrics.base import Evidence, Metric, Sample
+from gans.metrics.base import EvaluationData, Metric, Sample
 from gans.metrics.class_agreement import ClassAgreement
 from gans.metrics.class_histogram import ClassHistogram
 from gans.metrics.density_coverage import DensityCoverage
@@ -37,7 +37,7 @@ from gans.metrics.reconstruction import Reconstruction, reconstruction_errors
 from gans.metrics.synthetic_accuracy import SyntheticAccuracy, accuracy_of_training_on
 from tests.conftest import composed
 
-Gather = Callable[..., Evidence]
+Gather = Callable[..., EvaluationData]
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def evidence_of(data: ImageData, features: Features) -> Gather:
 
     real, training = sample(data.test_images), sample(data.train_images)
 
-    def gather(fake: Images, **further: Any) -> Evidence:
-        return Evidence(
+    def gather(fake: Images, **further: Any) -> EvaluationData:
+        return EvaluationData(
             real=real,
             fake=sample(fake),
             classes=data.digits,
@@ -89,8 +89,8 @@ def synthetic(features: Tensor, logits: Tensor | None = None, labels: Tensor | N
     )
 
 
-def between(real: Sample, fake: Sample, training: Sample | None = None) -> Evidence:
-    return Evidence(
+def between(real: Sample, fake: Sample, training: Sample | None = None) -> EvaluationData:
+    return EvaluationData(
         real=real, fake=fake, classes=list(range(10)), training=lambda: training or real, more=NotImplemented,
         source_size=0, conditional=True,
     )  # fmt: skip
@@ -231,7 +231,7 @@ def test_a_sampler_that_repeats_training_images_is_caught(data: ImageData, evide
     assert repeated["copying"] > 0.99
     assert repeated["neighbour_distance"] < 1e-2
     assert fresh["copying"] == pytest.approx(0.5, abs=0.08)
-    shown = Neighbours().exhibit(evidence_of(some(data.train_images, 397)))
+    shown = Neighbours().artifacts(evidence_of(some(data.train_images, 397)))
     assert torch.equal(shown["images"], shown["neighbours"])
 
 

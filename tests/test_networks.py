@@ -15,7 +15,7 @@ from gans.errors import InputError
 from gans.gan import GAN
 from gans.models.acgan import ACGANDiscriminator, ACGANGenerator
 from gans.models.autoencoder import AutoencoderGenerator, DenseDiscriminator
-from gans.models.convolutions import (
+from gans.models.cpu.convolutions import (
     Conv2d,
     ConvTranspose2d,
     Geometry,
@@ -28,7 +28,7 @@ from gans.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from gans.models.layers import Dropout, LeakyDropout
 from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
 from gans.models.stacked import StackedDiscriminator, StackedGenerator
-from gans.summary import parameter_count
+from gans.run.network_summary import parameter_count
 from tests.conftest import as_pytorch_has_it
 
 DIGITS = list(range(10))
@@ -187,11 +187,11 @@ def test_dropout_is_a_mask_with_exact_gradients(layout: torch.memory_format, dty
 @pytest.mark.parametrize("training", [True, False])
 def test_leaky_dropout_is_its_parts(*, dtype: torch.dtype, apart: float, rate: float, training: bool) -> None:
     """In values, slopes and the slopes' slopes."""
-    together = LeakyDropout(0.2, rate).train(training)
-    parts = nn.Sequential(*together)
+    pack_size = LeakyDropout(0.2, rate).train(training)
+    parts = nn.Sequential(*pack_size)
     found: list[Tensor] = []
     expected: list[Tensor] = []
-    for layer, results in ((together, found), (parts, expected)):
+    for layer, results in ((pack_size, found), (parts, expected)):
         torch.manual_seed(1)
         values = torch.randn(4, 6, 5, 3).to(dtype).requires_grad_()
         results.append(layer(values))

@@ -17,7 +17,7 @@ from gans.objectives import (
     RelativisticPairing,
     Wasserstein,
 )
-from gans.turn import Side, Turn
+from gans.update import Samples, Turn
 
 OBJECTIVES = [
     BinaryCrossEntropy(), Minimax(), MeanSquaredLogarithmicError(), LeastSquares(), Hinge(), RelativisticPairing(),
@@ -30,7 +30,7 @@ def turn_of(values: list[float], target: float) -> Turn:
     """A turn whose samples are scores themselves, judged by the identity."""
     images = torch.tensor(values, dtype=torch.float64)
     count = len(values)
-    side = Side(images, torch.zeros(count), torch.full((count,), target, dtype=torch.float64), torch.ones(count).bool())
+    side = Samples(images, torch.zeros(count), torch.full((count,), target, dtype=torch.float64), torch.ones(count).bool())
     turn = Turn(lambda images, _: images[:, None], side, side.none())
     turn.__dict__["outputs"] = images[:, None]  # keep float64: the turn itself casts to float32
     return turn
@@ -85,7 +85,7 @@ def test_hinge_equals_its_formula(values: list[float], target: float) -> None:
 @given(st.lists(st.tuples(st.floats(-12, 12), st.floats(-12, 12)), min_size=1, max_size=6))
 def test_relativistic_pairing_compares_each_fake_with_a_real(pairs: list[tuple[float, float]]) -> None:
     fake, real = (torch.tensor(values, dtype=torch.float64) for values in zip(*pairs, strict=True))
-    fakes, reals = (Side(images, *torch.zeros(3, len(images))) for images in (fake, real))
+    fakes, reals = (Samples(images, *torch.zeros(3, len(images))) for images in (fake, real))
     turn = Turn(lambda images, _: images[:, None], fakes, reals)
     turn.__dict__["outputs"] = torch.cat((fake, real))[:, None]
     lead = (real - fake).tolist()
@@ -127,7 +127,7 @@ def descend(objective: Objective, rounds: int = 200) -> Tensor:
 
     for _ in range(rounds):
         sides = [
-            Side(images, images, torch.full((1,), target), torch.tensor([wanted]))
+            Samples(images, images, torch.full((1,), target), torch.tensor([wanted]))
             for images, target, wanted in (
                 (fake.detach(), objective.fake_target, False),
                 (real, objective.real_target, True),
@@ -135,7 +135,7 @@ def descend(objective: Objective, rounds: int = 200) -> Tensor:
         ]
         (gradient,) = torch.autograd.grad(objective.discriminator(Turn(judge, sides[0], sides[1])).mean(), slope)
         slope.data -= 0.1 * gradient
-        towards = Side(fake, fake, torch.full((1,), objective.real_target), torch.tensor([True]))
+        towards = Samples(fake, fake, torch.full((1,), objective.real_target), torch.tensor([True]))
         beside = sides[1] if objective.pairs else towards.none()
         (gradient,) = torch.autograd.grad(objective.generator(Turn(judge, towards, beside)).mean(), fake)
         fake.data -= 0.1 * gradient
@@ -152,5 +152,5 @@ def test_the_generator_moves_towards_the_data(objective: Objective) -> None:
 
 @pytest.mark.parametrize("bounded", [True, False])
 def test_the_wasserstein_critic_is_right_when_it_scores_reals_low(bounded: bool) -> None:
-    believed = Wasserstein(bounded=bounded).believes_real(torch.tensor([-0.1, 0.1]))
+    believed = Wasserstein(bounded=bounded).predicts_real(torch.tensor([-0.1, 0.1]))
     assert believed.tolist() == [True, False]

@@ -11,8 +11,8 @@ from PIL import Image, ImageSequence
 from scipy.stats import binom, entropy
 from torch import Tensor
 
-from gans.building import build_data, build_gan
-from gans.callbacks.landscape import SIDE, landscape
+from gans.config.build import build_data, build_gan
+from gans.run.callbacks.landscape import SIDE, landscape
 from gans.data.batches import Points
 from gans.data.dirac import Dirac
 from gans.data.grid import Grid
@@ -20,12 +20,12 @@ from gans.data.points import PointData
 from gans.data.ring import Ring
 from gans.errors import InputError
 from gans.gan import GAN
-from gans.metrics.base import Evidence, Sample
+from gans.metrics.base import EvaluationData, Sample
 from gans.metrics.mixture import Mixture
-from gans.run import Run
-from gans.running import start_run
-from gans.sampling import generate
-from gans.settings import Request
+from gans.run.folder import Run
+from gans.run.commands import start_run
+from gans.run.sample import generate
+from gans.config.schema import Request
 from tests.conftest import composed
 
 SMALL = ("trainer.max_epochs=2", "samples.count=50", "samples.frames=4", "log_every=1",
@@ -38,12 +38,12 @@ def source_of(name: str, *overrides: str) -> PointData:
 
 def judged(data: PointData, points: Tensor) -> dict[str, float]:
     """Points in the place of generated ones, by the metric."""
-    sample = Sample(points, torch.zeros(len(points), dtype=torch.long), *data.describer.describe(points))
+    sample = Sample(points, torch.zeros(len(points), dtype=torch.long), *data.feature_extractor.describe(points))
     return Mixture().compute(evidence_of(data, sample))
 
 
-def evidence_of(data: PointData, fake: Sample) -> Evidence:
-    return Evidence(
+def evidence_of(data: PointData, fake: Sample) -> EvaluationData:
+    return EvaluationData(
         real=fake, fake=fake, classes=data.classes, training=lambda: fake, more=NotImplemented, source_size=0
     )
 
@@ -55,7 +55,7 @@ def evidence_of(data: PointData, fake: Sample) -> Evidence:
 @settings(deadline=None)
 def test_the_modes_of_a_ring_are_distinct_and_evenly_spaced(count: int, radius: float) -> None:
     """linspace(0, 2 pi, 8) would give the first one twice."""
-    modes = Ring(modes=count, radius=radius, batch_size=1).describer.modes
+    modes = Ring(modes=count, radius=radius, batch_size=1).feature_extractor.modes
     assert modes.shape == (count, 2)
     assert modes.norm(dim=1).numpy() == pytest.approx([radius] * count, rel=1e-5)
     around = (modes.roll(-1, 0) - modes).norm(dim=1).numpy()
@@ -64,11 +64,11 @@ def test_the_modes_of_a_ring_are_distinct_and_evenly_spaced(count: int, radius: 
 
 def test_the_published_ring_and_grid() -> None:
     ring, grid = Ring(batch_size=1), Grid(batch_size=1)
-    assert len(ring.describer.modes.unique(dim=0)) == 8
-    assert ring.describer.deviation == 0.01
-    places = {(float(x), float(y)) for x, y in grid.describer.modes}
+    assert len(ring.feature_extractor.modes.unique(dim=0)) == 8
+    assert ring.feature_extractor.deviation == 0.01
+    places = {(float(x), float(y)) for x, y in grid.feature_extractor.modes}
     assert places == {(x, y) for x in (-4, -2, 0, 2, 4) for y in (-4, -2, 0, 2, 4)}
-    assert grid.describer.deviation == 0.05
+    assert grid.feature_extractor.deviation == 0.05
 
 
 @pytest.mark.parametrize("name", ["ring", "grid"])
@@ -82,7 +82,7 @@ def test_the_true_mixture_is_of_high_quality_and_reaches_all_modes(name: str) ->
     assert values["modes"] == modes
     assert values["mode_kl"] == pytest.approx((modes - 1) / (2 * len(points)), rel=1)  # a chi-squared's mean
     labels = data.train_images.labels
-    distances = (points - data.describer.modes[labels]) / data.describer.deviation
+    distances = (points - data.feature_extractor.modes[labels]) / data.feature_extractor.deviation
     assert distances.std().item() == pytest.approx(1, abs=0.01)
     assert distances.mean(0).abs().max() < 0.02
 
@@ -94,8 +94,8 @@ def test_points_are_a_function_of_split_seed_alone_and_sets_are_apart(name: str)
     for subset in ("train", "val", "test"):
         assert torch.equal(first.subsets[subset].positions, same.subsets[subset].positions)
         assert not torch.equal(first.subsets[subset].positions, other.subsets[subset].positions)
-    together = torch.cat([points.positions for points in first.subsets.values()])
-    assert len(together.unique(dim=0)) == len(together) == 400
+    pack_size = torch.cat([points.positions for points in first.subsets.values()])
+    assert len(pack_size.unique(dim=0)) == len(pack_size) == 400
     orders = [next(iter(data.train_batches)).images for data in (first, same)]
     assert not torch.equal(*orders)
 
@@ -114,7 +114,7 @@ def test_what_is_stored_is_what_was_made() -> None:
     points = torch.randn(7, 2)
     stored = data.stored(points.double(), torch.arange(7))
     assert torch.equal(stored.positions, points.double().float())
-    assert data.canonical(stored).labels.tolist() == list(range(7))
+    assert data.to_metric_format(stored).labels.tolist() == list(range(7))
     assert isinstance(stored.at(slice(3)), Points)
 
 
@@ -128,7 +128,7 @@ def test_the_metric_against_distances_one_by_one(seed: int, count: int, deviatio
     points = torch.randn(count, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     nearest, near = [], []
     for point in points.numpy():
-        distances = [numpy.linalg.norm(point - mode) for mode in data.describer.modes.numpy()]
+        distances = [numpy.linalg.norm(point - mode) for mode in data.feature_extractor.modes.numpy()]
         nearest.append(int(numpy.argmin(distances)))
         near.append(min(distances) <= 3 * deviation)
     counts = numpy.bincount(nearest, minlength=8)
@@ -137,8 +137,8 @@ def test_the_metric_against_distances_one_by_one(seed: int, count: int, deviatio
         "high_quality": numpy.mean(near),
         "mode_kl": entropy(counts / counts.sum(), [1 / 8] * 8),
     })  # fmt: skip
-    sample = Sample(points, torch.zeros(count), *data.describer.describe(points))
-    shown = Mixture().exhibit(evidence_of(data, sample))["counts"]
+    sample = Sample(points, torch.zeros(count), *data.feature_extractor.describe(points))
+    shown = Mixture().artifacts(evidence_of(data, sample))["counts"]
     assert shown.tolist() == [
         sum(good for mode, good in zip(nearest, near, strict=True) if mode == each) for each in range(8)
     ]
@@ -146,9 +146,9 @@ def test_the_metric_against_distances_one_by_one(seed: int, count: int, deviatio
 
 def test_a_collapsed_generator_and_one_that_misses() -> None:
     data = Grid(batch_size=1)
-    one = judged(data, data.describer.modes[3:4].expand(500, -1))
+    one = judged(data, data.feature_extractor.modes[3:4].expand(500, -1))
     assert one == pytest.approx({"modes": 1, "high_quality": 1, "mode_kl": numpy.log(25)})
-    between = judged(data, data.describer.modes + 1)  # farther than three deviations from any
+    between = judged(data, data.feature_extractor.modes + 1)  # farther than three deviations from any
     assert (between["modes"], between["high_quality"]) == (0, 0)
 
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 import gans.stabilize
 from gans.errors import InputError
-from gans.running import start_run
+from gans.run.commands import start_run
 from tests.conftest import ROOT, composed
 
 

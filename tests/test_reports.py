@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from gans.building import build_gan
+from gans.config.build import build_gan
 from tests.conftest import composed
 
 ADAM_DEFAULT = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-7}

@@ -31,9 +31,9 @@ def test_nothing_is_normalized_and_samples_do_not_mix() -> None:
     torch.manual_seed(0)
     generator, discriminator = ResidualGenerator([16, 16, 8], blocks=1), ResidualDiscriminator([8, 16, 16], blocks=1)
     latents = torch.randn(4, 64)
-    together = discriminator(generator(latents))
+    pack_size = discriminator(generator(latents))
     apart = torch.cat([discriminator(generator(latent[None])) for latent in latents])
-    torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(pack_size, apart, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from gans.exporting import read_checkpoint
-from gans.history import History
-from gans.results import read_results
-from gans.run import Run
+from gans.run.export import read_checkpoint
+from gans.run.history import History
+from gans.run.test_results import read_results
+from gans.run.folder import Run
 from tests.conftest import data_for, names
 from tests.killed import MOMENTS, go_on, in_a_process, train, train_until_killed
 from tests.test_matrix import gan_of, refusal

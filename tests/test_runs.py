@@ -10,13 +10,13 @@ from PIL import Image, ImageSequence
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gans.building import build_data
+from gans.config.build import build_data
 from gans.errors import InputError
-from gans.exporting import load_generator
-from gans.memory import give_freed_memory_back, keep_freed_memory
-from gans.results import read_results
-from gans.run import Run
-from gans.running import start_run
+from gans.run.export import load_generator
+from gans.run.machine import give_freed_memory_back, keep_freed_memory
+from gans.run.test_results import read_results
+from gans.run.folder import Run
+from gans.run.commands import start_run
 from tests.conftest import DATA_ROOT, composed, data_for, names, narrow, needs_mnist
 
 LISTS = [*(name for name in names("stabilize") if name != "none"), "[label_smoothing,noisy_labels]"]
@@ -40,9 +40,9 @@ def test_a_run_keeps_freed_memory_but_for_that_of_evaluations_and_takes_the_core
 ) -> None:
     kept: list[bool] = []
     given_back: list[bool] = []
-    monkeypatch.setattr("gans.running.keep_freed_memory", lambda: kept.append(keep_freed_memory()))
+    monkeypatch.setattr("gans.run.commands.keep_freed_memory", lambda: kept.append(keep_freed_memory()))
     monkeypatch.setattr(
-        "gans.callbacks.evaluation.give_freed_memory_back", lambda: given_back.append(give_freed_memory_back())
+        "gans.run.callbacks.evaluation.give_freed_memory_back", lambda: given_back.append(give_freed_memory_back())
     )
     monkeypatch.setattr("joblib.cpu_count", lambda: 1)
     run = run_of(tmp_path, *little("model=autoencoder"), *SMALL)

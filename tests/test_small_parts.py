@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gans.figures.drawing import GAP, SPACE, tile
-from gans.means import Means
-from gans.metrics_file import MetricsFile
+from gans.means import MeanAccumulator
+from gans.run.metrics_file import MetricsFile
 from gans.randomness import MANY, Streams, derive_seed, random_words, splitmix64
-from gans.records import cut_back
-from gans.run import new_folder
-from gans.threads import take_cores
+from gans.run.rewind import truncate_after
+from gans.run.folder import new_folder
+from gans.run.machine import take_cores
 
 seeds = st.integers(0, 2**63 - 1)
 
@@ -76,7 +76,7 @@ def test_asking_a_stream_twice_goes_on_where_it_was() -> None:
 
 @given(st.lists(st.tuples(st.floats(-1e3, 1e3), st.integers(1, 50)), min_size=1, max_size=20))
 def test_means_are_weighted_means(values: list[tuple[float, int]]) -> None:
-    means = Means()
+    means = MeanAccumulator()
     for value, weight in values:
         means.add({"loss": torch.tensor(value, dtype=torch.float64)}, weight)
     numbers, weights = zip(*values, strict=True)
@@ -91,7 +91,7 @@ def test_the_metrics_file_keeps_earlier_rows_when_columns_appear_and_drops_a_los
     first.log_metrics({"a": 2.0, "b": 5.0}, step=2)
     first.log_metrics({"b": 6.0}, step=3)
     records = {"rows": 2, "events": {}}
-    cut_back(tmp_path, records)
+    truncate_after(tmp_path, records)
     resumed = MetricsFile(path, rows_in_memory=1)
     resumed.log_metrics({"a": 3.0, "c": 7.0}, step=3)
     resumed.save()

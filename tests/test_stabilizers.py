@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gans.building import validate
+from gans.config.build import validate
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.gan import GAN
@@ -38,7 +38,7 @@ from gans.stabilize.labels import FixedLabelSmoothing, NoisyLabels
 from gans.stabilize.layers import WEIGHTED
 from gans.stabilize.rhythm import optimistic
 from gans.stabilize.weights import EMA
-from gans.turn import Side, Turn, joined, means_of, total
+from gans.update import Samples, Turn, pack_samples, mean_terms, total
 from tests.conftest import composed
 from tests.test_gan import random_batch, same, train, weights
 
@@ -46,7 +46,7 @@ RANDOM = Streams(0, "train")
 
 
 def turn_with(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Turn:
-    fakes, reals = (Side(images, *torch.zeros(3, len(images))) for images in (fake, real))
+    fakes, reals = (Samples(images, *torch.zeros(3, len(images))) for images in (fake, real))
     return Turn(lambda images, _: critic(images)[:, None], fakes, reals)
 
 
@@ -315,7 +315,7 @@ def test_label_noise_scales_the_wasserstein_gradient_by_one_minus_twice_its_prob
 
     def gradient(fake_targets: Tensor, real_targets: Tensor) -> float:
         fakes, reals = (
-            Side(images, images, told, images)
+            Samples(images, images, told, images)
             for images, told in zip(values.split(count), (fake_targets, real_targets), strict=True)
         )
         turn = Turn(lambda images, _: (slope * (images + 1))[:, None], fakes, reals)
@@ -420,14 +420,14 @@ def test_what_an_optimistic_optimizer_remembers_is_in_its_state() -> None:
 
 
 @given(st.integers(1, 9), st.integers(1, 4))
-def test_packs_hold_each_sample_in_order_and_the_last_is_filled_up(count: int, together: int) -> None:
+def test_packs_hold_each_sample_in_order_and_the_last_is_filled_up(count: int, pack_size: int) -> None:
     images = torch.arange(count * 6).reshape(count, 2, 3)
-    packs, labels = joined(images, torch.arange(count), together)
-    assert packs.shape == (-(-count // together), 2 * together, 3)
-    members = packs.unflatten(1, (together, 2)).flatten(0, 1)
+    packs, labels = pack_samples(images, torch.arange(count), pack_size)
+    assert packs.shape == (-(-count // pack_size), 2 * pack_size, 3)
+    members = packs.unflatten(1, (pack_size, 2)).flatten(0, 1)
     assert torch.equal(members[:count], images)
     assert torch.equal(members[count:], images[torch.arange(len(members) - count) % count])
-    assert labels.tolist() == list(range(0, count, together))
+    assert labels.tolist() == list(range(0, count, pack_size))
 
 
 def test_packing_makes_the_discriminator_a_function_of_sets_of_one_kind(make_gan: Callable[..., GAN]) -> None:
@@ -441,11 +441,11 @@ def test_packing_makes_the_discriminator_a_function_of_sets_of_one_kind(make_gan
     torch.testing.assert_close(shown[0][2:], real.view(2, 3, 28, 28))  # two packs of fakes, then two of reals
 
     gan.discriminator.eval()
-    scores = gan.discriminate(*joined(real, batch.labels, 3))[:, 0]
+    scores = gan.discriminate(*pack_samples(real, batch.labels, 3))[:, 0]
     for member in range(6):
         other = real.clone()
         other[member] = -1
-        changed = gan.discriminate(*joined(other, batch.labels, 3))[:, 0] != scores
+        changed = gan.discriminate(*pack_samples(other, batch.labels, 3))[:, 0] != scores
         assert changed.tolist() == [member < 3, member >= 3]
 
 
@@ -454,7 +454,7 @@ def test_a_wider_layer_gives_outputs_of_the_same_size(layer: nn.Linear | nn.Conv
     torch.manual_seed(0)
     nn.init.normal_(layer.weight, 0, 0.1)
     shape = (200, 50) if isinstance(layer, nn.Linear) else (200, 6, 8, 8)
-    samples, _ = joined(torch.randn(4 * shape[0], *shape[1:]), torch.zeros(4 * shape[0]), 4)
+    samples, _ = pack_samples(torch.randn(4 * shape[0], *shape[1:]), torch.zeros(4 * shape[0]), 4)
     wide = wider(layer, 4)
     assert (wide.bias is None) is (layer.bias is None)
     assert wide(samples).std().item() == pytest.approx(layer(torch.randn(shape)).std().item(), rel=0.05)
@@ -519,7 +519,7 @@ def test_apart_changes_what_batch_norm_sees_and_nothing_else(make_gan: Callable[
             gan = make_gan(f"model={model}", f"model.discriminator_updates={updates}", "model.discriminator.dropout=0")
             torch.manual_seed(0)
             turn = gan.discriminator_turn(random_batch(8), Streams(0, "train"))
-            found.append(total(means_of(gan.discriminator_terms(turn))).item())
+            found.append(total(mean_terms(gan.discriminator_terms(turn))).item())
         return found
 
     joint, apart = losses("dcgan")
@@ -671,7 +671,7 @@ def test_its_probability_follows_the_verdicts_on_reals(make_gan: Callable[..., G
     def after(share: float, steps: int) -> float:
         """Of 10 real samples, that share is taken for real; the fakes don't count."""
         scores = torch.cat((torch.ones(10), torch.where(torch.arange(10) < 10 * share, 1.0, -1.0)))
-        side = Side(torch.zeros(10, 1, 2, 2), *torch.zeros(3, 10))
+        side = Samples(torch.zeros(10, 1, 2, 2), *torch.zeros(3, 10))
         for _ in range(steps):
             ada.after_discriminator(gan, [Turn(lambda *_: scores[:, None], side, side)])
             gan.training_steps += 1

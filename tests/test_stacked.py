@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from gans.building import build_data
+from gans.config.build import build_data
 from gans.data.batches import Images
 from gans.data.digits import Digits
 from gans.data.stacked import Stacked
 from gans.features.files import Features, distinct, load_features
-from gans.metrics.base import Evidence, Sample
+from gans.metrics.base import EvaluationData, Sample
 from gans.metrics.class_histogram import ClassHistogram
 from gans.metrics.evaluator import Evaluator, Generated
 from gans.metrics.mode_count import ModeCount
 from gans.metrics.neighbours import Neighbours
-from gans.results import read_results
-from gans.run import Run
-from gans.running import start_run
-from gans.sampling import generate
-from gans.settings import Request
+from gans.run.test_results import read_results
+from gans.run.folder import Run
+from gans.run.commands import start_run
+from gans.run.sample import generate
+from gans.config.schema import Request
 from tests.conftest import DATA_ROOT, composed, narrow, needs_mnist
 
 SIZES = ("data.train_size=300", "data.val_size=100", "data.test_size=200", "data.batch_size=20")
@@ -99,8 +99,8 @@ def test_three_channels_are_described_as_three_images(data: Stacked, features: F
     single = [features.describe(channel) for channel in pixels.split(1, 1)]
     assert torch.allclose(whole.features, torch.cat([each.features for each in single], 1), atol=1e-4)
     shares = [each.logits.softmax(1) for each in single]
-    together = torch.einsum("ni,nj,nk->nijk", *shares).flatten(1)
-    assert torch.allclose(whole.logits.softmax(1), together, atol=1e-4)
+    pack_size = torch.einsum("ni,nj,nk->nijk", *shares).flatten(1)
+    assert torch.allclose(whole.logits.softmax(1), pack_size, atol=1e-4)
     named = torch.stack([each.logits.argmax(1) for each in single], 1) @ torch.tensor([100, 10, 1])
     assert torch.equal(whole.logits.argmax(1), named)
     assert (named == data.test_images.labels[:50]).float().mean() > 0.9
@@ -126,8 +126,8 @@ def of_classes(classes: Tensor, images: Tensor | None = None) -> Sample:
     return Sample(pixels, classes, torch.randn(len(classes), 8, generator=random), logits)
 
 
-def between(real: Sample, fake: Sample, **further: Any) -> Evidence:
-    return Evidence(
+def between(real: Sample, fake: Sample, **further: Any) -> EvaluationData:
+    return EvaluationData(
         real=real, fake=fake, classes=list(range(1000)), training=lambda: real, more=NotImplemented, source_size=0,
         **further,
     )  # fmt: skip
@@ -140,7 +140,7 @@ def test_modes_and_their_distance_from_equal_shares() -> None:
     for classes, modes, distance in ((every, 1000, 0), (ten, 10, numpy.log(100)), (uneven, 2, expected)):
         evidence = between(of_classes(every), of_classes(classes))
         assert ModeCount().compute(evidence) == pytest.approx({"modes": modes, "mode_kl": distance}, abs=1e-12)
-        assert torch.equal(ModeCount().exhibit(evidence)["counts"], classes.bincount(minlength=1000))
+        assert torch.equal(ModeCount().artifacts(evidence)["counts"], classes.bincount(minlength=1000))
     assert set(ClassHistogram().compute(evidence)) == {"class_kl"}  # a thousand shares would hide the rest
 
 
@@ -148,7 +148,7 @@ def test_nearest_pairs_of_many_classes_are_the_nearest_of_all(data: Stacked) -> 
     classes = torch.arange(200)
     real, fake = (of_classes(classes, images.pixels[:200]) for images in (data.test_images, data.train_images))
     evidence = between(real, fake)
-    shown = Neighbours().exhibit(evidence)
+    shown = Neighbours().artifacts(evidence)
     assert shown["images"].shape == shown["neighbours"].shape == (20, 28, 28, 3)
     nearest = shown["distances"].argsort()[:20]
     assert torch.equal(shown["images"], data.train_images.pixels[nearest].movedim(1, 3))

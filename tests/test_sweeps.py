@@ -19,10 +19,10 @@ from omegaconf import open_dict
 
 from gans.errors import InputError
 from gans.gan import GAN
-from gans.history import History
-from gans.jobs import count_members, jobs_at_once
-from gans.run import Run
-from gans.sweep import run_member
+from gans.run.history import History
+from gans.sweep.jobs import count_members, jobs_at_once
+from gans.run.folder import Run
+from gans.sweep.summary import run_member
 from tests.conftest import CONF, ROOT, names
 from tests.test_commands import ABSENT, SMALL, Command, command
 
@@ -101,8 +101,8 @@ def test_a_member_that_stopped_goes_on_where_it_was(
 
 
 def test_a_signal_that_is_taken_for_a_fault_stops_the_sweep_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gans.sweep._ended", [])
-    monkeypatch.setattr("gans.jobs._stopped", [])
+    monkeypatch.setattr("gans.sweep.summary._ended", [])
+    monkeypatch.setattr("gans.sweep.jobs._stopped", [])
 
     def task() -> Run:
         try:

@@ -13,10 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from typing_extensions import override
 
 from gans.data.batches import Batch
-from gans.faults import READ_EVERY
+from gans.nonfinite import READ_EVERY
 from gans.gan import GAN
 from gans.models.layers import bits
-from gans.running import start_run
+from gans.run.commands import start_run
 from tests.conftest import composed, names
 from tests.test_gan import train
 from tests.test_matrix import batches, gan_of, own, refusal

@@ -16,14 +16,14 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gans import slurm
-from gans.callbacks.record import Record
-from gans.checkpoints import CheckedCheckpoints, digest_of, previous_path, write_digests
+from gans.run.callbacks.provenance import Record
+from gans.run.checkpoint_files import CheckedCheckpoints, digest_of, previous_path, write_digests
 from gans.errors import InputError, InterruptedTraining
-from gans.exporting import read_checkpoint
+from gans.run.export import read_checkpoint
 from gans.gan import GAN
-from gans.history import History
-from gans.run import Run
-from gans.running import alone_in, resume_run, start_or_requeued, start_run
+from gans.run.history import History
+from gans.run.folder import Run
+from gans.run.commands import run_lock, resume_run, start_or_requeued, start_run
 from tests.conftest import ROOT, composed
 from tests.test_commands import Command, Evil, command
 from tests.test_resume import PLAIN, SMALL, assert_same, contents
@@ -104,7 +104,7 @@ def test_a_signal_between_two_steps_where_the_last_one_is_not_saved_waits_for_th
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str
 ) -> None:
     """It does so too where the epoch's own checkpoint was left out to save time."""
-    monkeypatch.setattr("gans.callbacks.checkpoints.EPOCHS_SHARE", -1)
+    monkeypatch.setattr("gans.run.callbacks.checkpoints.EPOCHS_SHARE", -1)
 
     def raised(_self: Any, _trainer: Any, gan: GAN) -> None:
         if gan.training_steps == 3:
@@ -205,7 +205,7 @@ def test_damaged_and_lost_curves_are_announced(stopped: Run, capsys: pytest.Capt
 
 
 def test_two_processes_never_train_one_run(stopped: Run) -> None:
-    with alone_in(stopped.path), pytest.raises(InputError, match="in the hands of another process"):
+    with run_lock(stopped.path), pytest.raises(InputError, match="in the hands of another process"):
         resume_run(stopped.path)
     resume_run(stopped.path)
 
@@ -293,7 +293,7 @@ def test_a_run_folder_that_was_tampered_with_is_refused_and_runs_nothing(
     for group, node in {
         "model": {"_target_": "os.mkdir", "path": "owned"},
         "trainer": {"_target_": "os.mkdir", "path": "owned"},
-        "data": {"_target_": "gans.run.csv.os.mkdir", "path": "owned"},
+        "data": {"_target_": "gans.run.folder.csv.os.mkdir", "path": "owned"},
     }.items():
         OmegaConf.save(stopped.config | {group: node}, stopped.path / "config.yaml")
         refused("_target_|another")

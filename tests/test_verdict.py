@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gans.errors import TrainingError
-from gans.run import Run
-from gans.running import start_run
-from gans.verdict import judge_run
+from gans.run.folder import Run
+from gans.run.commands import start_run
+from gans.run.diagnose import judge_run
 from tests.conftest import composed
 
 Curve = list[float]

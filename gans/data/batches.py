@@ -17,7 +17,7 @@ class Batch(NamedTuple):
     """Indices into the data module's ``classes``, int64, shape (n,)."""
 
 
-class Stored(Protocol):
+class Dataset(Protocol):
     """Samples at rest, with their labels."""
 
     @property
@@ -84,10 +84,10 @@ class Points(NamedTuple):
         return Batch(*self)
 
 
-class InOrder:
+class SequentialLoader:
     """Every image once, in order, the last batch perhaps smaller: for held-out data."""
 
-    def __init__(self, images: Stored, batch_size: int) -> None:
+    def __init__(self, images: Dataset, batch_size: int) -> None:
         self.images = images
         self.batch_size = batch_size
 
@@ -99,14 +99,14 @@ class InOrder:
             yield self.images.at(slice(start, start + self.batch_size)).to_batch()
 
 
-class Shuffled:
+class ShuffledLoader:
     """Full batches in random order; the order of an epoch is a function of (seed, epoch).
 
     An epoch is as many batches as fit in one pass. ``replacement=True`` draws each index anew instead of each once.
     The position is part of the state, so that a run that stopped within an epoch goes on where it was.
     """
 
-    def __init__(self, images: Stored, batch_size: int, seed: int, *, replacement: bool = False) -> None:
+    def __init__(self, images: Dataset, batch_size: int, seed: int, *, replacement: bool = False) -> None:
         self.images = images
         self.batch_size = batch_size
         self.seed = seed

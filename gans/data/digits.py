@@ -15,7 +15,6 @@ class Digits(ImageData):
     """1,797 images of 8x8 pixels (Alpaydin and Kaynak 1998), resized to 28x28: 1,400 for training, 397 for test."""
 
     source = "digits"
-    image_channels = 1
 
     def read(self) -> tuple[Images, Images]:
         source = load_digits()

@@ -16,4 +16,4 @@ class Dirac(PointData):
 
     def __init__(self, train_size: PositiveInt = 100, **options: Any) -> None:
         super().__init__(train_size=train_size, val_size=0, test_size=1, **options)
-        self.describer = Mixture(f"{self.source}1", torch.zeros(1, 1), 0.0)
+        self.feature_extractor = Mixture(f"{self.source}1", torch.zeros(1, 1), 0.0)

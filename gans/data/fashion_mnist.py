@@ -9,5 +9,4 @@ class FashionMNIST(IdxData):
     """What the classes 0 to 9 are: ``torchvision.datasets.FashionMNIST.classes``."""
 
     source = "fashion_mnist"
-    image_channels = 1
     original = torchvision.datasets.FashionMNIST

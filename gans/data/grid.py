@@ -18,5 +18,5 @@ class Grid(PointData):
     ) -> None:
         super().__init__(**options)
         line = spacing * (torch.arange(side) - (side - 1) / 2)
-        self.describer = Mixture(f"{self.source}1", torch.cartesian_prod(line, line), deviation)
+        self.feature_extractor = Mixture(f"{self.source}1", torch.cartesian_prod(line, line), deviation)
         self.extent = spacing * (side + 1) / 2

@@ -9,9 +9,9 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from gans.data.batches import Images
+from gans.data.pixels import to_pixels
 from gans.data.source import Source
 from gans.errors import InputError
-from gans.pixels import to_pixels
 from gans.randomness import derive_seed
 
 Digit = Annotated[int, Field(ge=0, le=9)]
@@ -101,12 +101,12 @@ class ImageData(Source[Images]):
         labels = torch.where(replaced, (true + others) % len(self.digits), true)
         return Images(self.train_images.pixels, labels[self.kept])
 
-    def canonical(self, samples: Images) -> Images:
+    def to_metric_format(self, samples: Images) -> Images:
         """White on black."""
         pixels = 255 - samples.pixels if self.invert else samples.pixels
         return Images(pixels, self.to_source(samples.labels))
 
-    def stored(self, images: Tensor, labels: Tensor) -> Images:
+    def to_dataset(self, images: Tensor, labels: Tensor) -> Images:
         return Images(to_pixels(images), labels.cpu())
 
     def _check_classes(self, sets: dict[str, Images]) -> None:

@@ -9,5 +9,4 @@ class KMNIST(IdxData):
     """What the classes 0 to 9 are: ``torchvision.datasets.KMNIST.classes``."""
 
     source = "kmnist"
-    image_channels = 1
     original = torchvision.datasets.KMNIST

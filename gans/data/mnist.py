@@ -17,7 +17,6 @@ class MNIST(IdxData):
     """Reads the extracted files, which are all that many folders of MNIST hold."""
 
     source = "mnist"
-    image_channels = 1
     original = torchvision.datasets.MNIST
     algorithm = "SHA-256"
 

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
 from gans.data.batches import Points
-from gans.data.description import Description
+from gans.data.extractor import ExtractedFeatures
 from gans.data.source import Source
 from gans.randomness import derive_seed
 
@@ -33,9 +33,9 @@ class Mixture:
     def sha256(self) -> str:
         return hashlib.sha256(self.modes.numpy().tobytes() + str(self.deviation).encode()).hexdigest()
 
-    def describe(self, samples: Tensor) -> Description:
+    def extract(self, samples: Tensor) -> ExtractedFeatures:
         squares = (samples[:, None] - self.modes).square().sum(2)
-        return Description(samples, -squares / max(2 * self.deviation**2, torch.finfo().tiny))
+        return ExtractedFeatures(samples, -squares / max(2 * self.deviation**2, torch.finfo().tiny))
 
     def to(self, device: torch.device) -> None:
         """Nothing: it describes on the host."""
@@ -50,7 +50,7 @@ class PointData(Source[Points]):
     """
 
     holds_points = True
-    describer: Mixture
+    feature_extractor: Mixture
 
     def __init__(
         self,
@@ -67,15 +67,15 @@ class PointData(Source[Points]):
     @property
     def classes(self) -> list[int]:
         """The modes."""
-        return list(range(len(self.describer.modes)))
+        return list(range(len(self.feature_extractor.modes)))
 
     def split(self) -> tuple[Points, Points, Points]:
         streams = {name: torch.Generator().manual_seed(derive_seed(self.split_seed, name)) for name in self.sizes}
-        train, val, test = (self.describer.draw(size, streams[name]) for name, size in self.sizes.items())
+        train, val, test = (self.feature_extractor.draw(size, streams[name]) for name, size in self.sizes.items())
         return train, val, test
 
-    def canonical(self, samples: Points) -> Points:
+    def to_metric_format(self, samples: Points) -> Points:
         return Points(samples.positions, self.to_source(samples.labels))
 
-    def stored(self, images: Tensor, labels: Tensor) -> Points:
+    def to_dataset(self, images: Tensor, labels: Tensor) -> Points:
         return Points(images.float().cpu(), labels.cpu())

@@ -20,5 +20,5 @@ class Ring(PointData):
         super().__init__(**options)
         angles = tau * torch.arange(modes) / modes
         centres = radius * torch.stack((angles.cos(), angles.sin()), 1)
-        self.describer = Mixture(f"{self.source}1", centres, deviation)
+        self.feature_extractor = Mixture(f"{self.source}1", centres, deviation)
         self.extent = 1.5 * radius

@@ -9,11 +9,11 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 from typing_extensions import override
 
-from gans.data.batches import InOrder, Shuffled, Stored
-from gans.data.description import Describer
+from gans.data.batches import Dataset, SequentialLoader, ShuffledLoader
+from gans.data.extractor import FeatureExtractor
 from gans.errors import InputError
 
-Kind = TypeVar("Kind", bound=Stored)
+Kind = TypeVar("Kind", bound=Dataset)
 
 
 class Source(L.LightningDataModule, ABC, Generic[Kind]):
@@ -25,9 +25,6 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
         seed: the order of the training samples.
         held_out_batch_size: samples per batch in validation and test.
 
-    An option ``limit`` or ``train_size`` of a subclass is the most training samples that there can be: a larger batch
-    is refused before any are read.
-
     Raises:
         InputError: in ``setup``, where these don't fit the data.
     """
@@ -36,10 +33,7 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
     """Whose feature network describes these samples, where ``describer`` does not."""
     holds_points: ClassVar[bool] = False
     """Whether its samples are points (n, dimensions) and no images."""
-    image_channels: ClassVar[int | None] = None
-    """Of its images, for an early answer where a generator makes others; None where it is not known. Each class says it
-    for itself: one that inherits it may read other images."""
-    describer: Describer | None = None
+    feature_extractor: FeatureExtractor | None = None
     """What describes these samples, where no network has to be trained for it."""
     extent: float | None = None
     """Half the side of the square, around 0, in which points are drawn; images have none."""
@@ -94,7 +88,7 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
         return self.train_images
 
     @abstractmethod
-    def canonical(self, samples: Kind) -> Kind:
+    def to_metric_format(self, samples: Kind) -> Kind:
         """Samples as metrics look at them, with the source's classes as labels."""
 
     def to_source(self, labels: Tensor) -> Tensor:
@@ -103,7 +97,7 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
         return torch.where(labels < 0, labels, torch.tensor(self.classes)[labels])
 
     @abstractmethod
-    def stored(self, images: Tensor, labels: Tensor) -> Kind:
+    def to_dataset(self, images: Tensor, labels: Tensor) -> Kind:
         """Samples of a generator, [0, 1] if they are images, as they are kept: on the host."""
 
     @override
@@ -119,20 +113,20 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
             )
         self.train_images = self.pool.at(self.kept)
         self.is_set_up = True
-        self.train_batches = Shuffled(self.as_trained(), self.batch_size, self.seed, replacement=self.replacement)
+        self.train_batches = ShuffledLoader(self.as_trained(), self.batch_size, self.seed, replacement=self.replacement)
 
     @property
     def subsets(self) -> dict[str, Kind]:
         """The samples of each set, disjoint; known after ``setup``."""
         return {"train": self.train_images, "val": self.val_images, "test": self.test_images}
 
-    def train_dataloader(self) -> Shuffled:
+    def train_dataloader(self) -> ShuffledLoader:
         if self.trainer is not None:
             self.train_batches.move_to(self.trainer.strategy.root_device)
         return self.train_batches
 
-    def val_dataloader(self) -> InOrder | list[InOrder]:
-        return InOrder(self.val_images, self.held_out_batch_size) if len(self.val_images.labels) else []
+    def val_dataloader(self) -> SequentialLoader | list[SequentialLoader]:
+        return SequentialLoader(self.val_images, self.held_out_batch_size) if len(self.val_images.labels) else []
 
-    def test_dataloader(self) -> InOrder:
-        return InOrder(self.test_images, self.held_out_batch_size)
+    def test_dataloader(self) -> SequentialLoader:
+        return SequentialLoader(self.test_images, self.held_out_batch_size)

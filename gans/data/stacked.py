@@ -8,8 +8,8 @@ from torch import Tensor
 
 from gans.data.batches import Images
 from gans.data.images import ImageData
+from gans.data.pixels import to_pixels
 from gans.data.source import Source
-from gans.pixels import to_pixels
 from gans.randomness import derive_seed
 
 HELD_OUT = 1 / 12
@@ -58,10 +58,10 @@ class Stacked(Source[Images]):
             self._stack(test, "test"),
         )
 
-    def canonical(self, samples: Images) -> Images:
+    def to_metric_format(self, samples: Images) -> Images:
         return samples
 
-    def stored(self, images: Tensor, labels: Tensor) -> Images:
+    def to_dataset(self, images: Tensor, labels: Tensor) -> Images:
         return Images(to_pixels(images), labels.cpu())
 
     def _stack(self, digits: Images, name: str) -> Images:

@@ -10,7 +10,6 @@ class StackedDigits(Stacked):
     """Triples of ``data=digits``."""
 
     source = "digits"  # each channel is described by itself
-    image_channels = 3
 
     def __init__(self, **options: Any) -> None:
         super().__init__(Digits(batch_size=1, digits=list(range(10))), **options)

@@ -17,7 +17,6 @@ class StackedMNIST(Stacked):
     """
 
     source = "mnist"  # each channel is described by itself
-    image_channels = 3
 
     def __init__(self, root: str, **options: Any) -> None:
         super().__init__(MNIST(root, batch_size=1, digits=list(range(10))), **options)

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from gans.cache import cache_folder
-from gans.data.description import Description
+from gans.data.extractor import ExtractedFeatures
 from gans.errors import InputError
 from gans.features.network import FeatureNetwork
+from gans.files import cache_folder
 
 VERSION = 1
 """Part of every name, so that figures of different networks or training recipes are never taken for each other."""
@@ -23,7 +23,7 @@ ROWS = 500
 
 
 @dataclass(frozen=True)
-class Features:
+class TrainedFeatureNetwork:
     """A trained feature network, in inference mode."""
 
     name: str
@@ -35,7 +35,7 @@ class Features:
         self.network.to(device)
 
     @torch.no_grad()
-    def describe(self, pixels: Tensor) -> Description:
+    def extract(self, pixels: Tensor) -> ExtractedFeatures:
         """Features and logits of white-on-black images (n, channels, height, width), uint8; on the host.
 
         Several channels are described one by one, each different one once: their features are joined, and there is a
@@ -43,20 +43,22 @@ class Features:
         """
         channels = pixels.shape[1]
         if channels == 1:
-            return self._described(pixels)
+            return self._extracted(pixels)
         each, which = distinct(pixels.reshape(-1, 1, *pixels.shape[2:]))
-        features, logits = self._described(each)
-        return joined([Description(features[rows], logits[rows]) for rows in which.reshape(-1, channels).unbind(1)])
+        features, logits = self._extracted(each)
+        return join_channels(
+            [ExtractedFeatures(features[rows], logits[rows]) for rows in which.reshape(-1, channels).unbind(1)]
+        )
 
-    def _described(self, pixels: Tensor) -> Description:
+    def _extracted(self, pixels: Tensor) -> ExtractedFeatures:
         """Of images with one channel."""
         device = next(self.network.parameters()).device
         parts = []
         with torch.autocast(device.type, enabled=False):
             for part in pixels.split(ROWS):
                 images = part.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
-                parts.append(Description(*(value.cpu() for value in self.network(images))))
-        return Description(*(torch.cat(column) for column in zip(*parts, strict=True)))
+                parts.append(ExtractedFeatures(*(value.cpu() for value in self.network(images))))
+        return ExtractedFeatures(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def distinct(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,12 +72,12 @@ def distinct(images: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(content).reshape(-1, *images.shape[1:]), torch.tensor(which)
 
 
-def joined(channels: list[Description]) -> Description:
+def join_channels(channels: list[ExtractedFeatures]) -> ExtractedFeatures:
     """What is seen in several channels, as one description; one channel stays as it is."""
     first, *others = channels
     for other in others:
         pairs = first.logits.log_softmax(1)[:, :, None] + other.logits.log_softmax(1)[:, None]
-        first = Description(torch.cat((first.features, other.features), 1), pairs.flatten(1))
+        first = ExtractedFeatures(torch.cat((first.features, other.features), 1), pairs.flatten(1))
     return first
 
 
@@ -93,7 +95,7 @@ def save_features(network: FeatureNetwork, source: str, folder: Path, card: dict
     return path
 
 
-def load_features(source: str) -> Features:
+def load_features(source: str) -> TrainedFeatureNetwork:
     """The feature network of a source of images.
 
     Raises:
@@ -118,7 +120,7 @@ def load_features(source: str) -> Features:
     weights = load(content)
     network = FeatureNetwork(classes=len(weights["head.2.bias"]))
     network.load_state_dict(weights)
-    return Features(name, found, network.eval().to(memory_format=torch.channels_last))
+    return TrainedFeatureNetwork(name, found, network.eval().to(memory_format=torch.channels_last))
 
 
 def _card(path: Path) -> dict[str, Any]:

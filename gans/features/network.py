@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from gans.data.description import Description
+from gans.data.extractor import ExtractedFeatures
 
 FEATURES = 64
 
@@ -34,9 +34,9 @@ class FeatureNetwork(nn.Module):
         )
         self.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.2), nn.Linear(FEATURES, classes))
 
-    def forward(self, images: Tensor) -> Description:
+    def forward(self, images: Tensor) -> ExtractedFeatures:
         features = self.body(images)
-        return Description(features.float(), self.head(features).float())
+        return ExtractedFeatures(features.float(), self.head(features).float())
 
 
 def _normalized(channels: int) -> tuple[nn.Module, nn.Module]:

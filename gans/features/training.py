@@ -1,15 +1,16 @@
 """Training a classifier of images: for the feature network, and for judging generated images by what they teach."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
 
-from gans.bar import progress_bar
-from gans.data.batches import Images, InOrder, Shuffled
+from gans.data.batches import Images, SequentialLoader, ShuffledLoader
 from gans.randomness import Streams
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -38,8 +39,15 @@ def train_classifier(
         title: of the progress bar; None shows none.
     """
     device = optimizer.param_groups[0]["params"][0].device
-    batches = Shuffled(images, batch_size, seed)
-    bar = progress_bar(total=epochs * len(batches), unit="batch", desc=title, disable=title is None)
+    batches = ShuffledLoader(images, batch_size, seed)
+    bar = tqdm(
+        total=epochs * len(batches),
+        unit="batch",
+        desc=title,
+        disable=title is None,
+        dynamic_ncols=True,
+        mininterval=0.2 if sys.stderr.isatty() else 10.0,  # a line every ten seconds in a log
+    )
     for epoch in range(epochs):
         random = Streams(seed, "classifier", epoch)("augmentation")
         for batch in batches:
@@ -65,7 +73,7 @@ def accuracy(network: nn.Module, classify: Callable[[Tensor], Tensor], images: I
     network.eval()
     device = next(network.parameters()).device
     right = torch.zeros((), device=device)
-    for batch in InOrder(images, 500):
+    for batch in SequentialLoader(images, 500):
         right += (classify(batch.images.to(device)).argmax(1) == batch.labels.to(device)).sum()
     network.train(was_training)
     return right.item() / len(images.labels)

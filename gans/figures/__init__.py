@@ -1,20 +1,15 @@
-"""One figure per file, drawn from a run folder alone.
+"""One figure per file: a function ``draw(run, folder)`` that reads a run folder and returns the files it wrote."""
 
-Each module here has ``draw(run, folder) -> list of files it wrote``, empty where the run has nothing to show.
-"""
-
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from pkgutil import iter_modules
 
 import matplotlib
 
-from gans.run import Run
+from gans.run.folder import RunFolder
 
 
-def draw_figures(run: Run) -> list[Path]:
-    """Every figure that the run has data for, in its ``figures`` folder."""
+def draw(run: RunFolder, figures: Mapping[str, Callable[[RunFolder, Path], list[Path]]]) -> list[Path]:
+    """Draw every figure that the run has data for, in its ``figures`` folder."""
     matplotlib.use("Agg")
     run.figures.mkdir(exist_ok=True)
-    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
-    return [file for module in modules if hasattr(module, "draw") for file in module.draw(run, run.figures)]
+    return [file for figure in figures.values() for file in figure(run, run.figures)]

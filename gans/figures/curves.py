@@ -6,13 +6,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from gans.figures.drawing import label_time, save
-from gans.run import Run
+from gans.run.folder import RunFolder
 
 COLORS = {"discriminator": "tab:blue", "generator": "tab:orange"}
 ACCURACIES = {"accuracy": "accuracy (taken for real or fake)", "class_accuracy": "accuracy (class named)"}
 
 
-def draw(run: Run, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: Path) -> list[Path]:
     """losses.png, and accuracy.png with one panel per head of the discriminator."""
     if not run.curves:
         return []
@@ -24,7 +24,7 @@ def draw(run: Run, folder: Path) -> list[Path]:
     ]
 
 
-def panels(run: Run, quantities: dict[str, str]) -> Figure:
+def panels(run: RunFolder, quantities: dict[str, str]) -> Figure:
     """A panel per quantity: both players' figures of training steps (thin), epochs and held-out data (dashed)."""
     figure = Figure(figsize=(8, 4 * len(quantities)), layout="constrained")
     figure.suptitle(run.name, fontsize=10)

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy
 
 from gans.figures.drawing import COLUMNS, pad_row, picture, save
-from gans.run import Run
+from gans.run.folder import RunFolder
 
 ROWS = 25
 """At most, one for each class."""
 
 
-def draw(run: Run, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: Path) -> list[Path]:
     """data.png: a row of training images for each class, or some of all where there are many."""
     images, labels = run.data_samples
     if images.ndim == 2:  # points are drawn with the generated ones

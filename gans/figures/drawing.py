@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from gans.run import Run
+from gans.run.folder import RunFolder
 
 COLUMNS = 10
 GAP = 2
@@ -52,7 +52,7 @@ def picture(images: NDArray[numpy.uint8], columns: int, title: str, row_labels: 
     return figure
 
 
-def label_time(axes: Axes, run: Run) -> None:
+def label_time(axes: Axes, run: RunFolder) -> None:
     """Epochs below, training steps above."""
     some = max(run.curves.values(), key=lambda curve: len(curve["step"]))
     steps_per_epoch = some["step"][-1] / some["epoch"][-1]

@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from gans.figures.drawing import COLUMNS, picture, save, save_film, tile
-from gans.run import Grid, Run
+from gans.run.folder import Grid, RunFolder
 
 CAPTION = 16
 
 
-def draw(run: Run, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: Path) -> list[Path]:
     """samples_epoch_<n>.png or samples_step_<n>.png for each named moment, samples.png for the last, and film.gif."""
     if not run.grids or run.grids[0].images.ndim == 2:  # points have figures of their own
         return []
@@ -26,7 +26,7 @@ def draw(run: Run, folder: Path) -> list[Path]:
     return [*files, save(sheet(run, run.grids[-1]), folder / "samples.png"), film(run, folder / "film.gif")]
 
 
-def sheet(run: Run, grid: Grid) -> Figure:
+def sheet(run: RunFolder, grid: Grid) -> Figure:
     title = f"{run.name}\nepoch {grid.epoch:.4g}, training step {grid.step:,}"
     return picture(grid.images, COLUMNS, title, row_labels(grid))
 
@@ -39,7 +39,7 @@ def row_labels(grid: Grid) -> list[str]:
     return [" ".join(map(str, row)) for row in rows]
 
 
-def film(run: Run, path: Path) -> Path:
+def film(run: RunFolder, path: Path) -> Path:
     """One frame per recorded grid, captioned with its moment."""
     frames = []
     for grid in run.grids:

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gans.figures.drawing import label_time, save
-from gans.run import Run
+from gans.run.folder import RunFolder
 
 PANELS = {
     "FID": ("fid",),
@@ -23,9 +23,9 @@ PANELS = {
 LOGARITHMIC = ("FID",)
 
 
-def draw(run: Run, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: Path) -> list[Path]:
     """metrics.png: a panel per quantity that the run has evaluated, dashed lines for real training samples."""
-    evaluated = {quantity: [run.metric_name(metric) for metric in metrics] for quantity, metrics in PANELS.items()}
+    evaluated = {quantity: [run.validation_name(metric) for metric in metrics] for quantity, metrics in PANELS.items()}
     shown = {quantity: [name for name in names if name] for quantity, names in evaluated.items() if any(names)}
     if not shown:
         return []
@@ -40,7 +40,7 @@ def draw(run: Run, folder: Path) -> list[Path]:
     return [save(figure, folder / "metrics.png")]
 
 
-def panel(run: Run, axes: Axes, quantity: str, names: list[str]) -> None:
+def panel(run: RunFolder, axes: Axes, quantity: str, names: list[str]) -> None:
     for name, color in zip(names, ("tab:blue", "tab:orange"), strict=False):
         curve, figure = run.curves[name], name.removeprefix("val/")
         axes.plot(curve["epoch"], curve["value"], marker="o", markersize=3, color=color, label=figure)

@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gans.figures.drawing import save
-from gans.run import Run
+from gans.run.folder import RunFolder
 
 BARS, TICKS = 25, 12
 COLUMNS = 100
 
 
-def draw(run: Run, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: Path) -> list[Path]:
     """modes.png: a bar for each mode, or where there are many a map, a row for each hundred of them."""
     if run.mode_counts is None:
         return []

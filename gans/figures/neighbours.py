@@ -6,10 +6,10 @@ import numpy
 from matplotlib.figure import Figure
 
 from gans.figures.drawing import COLUMNS, pad_row, picture, save
-from gans.run import Run
+from gans.run.folder import RunFolder
 
 
-def draw(run: Run, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: Path) -> list[Path]:
     """neighbours.png, pairs of rows: generated, nearest training image; and neighbour_distances.png."""
     if run.neighbours is None:
         return []
@@ -27,7 +27,7 @@ def draw(run: Run, folder: Path) -> list[Path]:
     ]
 
 
-def distances(run: Run) -> Figure:
+def distances(run: RunFolder) -> Figure:
     """How far generated and held-out images are from their nearest training image."""
     assert run.neighbours is not None
     generated, held_out = run.neighbours["distances"], run.neighbours["held_out_distances"]

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy
 
 from gans.figures.drawing import COLUMNS, pad_row, picture, save
-from gans.run import Run
+from gans.run.folder import RunFolder
 
 
-def draw(run: Run, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: Path) -> list[Path]:
     """pairs.png: strips of three rows, the generator's inputs, its outputs and the exact answers."""
     if run.pairs is None:
         return []

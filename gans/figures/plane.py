@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gans.figures.drawing import save, save_film
-from gans.run import Grid, Run
+from gans.run.folder import Grid, RunFolder
 
 ARROWS = 5
 """Every how many points of the lattice an arrow stands."""
 
 
-def draw(run: Run, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: Path) -> list[Path]:
     """plane.png, the last recorded moment, and plane.gif, all of them; for 2-D points only."""
     if not run.grids or run.grids[0].images.shape[1:] != (2,):
         return []
@@ -27,7 +27,7 @@ def draw(run: Run, folder: Path) -> list[Path]:
     return [save(last, folder / "plane.png"), save_film(frames, folder / "plane.gif")]
 
 
-def frame(run: Run, grid: Grid) -> Image.Image:
+def frame(run: RunFolder, grid: Grid) -> Image.Image:
     """A moment of the film."""
     figure = Figure(figsize=(4.2, 4.2), dpi=80, layout="constrained")
     show(run, grid, figure)
@@ -36,7 +36,7 @@ def frame(run: Run, grid: Grid) -> Image.Image:
     return Image.fromarray(numpy.asarray(canvas.buffer_rgba())).convert("P", palette=Image.Palette.ADAPTIVE)
 
 
-def show(run: Run, grid: Grid, figure: Figure) -> None:
+def show(run: RunFolder, grid: Grid, figure: Figure) -> None:
     axes = figure.subplots()
     landscape(axes, grid)
     data, _ = run.data_samples

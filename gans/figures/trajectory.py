@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gans.figures.drawing import save
-from gans.run import Run
+from gans.run.folder import RunFolder
 
 
-def draw(run: Run, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: Path) -> list[Path]:
     """trajectory.png: where samples are, and the discriminator's slope there; for points on a line only."""
     if not run.grids or run.grids[0].images.shape[1:] != (1,):
         return []
@@ -21,16 +21,16 @@ def draw(run: Run, folder: Path) -> list[Path]:
     every_step = all(later.step - earlier.step == 1 for earlier, later in pairwise(run.grids))
     figure = Figure(figsize=(5, 4.6), layout="constrained")
     axes = figure.subplots()
-    walk(axes, theta, psi, joined=every_step)
+    walk(axes, theta, psi, pack_samples=every_step)
     axes.set_title(f"{run.name}\n{run.grids[-1].step:,} training steps", fontsize=9)
     return [save(figure, folder / "trajectory.png")]
 
 
-def walk(axes: Axes, theta: NDArray[numpy.float64], psi: NDArray[numpy.float64], *, joined: bool = True) -> None:
+def walk(axes: Axes, theta: NDArray[numpy.float64], psi: NDArray[numpy.float64], *, pack_samples: bool = True) -> None:
     """From light to dark, with the start, the end and the equilibrium marked; joined by lines, which would cut across
     the circles between moments that are many steps apart."""
     steps = numpy.arange(len(theta))
-    if joined:
+    if pack_samples:
         axes.plot(theta, psi, linewidth=0.6, color="0.6", zorder=1)
     axes.scatter(theta, psi, c=steps, s=8, cmap="viridis_r", zorder=2)
     axes.scatter(theta[:1], psi[:1], marker="s", s=36, color="tab:orange", label="start", zorder=3)

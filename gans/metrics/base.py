@@ -7,10 +7,10 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor
 
-from gans.data.batches import Stored
+from gans.data.batches import Dataset
 
 
-class Sample(NamedTuple):
+class SampleFeatures(NamedTuple):
     """Images and what the feature network says of them, row by row."""
 
     images: Tensor
@@ -23,9 +23,9 @@ class Sample(NamedTuple):
     logits: Tensor
     """Of the source's classes, float32, shape (n, classes). Of training images none are kept: shape (n, 0)."""
 
-    def at(self, indices: Tensor) -> "Sample":
+    def at(self, indices: Tensor) -> "SampleFeatures":
         """The rows at these indices, or where a boolean mask is true."""
-        return Sample(*(field[indices] for field in self))
+        return SampleFeatures(*(field[indices] for field in self))
 
     @property
     def named(self) -> Tensor:
@@ -34,22 +34,22 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class EvaluationData:
     """What there is to judge a generator by. All is on the host.
 
     To learn how far from perfect a figure is, the same metric is asked of real training images in the place of the
     generated ones.
     """
 
-    real: Sample
+    real: SampleFeatures
     """Held-out images."""
-    fake: Sample
+    fake: SampleFeatures
     """As many generated ones."""
     classes: list[int]
     """The source's classes that the run is about."""
-    training: Callable[[], Sample]
+    training: Callable[[], SampleFeatures]
     """The training images; described when first asked for."""
-    more: Callable[[int], Stored]
+    more: Callable[[int], Dataset]
     """Further images from where ``fake`` came from, white on black, with the classes that were asked for."""
     source_size: int
     """How many images the source has for training and validation."""
@@ -58,7 +58,7 @@ class Evidence:
     inverted: bool = False
     """Whether the run's own images are black on white. Here all are white on black."""
     answers: Tensor | None = None
-    """The exact answer to each of ``fake``, pixels as in ``Sample``, where the generator transforms images."""
+    """The exact answer to each of ``fake``, pixels as in ``SampleFeatures``, where the generator transforms images."""
 
 
 class Metric(ABC):
@@ -75,19 +75,19 @@ class Metric(ABC):
     def __init__(self, during_training: bool = False) -> None:
         self.during_training = during_training
 
-    def applies(self, evidence: Evidence) -> bool:  # noqa: ARG002, for metrics that depend on it
+    def applies(self, data: EvaluationData) -> bool:
         """Whether the question makes sense for such a generator."""
         return True
 
-    def protocol(self, evidence: Evidence) -> str:
-        """Of how many images, for the figures' names; the features, where it uses them, are added to it."""
-        return str(len(evidence.real.labels))
+    def image_count(self, data: EvaluationData) -> int:
+        """How many images of each kind it looks at, for the figures' names."""
+        return len(data.real.labels)
 
     @abstractmethod
-    def compute(self, evidence: Evidence) -> dict[str, float]:
+    def compute(self, data: EvaluationData) -> dict[str, float]:
         """Named figures. The first name is the metric's own."""
 
-    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:  # noqa: ARG002, for metrics that depend on it
+    def artifacts(self, data: EvaluationData) -> dict[str, Tensor]:
         """What a figure of this metric shows, as arrays for the run folder; by default nothing."""
         return {}
 
@@ -95,5 +95,5 @@ class Metric(ABC):
 class ImageMetric(Metric):
     """One that looks at pixels."""
 
-    def applies(self, evidence: Evidence) -> bool:
-        return evidence.real.images.ndim == 4
+    def applies(self, data: EvaluationData) -> bool:
+        return data.real.images.ndim == 4

@@ -3,7 +3,7 @@
 import torch
 from scipy.stats import entropy
 
-from gans.metrics.base import Evidence, Metric
+from gans.metrics.base import EvaluationData, Metric
 
 SHOWN = 25
 
@@ -17,12 +17,10 @@ class ClassHistogram(Metric):
     the held-out images, as by Laplace, to keep it finite. Natural logarithm, as in PacGAN's tables.
     """
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
-        classes = evidence.real.logits.shape[1]
-        fake, real = (
-            torch.bincount(sample.named, minlength=classes).double() for sample in (evidence.fake, evidence.real)
-        )
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        classes = data.real.logits.shape[1]
+        fake, real = (torch.bincount(sample.named, minlength=classes).double() for sample in (data.fake, data.real))
         share = fake / fake.sum()
-        shown = evidence.classes if len(evidence.classes) <= SHOWN else []
+        shown = data.classes if len(data.classes) <= SHOWN else []
         shares = {f"class_share_{each}": share[each].item() for each in shown}
         return {"class_kl": float(entropy(fake.numpy(), real.numpy() + 1)), **shares}

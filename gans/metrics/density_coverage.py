@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gans.metrics.base import Evidence, Metric
+from gans.metrics.base import EvaluationData, Metric
 
 NEIGHBOURS = 5
 ROWS = 2000
@@ -18,8 +18,8 @@ class DensityCoverage(Metric):
 
     minimum = NEIGHBOURS + 1
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
-        real, fake = evidence.real.features, evidence.fake.features
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        real, fake = data.real.features, data.fake.features
         inside_of_a_ball = torch.zeros(len(fake))
         covered = []
         for rows in real.split(ROWS):

@@ -4,7 +4,7 @@ from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gans.features.network import FEATURES
-from gans.metrics.base import Evidence, Metric
+from gans.metrics.base import EvaluationData, Metric
 
 
 class FID(Metric):
@@ -12,11 +12,11 @@ class FID(Metric):
 
     minimum = FEATURES + 1  # with fewer, the covariance has no full rank
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
-        as_they_are = _AsTheyAre(evidence.real.features.shape[1])
-        distance = FrechetInceptionDistance(feature=as_they_are).set_dtype(evidence.real.features.double().dtype)
-        distance.update(evidence.real.features.double(), real=True)
-        distance.update(evidence.fake.features.double(), real=False)
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        as_they_are = _AsTheyAre(data.real.features.shape[1])
+        distance = FrechetInceptionDistance(feature=as_they_are).set_dtype(data.real.features.double().dtype)
+        distance.update(data.real.features.double(), real=True)
+        distance.update(data.fake.features.double(), real=False)
         return {"fid": max(0.0, distance.compute().item())}
 
 

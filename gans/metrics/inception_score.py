@@ -5,7 +5,7 @@ import warnings
 from torch import nn
 from torchmetrics.image.inception import InceptionScore as TorchmetricsInceptionScore
 
-from gans.metrics.base import Evidence, ImageMetric
+from gans.metrics.base import EvaluationData, ImageMetric
 
 
 class InceptionScore(ImageMetric):
@@ -14,11 +14,11 @@ class InceptionScore(ImageMetric):
     In one split, so that it does not depend on the images' order.
     """
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
+    def compute(self, data: EvaluationData) -> dict[str, float]:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", UserWarning
             )  # that it keeps all logits, and that one split has no deviation
             score = TorchmetricsInceptionScore(feature=nn.Identity(), splits=1)
-            score.update(evidence.fake.logits.double())
+            score.update(data.fake.logits.double())
             return {"inception_score": score.compute()[0].item()}

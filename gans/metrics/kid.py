@@ -6,7 +6,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 from torchmetrics.image.kid import poly_mmd
 
-from gans.metrics.base import Evidence, Metric
+from gans.metrics.base import EvaluationData, Metric
 from gans.randomness import derive_seed
 
 
@@ -26,10 +26,10 @@ class KID(Metric):
         super().__init__(during_training)
         self.subset = subset
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
-        count = min(len(evidence.real.features), len(evidence.fake.features))
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        count = min(len(data.real.features), len(data.fake.features))
         subsets = max(10, count // self.subset)
-        parts = (_shuffled(sample.features).tensor_split(subsets) for sample in (evidence.real, evidence.fake))
+        parts = (_shuffled(sample.features).tensor_split(subsets) for sample in (data.real, data.fake))
         values = torch.stack([poly_mmd(real, fake) for real, fake in zip(*parts, strict=True)])
         return {"kid": values.mean().item(), "kid_error": (values.std() / subsets**0.5).item()}
 

@@ -4,7 +4,7 @@ import torch
 from scipy.stats import entropy
 from torch import Tensor
 
-from gans.metrics.base import Evidence, Metric, Sample
+from gans.metrics.base import EvaluationData, Metric, SampleFeatures
 
 DEVIATIONS = 3
 
@@ -18,11 +18,11 @@ class Mixture(Metric):
 
     minimum = 1
 
-    def applies(self, evidence: Evidence) -> bool:
-        return evidence.real.images.ndim == 2 and len(evidence.classes) > 1
+    def applies(self, data: EvaluationData) -> bool:
+        return data.real.images.ndim == 2 and len(data.classes) > 1
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
-        fake = evidence.fake
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        fake = data.fake
         counts = torch.bincount(fake.named, minlength=fake.logits.shape[1]).numpy()
         return {
             "modes": float(self._good_counts(fake).count_nonzero()),
@@ -30,14 +30,14 @@ class Mixture(Metric):
             "mode_kl": float(entropy(counts, [1] * len(counts))),
         }
 
-    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:
-        return {"counts": self._good_counts(evidence.fake)}
+    def artifacts(self, data: EvaluationData) -> dict[str, Tensor]:
+        return {"counts": self._good_counts(data.fake)}
 
     @staticmethod
-    def _good(sample: Sample) -> Tensor:
+    def _good(sample: SampleFeatures) -> Tensor:
         """Which samples are of high quality: a logit is minus half the squared distance, in deviations."""
         return sample.logits.amax(1) >= -(DEVIATIONS**2) / 2
 
-    def _good_counts(self, sample: Sample) -> Tensor:
+    def _good_counts(self, sample: SampleFeatures) -> Tensor:
         """How many high-quality samples each mode has."""
         return torch.bincount(sample.named[self._good(sample)], minlength=sample.logits.shape[1])

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gans.metrics.base import Evidence, ImageMetric
+from gans.metrics.base import EvaluationData, ImageMetric
 
 
 class ModeCount(ImageMetric):
@@ -11,16 +11,16 @@ class ModeCount(ImageMetric):
     KL(generated images' classes || equal shares) in nats, as in the tables of stacked MNIST.
     """
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
-        counts = self._counts(evidence)
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        counts = self._counts(data)
         shares = counts.double() / counts.sum().clamp(min=1)
         distance = torch.special.xlogy(shares, shares * len(counts)).sum()
         return {"modes": float(counts.count_nonzero()), "mode_kl": max(0.0, distance.item())}
 
-    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:
-        return {"counts": self._counts(evidence)}
+    def artifacts(self, data: EvaluationData) -> dict[str, Tensor]:
+        return {"counts": self._counts(data)}
 
     @staticmethod
-    def _counts(evidence: Evidence) -> Tensor:
+    def _counts(data: EvaluationData) -> Tensor:
         """How many generated images are of each class."""
-        return torch.bincount(evidence.fake.named, minlength=evidence.fake.logits.shape[1])[evidence.classes]
+        return torch.bincount(data.fake.named, minlength=data.fake.logits.shape[1])[data.classes]

@@ -7,8 +7,8 @@ import torch
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
-from gans.metrics.base import Evidence, ImageMetric
-from gans.pixels import as_shown
+from gans.data.pixels import as_shown
+from gans.metrics.base import EvaluationData, ImageMetric
 
 ROWS, OTHERS = 4000, 16_000
 """Of which all distances are found at once, a quarter of a GiB."""
@@ -32,8 +32,8 @@ class Neighbours(ImageMetric):
     behind that paper's C_T (section 3): about 1/2 without memorisation, 1 for a generator that repeats training images.
     """
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
-        fake, _, real = find(evidence)
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        fake, _, real = find(data)
         statistic = mannwhitneyu(real.numpy(), fake.numpy()).statistic  # pairs in which the held-out one is farther
         return {
             "copying": float(statistic) / (len(real) * len(fake)),
@@ -41,32 +41,32 @@ class Neighbours(ImageMetric):
             "held_out_neighbour_distance": real.median().item(),
         }
 
-    def exhibit(self, evidence: Evidence) -> dict[str, Tensor]:
+    def artifacts(self, data: EvaluationData) -> dict[str, Tensor]:
         """The nearest pairs of each class, as the classifier sees the generated image, or where classes are many of
         all; and all distances."""
-        distances, indices, held_out = find(evidence)
+        distances, indices, held_out = find(data)
         order = distances.argsort()
-        named, classes = evidence.fake.named[order], evidence.fake.named.unique()
+        named, classes = data.fake.named[order], data.fake.named.unique()
         each = SHOWN // len(classes)
         shown = torch.cat([order[named == one][:each] for one in classes]) if each else order[:SHOWN]
         return {
-            "images": as_shown(evidence.fake.images[shown]),
-            "neighbours": as_shown(evidence.training().images[indices[shown]]),
+            "images": as_shown(data.fake.images[shown]),
+            "neighbours": as_shown(data.training().images[indices[shown]]),
             "distances": distances,
             "held_out_distances": held_out,
         }
 
 
-_kept: WeakKeyDictionary[Evidence, Found] = WeakKeyDictionary()
-"""The figures and the exhibit are of the same distances, which take long to find."""
+_kept: WeakKeyDictionary[EvaluationData, Found] = WeakKeyDictionary()
+"""The figures and the artifacts are of the same distances, which take long to find."""
 
 
-def find(evidence: Evidence) -> Found:
-    if evidence not in _kept:
-        features = evidence.training().features
-        held_out, _ = nearest(evidence.real.features, features)
-        _kept[evidence] = Found(*nearest(evidence.fake.features, features), held_out)
-    return _kept[evidence]
+def find(data: EvaluationData) -> Found:
+    if data not in _kept:
+        features = data.training().features
+        held_out, _ = nearest(data.real.features, features)
+        _kept[data] = Found(*nearest(data.fake.features, features), held_out)
+    return _kept[data]
 
 
 def nearest(rows: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from gans.metrics.base import Evidence, Metric
+from gans.metrics.base import EvaluationData, Metric
 
 
 class PrecisionRecall(Metric):
@@ -13,10 +13,10 @@ class PrecisionRecall(Metric):
 
     minimum = 4
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
+    def compute(self, data: EvaluationData) -> dict[str, float]:
         values = prc_features_to_metric(
-            evidence.fake.features,
-            evidence.real.features,
+            data.fake.features,
+            data.real.features,
             prc_neighborhood=3,
             prc_batch_size=2000,
             save_cpu_ram=True,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from gans.metrics.base import Evidence, ImageMetric
+from gans.metrics.base import EvaluationData, ImageMetric
 
 
 class Reconstruction(ImageMetric):
@@ -16,17 +16,17 @@ class Reconstruction(ImageMetric):
 
     uses_features = False
 
-    def applies(self, evidence: Evidence) -> bool:
-        return super().applies(evidence) and evidence.answers is not None
+    def applies(self, data: EvaluationData) -> bool:
+        return super().applies(data) and data.answers is not None
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
-        assert evidence.answers is not None
-        outputs, answers = (pixels / 255 for pixels in (evidence.fake.images, evidence.answers))
-        if evidence.inverted:  # SSIM is not the same of the negatives
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        assert data.answers is not None
+        outputs, answers = (pixels / 255 for pixels in (data.fake.images, data.answers))
+        if data.inverted:  # SSIM is not the same of the negatives
             outputs, answers = 1 - outputs, 1 - answers
         each = reconstruction_errors(outputs, answers)
         overall = {name: values.mean().item() for name, values in each.items()}
-        labels = evidence.fake.labels
+        labels = data.fake.labels
         of_class = {
             f"{name}_of_{label}": values[labels == label].mean().item()
             for label in labels.unique().tolist()

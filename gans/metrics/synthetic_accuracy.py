@@ -6,10 +6,11 @@ from itertools import pairwise
 import torch
 from pydantic import PositiveInt
 from torch import nn
+from typing_extensions import override
 
 from gans.data.batches import Images
 from gans.features.training import accuracy, train_classifier
-from gans.metrics.base import Evidence, ImageMetric
+from gans.metrics.base import EvaluationData, ImageMetric
 from gans.randomness import derive_seed
 
 
@@ -31,19 +32,17 @@ class SyntheticAccuracy(ImageMetric):
         self.images = images
         self.epochs = epochs
 
-    def applies(self, evidence: Evidence) -> bool:
-        return super().applies(evidence) and evidence.conditional
+    def applies(self, data: EvaluationData) -> bool:
+        return super().applies(data) and data.conditional
 
-    def compute(self, evidence: Evidence) -> dict[str, float]:
-        images = Images(*evidence.more(self._count(evidence)))
-        real = Images(evidence.real.images, evidence.real.labels)
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        images = Images(*data.more(self.image_count(data)))
+        real = Images(data.real.images, data.real.labels)
         return {"synthetic_accuracy": accuracy_of_training_on(images, real, self.epochs)}
 
-    def protocol(self, evidence: Evidence) -> str:
-        return str(self._count(evidence))
-
-    def _count(self, evidence: Evidence) -> int:
-        return min(self.images, evidence.source_size)
+    @override
+    def image_count(self, data: EvaluationData) -> int:
+        return min(self.images, data.source_size)
 
 
 def accuracy_of_training_on(images: Images, real: Images, epochs: int) -> float:

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import ConditionalGenerator
-from gans.models.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
-from gans.models.layers import Flatten, LeakyDropout, Unflatten, batch_norm, normal
-from gans.turn import Turn
+from gans.models.layers import Flatten, Unflatten, batch_norm, normal
+from gans.update import ScoredBatch
 
 
 class ACGANGenerator(ConditionalGenerator):
@@ -26,7 +25,6 @@ class ACGANGenerator(ConditionalGenerator):
     """
 
     pixel_range = (-1.0, 1.0)
-    image_channels = 1
 
     def __init__(
         self, classes: list[int], latent_size: PositiveInt = 100, initial_deviation: PositiveFloat = 0.02
@@ -46,10 +44,10 @@ class ACGANGenerator(ConditionalGenerator):
             Unflatten(384, 7, 7),
         )
         self.layers = nn.Sequential(
-            ConvTranspose2d(385, 192, 5, stride=2, padding=2, output_padding=1),
+            nn.ConvTranspose2d(385, 192, 5, stride=2, padding=2, output_padding=1),
             batch_norm(192),
             nn.ReLU(),
-            ImageConvTranspose2d(192, 1, 5, stride=2, padding=2, output_padding=1),
+            nn.ConvTranspose2d(192, 1, 5, stride=2, padding=2, output_padding=1),
             nn.Tanh(),
         )
         normal(self, initial_deviation)
@@ -76,8 +74,9 @@ class ACGANDiscriminator(nn.Module):
         super().__init__()
         _check_classes(classes)
         self.layers = nn.Sequential(
-            ImageConv2d(1, 32, 3, stride=2, padding=1),
-            LeakyDropout(0.2, dropout),
+            nn.Conv2d(1, 32, 3, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(dropout),
             *_block(32, 64, 1, dropout),
             *_block(64, 128, 2, dropout),
             *_block(128, 256, 1, dropout),
@@ -93,26 +92,27 @@ class ACGANDiscriminator(nn.Module):
 class ACGAN(GAN):
     """Both players also pay the cross-entropy of the class (equations 2 and 3: L_S + L_C, equal weight)."""
 
-    def discriminator_terms(self, turn: Turn) -> dict[str, Tensor]:
-        return super().discriminator_terms(turn) | {"class": self._class_loss(turn)}
+    def discriminator_terms(self, batch: ScoredBatch) -> dict[str, Tensor]:
+        return super().discriminator_terms(batch) | {"class": self._class_loss(batch)}
 
-    def generator_terms(self, turn: Turn) -> dict[str, Tensor]:
-        return super().generator_terms(turn) | {"class": self._class_loss(turn)}
+    def generator_terms(self, batch: ScoredBatch) -> dict[str, Tensor]:
+        return super().generator_terms(batch) | {"class": self._class_loss(batch)}
 
-    def accuracies(self, turn: Turn) -> dict[str, Tensor]:
-        named = turn.outputs[:, 1:].argmax(1)
-        return super().accuracies(turn) | {"class_accuracy": (named == turn.both.labels).float()}
+    def accuracies(self, batch: ScoredBatch) -> dict[str, Tensor]:
+        named = batch.outputs[:, 1:].argmax(1)
+        return super().accuracies(batch) | {"class_accuracy": (named == batch.both.labels).float()}
 
     @staticmethod
-    def _class_loss(turn: Turn) -> Tensor:
-        return F.cross_entropy(turn.outputs[:, 1:], turn.both.labels, reduction="none")
+    def _class_loss(batch: ScoredBatch) -> Tensor:
+        return F.cross_entropy(batch.outputs[:, 1:], batch.both.labels, reduction="none")
 
 
 def _block(channels_in: int, channels_out: int, stride: int, dropout: float) -> tuple[nn.Module, ...]:
     return (
-        Conv2d(channels_in, channels_out, 3, stride=stride, padding=1),
+        nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1),
         batch_norm(channels_out),
-        LeakyDropout(0.2, dropout),
+        nn.LeakyReLU(0.2),
+        nn.Dropout(dropout),
     )
 
 

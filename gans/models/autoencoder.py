@@ -11,7 +11,7 @@ from typing_extensions import override
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.generator import Generator, Inputs
-from gans.models.layers import LeakyDropout, glorot_uniform
+from gans.models.layers import glorot_uniform
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
@@ -26,16 +26,15 @@ class AutoencoderGenerator(Generator):
 
     takes_images = True
     pixel_range = (0.0, 1.0)
-    image_channels = 1
 
     def __init__(self, negative_slope: float = 0.2, dropout: Probability = 0.3) -> None:
         super().__init__()
         widths = (784, 512, 256, 128, 64, 32, 64, 128, 256, 512)
         layers: list[nn.Module] = [nn.Flatten()]
         for width_in, width_out in pairwise(widths):
-            bottleneck = width_out == min(widths)
-            activation = nn.LeakyReLU(negative_slope) if bottleneck else LeakyDropout(negative_slope, dropout)
-            layers += [nn.Linear(width_in, width_out), activation]
+            layers += [nn.Linear(width_in, width_out), nn.LeakyReLU(negative_slope)]
+            if width_out > min(widths):
+                layers.append(nn.Dropout(dropout))
         layers += [nn.Linear(512, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))]
         self.layers = nn.Sequential(*layers)
         glorot_uniform(self)

@@ -6,8 +6,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from gans.generator import Generator
-from gans.models.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
-from gans.models.layers import Flatten, LeakyDropout, Unflatten, batch_norm, glorot_uniform
+from gans.models.layers import Flatten, Unflatten, batch_norm, glorot_uniform
 
 
 class DCGANGenerator(Generator):
@@ -19,7 +18,6 @@ class DCGANGenerator(Generator):
     """
 
     pixel_range = (-1.0, 1.0)
-    image_channels = 1
 
     def __init__(self, latent_size: PositiveInt = 100) -> None:
         super().__init__()
@@ -28,10 +26,10 @@ class DCGANGenerator(Generator):
             nn.Linear(latent_size, 128 * 7 * 7),
             Unflatten(128, 7, 7),
             batch_norm(128),
-            ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),
+            nn.ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),
             nn.SELU(),
             batch_norm(64),
-            ImageConvTranspose2d(64, 1, 5, stride=2, padding=2, output_padding=1),
+            nn.ConvTranspose2d(64, 1, 5, stride=2, padding=2, output_padding=1),
             nn.Tanh(),
         )
         glorot_uniform(self)
@@ -46,10 +44,12 @@ class DCGANDiscriminator(nn.Module):
     def __init__(self, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            ImageConv2d(1, 64, 5, stride=2, padding=2),
-            LeakyDropout(0.2, dropout),
-            Conv2d(64, 128, 5, stride=2, padding=2),
-            LeakyDropout(0.2, dropout),
+            nn.Conv2d(1, 64, 5, stride=2, padding=2),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(dropout),
+            nn.Conv2d(64, 128, 5, stride=2, padding=2),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(dropout),
             Flatten(),
             nn.Linear(128 * 7 * 7, 1),
         )

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from gans.gan import GAN
 from gans.generator import ConditionalGenerator
-from gans.models.convolutions import Conv2d, ConvTranspose2d
 from gans.models.layers import Unflatten, glorot_uniform
 
 Width = Annotated[int, Field(ge=4, multiple_of=4)]
@@ -41,7 +40,6 @@ class ProjectionGenerator(ConditionalGenerator):
     """
 
     pixel_range = (-1.0, 1.0)
-    image_channels = 1
 
     def __init__(self, classes: list[int], latent_size: PositiveInt = 64, width: Width = 128) -> None:
         super().__init__()
@@ -49,8 +47,8 @@ class ProjectionGenerator(ConditionalGenerator):
         self.class_count = len(classes)
         widths = (width, width // 2, width // 4)
         self.dense = nn.Sequential(nn.Linear(latent_size, width * 7 * 7), Unflatten(width, 7, 7))
-        self.upward = nn.ModuleList(ConvTranspose2d(widths[i], widths[i + 1], 4, 2, padding=1) for i in range(2))
-        self.last = nn.Sequential(Conv2d(widths[2], 1, 3, padding=1), nn.Tanh())
+        self.upward = nn.ModuleList(nn.ConvTranspose2d(widths[i], widths[i + 1], 4, 2, padding=1) for i in range(2))
+        self.last = nn.Sequential(nn.Conv2d(widths[2], 1, 3, padding=1), nn.Tanh())
         glorot_uniform(self)
         self.norms = nn.ModuleList(ConditionalBatchNorm(channels, self.class_count) for channels in widths)
 
@@ -72,11 +70,11 @@ class ProjectionDiscriminator(nn.Module):
     def __init__(self, classes: list[int], width: Width = 128) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            Conv2d(1, width // 4, 4, 2, padding=1),
+            nn.Conv2d(1, width // 4, 4, 2, padding=1),
             nn.LeakyReLU(0.1),
-            Conv2d(width // 4, width // 2, 4, 2, padding=1),
+            nn.Conv2d(width // 4, width // 2, 4, 2, padding=1),
             nn.LeakyReLU(0.1),
-            Conv2d(width // 2, width, 3, padding=1),
+            nn.Conv2d(width // 2, width, 3, padding=1),
             nn.LeakyReLU(0.1),
         )
         self.embedding = nn.Embedding(len(classes), width)
@@ -91,7 +89,7 @@ class ProjectionDiscriminator(nn.Module):
 class ProjectionGAN(GAN):
     """Its discriminator is told the class of what it judges."""
 
-    told_classes = True
+    discriminator_takes_classes = True
 
     def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:
         return self.discriminator(images, labels)

@@ -1,7 +1,7 @@
 """The networks of stacked MNIST, of full size and of limited capacity (Lin et al. 2018, PacGAN, section 4.2)."""
 
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, PositiveInt
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from gans.data.batches import Batch
 from gans.generator import Generator, Inputs
-from gans.models.convolutions import Conv2d, ConvTranspose2d
 from gans.models.layers import Flatten, Unflatten, normal
-from gans.turn import NO_CLASS
+from gans.update import NO_CLASS
 
 DEVIATION = 0.02
 """Of the initial weights: Radford et al. 2016, section 4."""
 SIZES = (2, 4, 7, 14, 28)
+CHANNELS = 3
 
 Widths = Annotated[list[PositiveInt], Field(min_length=2, max_length=4)]
 
@@ -35,7 +35,6 @@ class StackedGenerator(Generator):
     """
 
     pixel_range = (-1.0, 1.0)
-    image_channels: ClassVar[int] = 3
 
     def __init__(
         self,
@@ -54,20 +53,20 @@ class StackedGenerator(Generator):
             Unflatten(widths[0], first, first),
         ]
         for (inputs, outputs), (small, large) in zip(
-            pairwise([*widths, last_width or self.image_channels]), pairwise((first, *sizes)), strict=True
+            pairwise([*widths, last_width or CHANNELS]), pairwise((first, *sizes)), strict=True
         ):
             padding = kernel // 2
             extra = large - (2 * (small - 1) - 2 * padding + kernel)
             layers += [
                 nn.BatchNorm2d(inputs),
                 nn.ReLU(),
-                ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=padding, output_padding=extra),
+                nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=padding, output_padding=extra),
             ]
         if last_width is not None:
             layers += [
                 nn.BatchNorm2d(last_width),
                 nn.ReLU(),
-                Conv2d(last_width, self.image_channels, kernel, padding=kernel // 2),
+                nn.Conv2d(last_width, CHANNELS, kernel, padding=kernel // 2),
             ]
         self.layers = nn.Sequential(*layers, nn.Tanh())
         normal(self, DEVIATION)
@@ -101,10 +100,10 @@ class StackedDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for inputs, outputs in pairwise([StackedGenerator.image_channels, *widths]):
+        for inputs, outputs in pairwise([CHANNELS, *widths]):
             normalized = [nn.BatchNorm2d(outputs)] if layers or first_norm else []
             layers += [
-                Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
+                nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
                 *normalized,
                 nn.LeakyReLU(negative_slope),
             ]

@@ -1,4 +1,4 @@
-"""The places of the step at which a stabilizer can act, and the container that folds several into one."""
+"""The hooks of a stabilizer, and the container that combines several stabilizers into one."""
 
 from __future__ import annotations
 
@@ -10,68 +10,74 @@ from torch import Tensor, nn
 
 from gans.objectives import Objective
 from gans.randomness import Streams
-from gans.turn import Turn
+from gans.update import PlayerBatch, ScoredBatch
 
 if TYPE_CHECKING:
     from gans.gan import GAN
 
 
 class Stabilizer(nn.Module):
-    """Does nothing anywhere. A technique overrides the place at which it acts.
+    """Does nothing. A technique overrides the hook at which it acts.
 
-    It is a module so that what it keeps (averaged weights, an adaptive probability) is saved in checkpoints.
+    It is a module, so that its state (averaged weights, an adaptive probability) is saved in checkpoints.
     """
 
     @property
-    def together(self) -> int:
-        """How many samples of a kind the discriminator judges as one; they come to it joined along the channels."""
+    def pack_size(self) -> int:
+        """How many samples of a kind the discriminator scores as one; they are joined along the channels."""
         return 1
 
     def rebuild(self, gan: GAN) -> None:
-        """Called once, before any stabilizer is attached. May put other layers in the networks.
+        """Called once, before any stabilizer is attached. May replace layers of the networks.
 
         Raises:
             InputError: as ``attach`` does.
         """
 
     def attach(self, gan: GAN) -> None:
-        """Called once, before the optimizers exist. May change how the networks' weights and optimizers work.
+        """Called once, before the optimizers are made. May change how the networks' weights and optimizers work.
 
         Raises:
             InputError: with a sentence that says why this technique means nothing for this GAN, and what to use.
         """
 
-    def see(self, images: Tensor, random: Streams) -> Tensor:  # noqa: ARG002, random is for stabilizers that draw
-        """What the discriminator sees in place of ``images``, real and fake alike; differentiable, same shape."""
+    def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
+        """Transform the discriminator's inputs, real and fake alike; differentiable, same shape."""
         return images
 
-    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:  # noqa: ARG002, the rest is for stabilizers that alter them
-        """What the discriminator is told of real and of fake samples, in its own update only; shapes (n,), (m,)."""
+    def transform_targets(
+        self, real: Tensor, fake: Tensor, objective: Objective, random: Streams
+    ) -> tuple[Tensor, Tensor]:
+        """Transform the targets of real samples, shape (n,), and of fake ones, (m,), in the discriminator's update."""
         return real, fake
 
-    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:  # noqa: ARG002, for stabilizers that have some
-        """What the discriminator pays on top of E[fakes] + E[reals], once a step: named terms, one value per sample."""
+    def penalties(self, batch: PlayerBatch, random: Streams) -> dict[str, Tensor]:
+        """Further loss terms of the discriminator beside E[fakes] + E[reals]: named, one value per sample."""
         return {}
 
-    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
-        """After the discriminator's last update of a step. Each turn's scores are those from before its update."""
+    def after_discriminator(self, gan: GAN, batches: list[ScoredBatch]) -> None:
+        """Called after the discriminator's last update of a step. Each batch's scores are from before its update."""
 
-    def rests(self, step: int) -> bool:  # noqa: ARG002, for stabilizers that count steps
-        """Whether the generator sits out a training step, counted from 0."""
+    def skips_generator(self, step: int) -> bool:
+        """Whether the generator is not updated in a training step, counted from 0."""
         return False
 
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:  # noqa: ARG002, the turns are for stabilizers that replace them
-        """What the generator pays in place of ``terms``: named terms with one value per sample.
+    def generator_terms(
+        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> dict[str, Tensor]:
+        """Replace the generator's loss terms: named, one value per sample.
 
-        ``against`` is the discriminator's turn of the same step.
+        Args:
+            batch: the generator's.
+            discriminator_batch: the discriminator's of the same step.
         """
         return terms
 
     def after_generator(self, gan: GAN) -> None:
-        """After the generator's update."""
+        """Called after the generator's update."""
 
-    def sampler(self, generator: nn.Module) -> nn.Module:
-        """Who draws the samples that are shown and evaluated."""
+    def sampling_generator(self, generator: nn.Module) -> nn.Module:
+        """The network that makes the samples which are shown and evaluated."""
         return generator
 
 
@@ -84,12 +90,12 @@ class Stabilizers(Stabilizer):
 
     def __iter__(self) -> Iterator[Stabilizer]:
         for stabilizer in self.named.values():
-            assert isinstance(stabilizer, Stabilizer)  # the dictionary's type says module
+            assert isinstance(stabilizer, Stabilizer)  # ModuleDict's values are typed as modules
             yield stabilizer
 
     @property
-    def together(self) -> int:
-        return prod(stabilizer.together for stabilizer in self)
+    def pack_size(self) -> int:
+        return prod(stabilizer.pack_size for stabilizer in self)
 
     def rebuild(self, gan: GAN) -> None:
         for stabilizer in self:
@@ -99,36 +105,40 @@ class Stabilizers(Stabilizer):
         for stabilizer in self:
             stabilizer.attach(gan)
 
-    def see(self, images: Tensor, random: Streams) -> Tensor:
+    def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
         for stabilizer in self:
-            images = stabilizer.see(images, random)
+            images = stabilizer.transform_inputs(images, random)
         return images
 
-    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:
+    def transform_targets(
+        self, real: Tensor, fake: Tensor, objective: Objective, random: Streams
+    ) -> tuple[Tensor, Tensor]:
         for stabilizer in self:
-            real, fake = stabilizer.targets(real, fake, objective, random)
+            real, fake = stabilizer.transform_targets(real, fake, objective, random)
         return real, fake
 
-    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
-        return {name: term for stabilizer in self for name, term in stabilizer.penalties(turn, random).items()}
+    def penalties(self, batch: PlayerBatch, random: Streams) -> dict[str, Tensor]:
+        return {name: term for stabilizer in self for name, term in stabilizer.penalties(batch, random).items()}
 
-    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
+    def after_discriminator(self, gan: GAN, batches: list[ScoredBatch]) -> None:
         for stabilizer in self:
-            stabilizer.after_discriminator(gan, turns)
+            stabilizer.after_discriminator(gan, batches)
 
-    def rests(self, step: int) -> bool:
-        return any(stabilizer.rests(step) for stabilizer in self)
+    def skips_generator(self, step: int) -> bool:
+        return any(stabilizer.skips_generator(step) for stabilizer in self)
 
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:
+    def generator_terms(
+        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> dict[str, Tensor]:
         for stabilizer in self:
-            terms = stabilizer.generator_terms(terms, turn, against)
+            terms = stabilizer.generator_terms(terms, batch, discriminator_batch)
         return terms
 
     def after_generator(self, gan: GAN) -> None:
         for stabilizer in self:
             stabilizer.after_generator(gan)
 
-    def sampler(self, generator: nn.Module) -> nn.Module:
+    def sampling_generator(self, generator: nn.Module) -> nn.Module:
         for stabilizer in self:
-            generator = stabilizer.sampler(generator)
+            generator = stabilizer.sampling_generator(generator)
         return generator

@@ -31,7 +31,7 @@ class Packing(Stabilizer):
         self.samples = samples
 
     @property
-    def together(self) -> int:
+    def pack_size(self) -> int:
         return self.samples
 
     def rebuild(self, gan: GAN) -> None:
@@ -69,7 +69,7 @@ class MinibatchDeviation(Stabilizer):
     def rebuild(self, gan: GAN) -> None:
         name, layer = last_layer(gan, "minibatch_deviation")
         replace(gan.discriminator, name, WithDeviation(layer))
-        gan.apart = True
+        gan.separate_forward = True
 
 
 class WithDeviation(nn.Module):

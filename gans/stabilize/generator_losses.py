@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -17,7 +16,7 @@ from typing_extensions import override
 from gans.errors import InputError
 from gans.stabilize.base import Stabilizer
 from gans.stabilize.layers import last_layer
-from gans.turn import Side, Turn, means_of, total
+from gans.update import PlayerBatch, Samples, ScoredBatch, mean_terms, total
 
 if TYPE_CHECKING:
     from gans.gan import GAN
@@ -30,7 +29,7 @@ class FeatureMatching(Stabilizer):
     """
 
     def attach(self, gan: GAN) -> None:
-        if gan.told_classes:
+        if gan.discriminator_takes_classes:
             raise InputError(
                 "stabilize.feature_matching asks for the features of reals, and this discriminator's features do not "
                 "depend on the class, so that nothing would ask for one: use model=acgan"
@@ -38,19 +37,21 @@ class FeatureMatching(Stabilizer):
         _, layer = last_layer(gan, "feature_matching")
         self.layer = [layer]  # in a list, so that the discriminator's layer does not count as a part of this
 
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:
+    def generator_terms(
+        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> dict[str, Tensor]:
         with torch.no_grad():
-            wanted = self.features(turn, against.real).mean(0)
-        distance = (self.features(turn, turn.fake).mean(0) - wanted).square().sum()
+            wanted = self.features(batch, discriminator_batch.real).mean(0)
+        distance = (self.features(batch, batch.fake).mean(0) - wanted).square().sum()
         others = {name: term for name, term in terms.items() if name != "adversarial"}
-        return {"feature_matching": distance.expand(len(turn.fake.images))} | others
+        return {"feature_matching": distance.expand(len(batch.fake.images))} | others
 
-    def features(self, turn: Turn, side: Side) -> Tensor:
+    def features(self, batch: ScoredBatch, samples: Samples) -> Tensor:
         """f of each sample, shape (n, d), float32."""
         given: list[Tensor] = []
         watch = self.layer[0].register_forward_pre_hook(lambda _, arguments: given.append(arguments[0]))
         try:
-            turn.judge(side.images, side.labels)
+            batch.score(samples.images, samples.labels)
         finally:
             watch.remove()
         return given[0].float()
@@ -80,24 +81,28 @@ class Unrolling(Stabilizer):
         self.gan = ref(gan)
 
     @override
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:
+    def generator_terms(
+        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> dict[str, Tensor]:
         gan = self.gan()
         assert gan is not None
-        judging = Judging(gan.discriminator, turn)
-        own = dict(judging.named_parameters())
+        scoring = Scoring(gan.discriminator, batch)
+        own = dict(scoring.named_parameters())
         _, optimizer = gan.optimizers()
         moves = {name: move_of(optimizer, weight) for name, weight in own.items()}
         weights = {name: weight.detach().requires_grad_() for name, weight in own.items()}
-        fake = turn.fake.first(len(against.fake.images)).told(gan.objective.fake_target, wanted_real=False)
-        real = against.real.told(gan.objective.real_target, wanted_real=True)
+        fake = batch.fake.first(len(discriminator_batch.fake.images))
+        fake = fake.with_target(gan.objective.fake_target, desired_real=False)
+        real = discriminator_batch.real.with_target(gan.objective.real_target, desired_real=True)
         for _ in range(self.steps):
-            answer = replace(turn, judge=judging.with_weights(weights), fake=fake, real=real)
-            loss = total(means_of(gan.discriminator_terms(answer)))
+            answer = PlayerBatch(scoring.with_weights(weights), fake, real, batch.separate_forward)
+            loss = total(mean_terms(gan.discriminator_terms(answer.forward())))
             slopes = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
             weights = {
                 name: weight - moves[name](slope) for (name, weight), slope in zip(weights.items(), slopes, strict=True)
             }
-        return gan.generator_terms(replace(turn, judge=judging.with_weights(weights)))
+        unrolled = PlayerBatch(scoring.with_weights(weights), batch.fake, batch.real, batch.separate_forward)
+        return gan.generator_terms(unrolled.forward())
 
 
 def move_of(optimizer: Optimizer, weight: nn.Parameter) -> Callable[[Tensor], Tensor]:
@@ -117,16 +122,16 @@ def move_of(optimizer: Optimizer, weight: nn.Parameter) -> Callable[[Tensor], Te
     return lambda slope: group["lr"] * slope / (torch.maximum(squares, slope.detach().square()).sqrt() + group["eps"])
 
 
-class Judging(nn.Module):
-    """How a turn judges, with the discriminator's weights as arguments. Its buffers, such as BatchNorm's, stay."""
+class Scoring(nn.Module):
+    """A batch's ``score`` with the discriminator's weights as arguments. Its buffers, such as BatchNorm's, stay."""
 
-    def __init__(self, discriminator: nn.Module, turn: Turn) -> None:
+    def __init__(self, discriminator: nn.Module, batch: ScoredBatch) -> None:
         super().__init__()
         self.discriminator = discriminator
-        self.judge = turn.judge
+        self.score = batch.score
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        return self.judge(images, labels)
+        return self.score(images, labels)
 
     def with_weights(self, weights: dict[str, Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         buffers = {name: buffer.clone() for name, buffer in self.named_buffers()}

@@ -14,7 +14,7 @@ from gans.errors import InputError
 from gans.randomness import Streams
 from gans.stabilize.base import Stabilizer
 from gans.stabilize.weights import WeightClipping
-from gans.turn import Side, Turn
+from gans.update import PlayerBatch, Samples
 
 if TYPE_CHECKING:
     from gans.gan import GAN
@@ -24,10 +24,10 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 Weight = Annotated[float, Field(gt=0)]
 
 
-def squared_norms(turn: Turn, images: Tensor, labels: Tensor) -> Tensor:
+def squared_norms(batch: PlayerBatch, images: Tensor, labels: Tensor) -> Tensor:
     """||grad of the score with respect to each sample||², over all of the sample's values, shape (n,)."""
     images = images.detach().requires_grad_()
-    scores = turn.judge(images, labels)[:, 0]
+    scores = batch.score(images, labels)[:, 0]
     (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     return gradients.float().flatten(1).square().sum(1)
 
@@ -56,13 +56,13 @@ class GradientPenalty(Stabilizer, ABC):
                 "BatchNorm mixes the samples of a batch: use one without it, such as model=dcgan's, or spectral_norm"
             )
 
-    def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
+    def penalties(self, batch: PlayerBatch, random: Streams) -> dict[str, Tensor]:
         if random.step % self.interval:
             return {}
-        return {self.name: self.weight * self.interval * self.penalty(turn, random)}
+        return {self.name: self.weight * self.interval * self.penalty(batch, random)}
 
     @abstractmethod
-    def penalty(self, turn: Turn, random: Streams) -> Tensor:
+    def penalty(self, batch: PlayerBatch, random: Streams) -> Tensor:
         """One value per sample, before the weight."""
 
 
@@ -75,8 +75,8 @@ class R1(GradientPenalty):
         super().__init__(weight, interval)
 
     @override
-    def penalty(self, turn: Turn, random: Streams) -> Tensor:
-        return squared_norms(turn, turn.real.images, turn.real.labels) / 2
+    def penalty(self, batch: PlayerBatch, random: Streams) -> Tensor:
+        return squared_norms(batch, batch.real.images, batch.real.labels) / 2
 
 
 class R2(GradientPenalty):
@@ -88,8 +88,8 @@ class R2(GradientPenalty):
         super().__init__(weight, interval)
 
     @override
-    def penalty(self, turn: Turn, random: Streams) -> Tensor:
-        return squared_norms(turn, turn.fake.images, turn.fake.labels) / 2
+    def penalty(self, batch: PlayerBatch, random: Streams) -> Tensor:
+        return squared_norms(batch, batch.fake.images, batch.fake.labels) / 2
 
 
 class WGANGP(GradientPenalty):
@@ -113,11 +113,11 @@ class WGANGP(GradientPenalty):
                 "rules out: use objective=wasserstein"
             )
 
-    def penalty(self, turn: Turn, random: Streams) -> Tensor:
-        real, fake = turn.real.images, turn.fake.images
+    def penalty(self, batch: PlayerBatch, random: Streams) -> Tensor:
+        real, fake = batch.real.images, batch.fake.images
         share = torch.rand(per_sample(real), generator=random("wgan_gp"), device=real.device, dtype=real.dtype)
         between = torch.lerp(fake.detach().to(real.dtype), real, share)
-        return (_norms(turn, between, turn.real) - self.target).square()
+        return (_norms(batch, between, batch.real) - self.target).square()
 
 
 class DRAGAN(GradientPenalty):
@@ -144,12 +144,12 @@ class DRAGAN(GradientPenalty):
         super().attach(gan)
         require_room_for(self.target, gan, self.name)
 
-    def penalty(self, turn: Turn, random: Streams) -> Tensor:
-        real = turn.real.images
+    def penalty(self, batch: PlayerBatch, random: Streams) -> Tensor:
+        real = batch.real.images
         noise = torch.rand(real.shape, generator=random("dragan"), device=real.device)
         share = torch.rand(per_sample(real), generator=random("dragan"), device=real.device)
         around = real + share * self.spread * real.std(correction=0) * noise
-        return (_norms(turn, around, turn.real) - self.target).square()
+        return (_norms(batch, around, batch.real) - self.target).square()
 
 
 def require_room_for(slope: float, gan: GAN, name: str) -> None:
@@ -166,6 +166,6 @@ def per_sample(images: Tensor) -> tuple[int, ...]:
     return len(images), *[1] * (images.ndim - 1)
 
 
-def _norms(turn: Turn, images: Tensor, labelled: Side) -> Tensor:
+def _norms(batch: PlayerBatch, images: Tensor, labelled: Samples) -> Tensor:
     # the root's slope is infinite at 0
-    return (squared_norms(turn, images, labelled.labels) + 1e-12).sqrt()
+    return (squared_norms(batch, images, labelled.labels) + 1e-12).sqrt()

@@ -14,7 +14,7 @@ from torch import Tensor
 from gans.errors import InputError
 from gans.randomness import Streams
 from gans.stabilize.base import Stabilizer
-from gans.turn import Turn
+from gans.update import ScoredBatch
 
 if TYPE_CHECKING:
     from gans.gan import GAN
@@ -34,7 +34,7 @@ class InstanceNoise(Stabilizer):
         self.deviation = deviation
         self.steps = steps
 
-    def see(self, images: Tensor, random: Streams) -> Tensor:
+    def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
         left = 1.0 if self.steps is None else max(0.0, 1 - random.step / self.steps)
         if left == 0:
             return images
@@ -64,7 +64,7 @@ class Augmentations(Stabilizer, ABC):
             )
         self.pixel_range = gan.generator.pixel_range
 
-    def see(self, images: Tensor, random: Streams) -> Tensor:
+    def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
         if self.pixel_range == (-1, 1):
             return self.augment(images, random(self.name))
         low, high = self.pixel_range
@@ -125,7 +125,7 @@ class AdaptiveAugmentation(Augmentations):
 
     def attach(self, gan: GAN) -> None:
         super().attach(gan)
-        if not gan.objective.says_real:
+        if not gan.objective.has_absolute_scores:
             raise InputError(
                 "stabilize.adaptive_augmentation follows how many reals are taken for real, and scores of "
                 f"{type(gan.objective).__name__} do not say that, they compare: use stabilize=diff_augment, or another "
@@ -139,12 +139,12 @@ class AdaptiveAugmentation(Augmentations):
         return images
 
     @torch.no_grad()
-    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
-        believed = torch.cat([gan.objective.believes_real(turn.scores)[len(turn.fake.images) :] for turn in turns])
+    def after_discriminator(self, gan: GAN, batches: list[ScoredBatch]) -> None:
+        believed = torch.cat([gan.objective.predicts_real(batch.scores)[len(batch.fake.images) :] for batch in batches])
         self.verdicts += (2 * believed.float() - 1).mean()
         gan.means.add({"augmentation_probability": self.probability.clone()}, weight=len(believed))
         if (gan.training_steps + 1) % self.interval == 0:
-            step = self.interval * len(believed) * gan.stabilizers.together / self.ramp
+            step = self.interval * len(believed) * gan.stabilizers.pack_size / self.ramp
             self.probability += step * (self.verdicts / self.interval - self.target).sign()
             self.probability.clamp_(0, 1)
             self.verdicts.zero_()

@@ -47,7 +47,9 @@ class LabelSmoothing(Stabilizer):
                 f"their own: they are {span:g} apart, so use at most {span / 2:g}"
             )
 
-    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:
+    def transform_targets(
+        self, real: Tensor, fake: Tensor, objective: Objective, random: Streams
+    ) -> tuple[Tensor, Tensor]:
         jitter = torch.empty_like(real).uniform_(-self.width, self.width, generator=random("label_smoothing"))
         return torch.where(real == objective.real_target, real + jitter, real), fake
 
@@ -74,7 +76,9 @@ class FixedLabelSmoothing(Stabilizer):
             )
 
     @override
-    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:
+    def transform_targets(
+        self, real: Tensor, fake: Tensor, objective: Objective, random: Streams
+    ) -> tuple[Tensor, Tensor]:
         shift = self.amount * (objective.fake_target - objective.real_target)
         smoothed = torch.where(real == objective.real_target, real + shift, real)
         return smoothed, torch.where(fake == objective.fake_target, fake - shift, fake) if self.two_sided else fake
@@ -94,7 +98,9 @@ class NoisyLabels(Stabilizer):
     def attach(self, gan: GAN) -> None:
         require_targets(gan, "noisy_labels")
 
-    def targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> tuple[Tensor, Tensor]:
+    def transform_targets(
+        self, real: Tensor, fake: Tensor, objective: Objective, random: Streams
+    ) -> tuple[Tensor, Tensor]:
         stream = random("noisy_labels")
 
         def flip(targets: Tensor, other: float) -> Tensor:

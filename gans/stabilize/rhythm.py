@@ -75,7 +75,7 @@ class DiscriminatorSteps(Stabilizer):
         super().__init__()
         self.steps = steps
 
-    def rests(self, step: int) -> bool:
+    def skips_generator(self, step: int) -> bool:
         return (step + 1) % self.steps != 0
 
 

@@ -15,7 +15,7 @@ from typing_extensions import override
 from gans.errors import InputError
 from gans.stabilize.base import Stabilizer
 from gans.stabilize.layers import WEIGHTED
-from gans.turn import Turn
+from gans.update import ScoredBatch
 
 if TYPE_CHECKING:
     from gans.gan import GAN
@@ -40,7 +40,7 @@ class WeightClipping(Stabilizer):
 
     @override
     @torch.no_grad()
-    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
+    def after_discriminator(self, gan: GAN, batches: list[ScoredBatch]) -> None:
         for weight in gan.discriminator.parameters():
             weight.clamp_(-self.limit, self.limit)
 
@@ -95,5 +95,5 @@ class EMA(Stabilizer):
             kept.copy_(now)
 
     @override
-    def sampler(self, generator: nn.Module) -> nn.Module:
+    def sampling_generator(self, generator: nn.Module) -> nn.Module:
         return self.average

@@ -1,0 +1,106 @@
+"""When checkpoints are written: the last one after steps, the best one after evaluations."""
+
+from math import inf
+from time import monotonic
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from typing_extensions import override
+
+from gans.config.schema import RunConfig
+from gans.gan import GAN
+from gans.nonfinite import require_finite_state
+from gans.run.checkpoint_files import checkpoint_path
+from gans.run.folder import RunFolder
+from gans.run.rewind import file_positions
+from gans.run.trainer import Trainer, drop_validation_progress
+
+EPOCHS_SHARE = 0.005
+"""Of the time, for checkpoints at the ends of epochs."""
+
+
+class Checkpoints(Callback):
+    """A checkpoint is the state after a training step, and before anything that follows from it: what ends an epoch
+    (evaluation, the epoch's means, the best checkpoint) is done again by a run that goes on from there.
+
+    The last checkpoint is written before the first step, every ``every_steps`` steps, where ``every_minutes`` have passed
+    since the one before, after the last step of training, and after that of each epoch, unless epochs are so short that
+    this would take more than half a percent of the time.
+
+    It must come after the callbacks that record what a step did.
+
+    Args:
+        run: the run folder.
+        config: the run's, which goes into each checkpoint, so that a checkpoint alone can be read.
+        best_by: the validation figure that the best checkpoint minimizes; None for no such checkpoint.
+
+    Raises:
+        NotFinite: where a weight is not finite; the checkpoint stays as it was.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        config: RunConfig,
+        best_by: str | None,
+        every_steps: int | None,
+        every_minutes: float | None,
+    ) -> None:
+        self.run = run
+        self.config = config.model_dump()
+        self.best_by = best_by
+        self.every_steps = every_steps
+        self.every_minutes = every_minutes
+        self.best = inf
+        self.saved_step = -1
+        self._saved_at = monotonic()
+        self._save_seconds = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        self.saved_step, self._saved_at = pl_module.training_steps, monotonic()
+        if pl_module.training_steps == 0:
+            self._write(trainer, 0)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:
+        step = pl_module.training_steps
+        since = monotonic() - self._saved_at
+        due_by_steps = self.every_steps is not None and step % self.every_steps == 0
+        due_by_time = self.every_minutes is not None and since >= 60 * self.every_minutes
+        due_by_epoch = trainer.ends_epoch(step) and self._save_seconds <= EPOCHS_SHARE * since
+        if due_by_steps or due_by_time or due_by_epoch or step >= trainer.planned_steps:
+            self.save(trainer, pl_module)
+
+    @override
+    def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        if self.best_by is None:
+            return
+        value = float(trainer.callback_metrics[self.best_by])
+        if value < self.best:
+            self.best = value
+            trainer.save_checkpoint(checkpoint_path(self.run.checkpoints, "best", pl_module.training_steps))
+
+    def save(self, trainer: L.Trainer, gan: GAN) -> None:
+        """Write the last checkpoint, unless it is of this step already."""
+        if self.saved_step == gan.training_steps:
+            return
+        require_finite_state(gan, trainer.optimizers, gan.training_steps)
+        self._write(trainer, gan.training_steps)
+
+    def _write(self, trainer: L.Trainer, step: int) -> None:
+        start = monotonic()
+        trainer.save_checkpoint(checkpoint_path(self.run.checkpoints, "last", step))
+        self.saved_step, self._saved_at = step, monotonic()
+        self._save_seconds = self._saved_at - start
+
+    @override
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
+        drop_validation_progress(checkpoint)
+        checkpoint["config"] = self.config
+        checkpoint["file_positions"] = file_positions(self.run, trainer.loggers)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]

@@ -1,0 +1,59 @@
+"""Curves: what the step measured, read every few steps and written to the run's loggers."""
+
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from gans.gan import GAN
+from gans.means import MeanAccumulator
+
+
+class Curves(Callback):
+    """Writes ``train/...`` every ``log_every`` steps, ``epoch/...`` and ``val/...`` at the end of each epoch.
+
+    The x-axis is training steps; each row also has the epoch as a fraction. ``train`` figures are means over the steps
+    since the last point, ``epoch`` figures over the epoch.
+    """
+
+    def __init__(self, log_every: int) -> None:
+        self.log_every = log_every
+        self.latest: dict[str, float] = {}
+        self._epoch = MeanAccumulator()
+        self._steps_since = 0
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
+        self._steps_since += 1
+        if pl_module.training_steps % self.log_every == 0:
+            self._write(trainer, pl_module, {f"train/{name}": value for name, value in self._read(pl_module).items()})
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        if self._steps_since:  # steps that fill no point of the curve belong to the epoch all the same
+            self._read(pl_module)
+        self._write(trainer, pl_module, {f"epoch/{name}": value for name, value in self._epoch.pop().items()})
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        held_out = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        self._write(trainer, pl_module, held_out)
+
+    def _read(self, gan: GAN) -> dict[str, float]:
+        """The means since the last reading."""
+        self.latest = gan.means.pop()
+        self._epoch.add_numbers(self.latest, self._steps_since)
+        self._steps_since = 0
+        return self.latest
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self._epoch.state_dict(), "steps_since": self._steps_since}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._epoch.load_state_dict(state_dict["epoch"])
+        self._steps_since = state_dict["steps_since"]
+
+    @staticmethod
+    def _write(trainer: L.Trainer, gan: GAN, values: dict[str, float]) -> None:
+        if not values:
+            return
+        epoch = gan.training_steps / trainer.num_training_batches
+        for logger in trainer.loggers:
+            logger.log_metrics({**values, "epoch": epoch}, step=gan.training_steps)

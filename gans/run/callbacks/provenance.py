@@ -1,0 +1,102 @@
+"""The run's own record: what was run with what, and what came out."""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from typing_extensions import override
+
+from gans.config.resolve import flatten
+from gans.config.schema import RunConfig
+from gans.data.batches import Batch
+from gans.errors import InputError
+from gans.files import write_json, write_text
+from gans.gan import GAN
+from gans.randomness import Streams
+from gans.run.export import export_generator
+from gans.run.folder import RunFolder
+from gans.run.network_summary import parameter_count, summarize
+
+PACKAGES = ("gans", "torch", "torchvision", "lightning", "hydra-core", "numpy")
+
+
+class Provenance(Callback):
+    """Writes versions.json and figures/models.txt at the start, generator.safetensors at the end."""
+
+    def __init__(self, run: RunFolder, config: RunConfig) -> None:
+        self.run = run
+        self.config = config
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        path, now = self.run.versions_file, versions(trainer)
+        try:
+            warn_of_changes(json.loads(path.read_text(encoding="utf-8")), now)
+        except FileNotFoundError:
+            write_json(path, now)
+        except ValueError as error:
+            raise InputError(f"'{path}' is damaged ({error}): delete it, and it is made anew") from error
+        self.run.figures.mkdir(exist_ok=True)
+        write_text(self.run.figures / "models.txt", model_summaries(pl_module, trainer))
+
+    @override
+    def on_fit_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        export_generator(pl_module, self.config.model_dump(), self.run.generator_file)
+
+
+def model_summaries(gan: GAN, trainer: L.Trainer) -> str:
+    """Generator, discriminator and both together, as text."""
+    batch = Batch(*(rows.to(gan.device) for rows in trainer.datamodule.test_images.at(slice(1)).to_batch()))
+    inputs = gan.generator.inputs(1, Streams(gan.seed, "summary", device=gan.device)("latent"), batch)
+    real = gan.real_samples(batch)
+    frozen = parameter_count(gan.discriminator)
+    both = parameter_count(gan.generator) + frozen
+    combined = f"both together: {both:,} parameters, of which {frozen:,} frozen while the generator trains"
+    parts = [
+        summarize("generator", gan.generator, lambda: gan.generator(*inputs.arguments)),
+        summarize("discriminator", gan.discriminator, lambda: gan.discriminate(real.images, real.labels)),
+        combined,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def versions(trainer: L.Trainer) -> dict[str, Any]:
+    """Packages, Python, git commit, device and precision."""
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "git": _git_commit(),
+        "device": device_name(trainer),
+        "precision": trainer.precision,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def warn_of_changes(then: dict[str, Any], now: dict[str, Any]) -> None:
+    """Say what differs from the run's beginning and may change the last bits of its results."""
+    before, after = flatten(then), flatten(now)
+    changed = [name for name in after if name != "command" and before.get(name) != after[name]]
+    if changed:
+        listed = ", ".join(f"{name} was {before.get(name)} and is {after[name]}" for name in changed)
+        print(f"warning: the results may differ in their last bits from an unbroken run's: {listed}", file=sys.stderr)
+
+
+def device_name(trainer: L.Trainer) -> str:
+    device = trainer.strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} ({platform.machine()})"
+
+
+def _git_commit() -> str | None:
+    """The commit of the code that runs, with "-dirty" where it was changed since; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,116 @@
+"""Checkpoint files: numbered by training step, never changed, each with its digest in its name."""
+
+import hashlib
+import io
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+from typing_extensions import override
+
+from gans.errors import InputError
+from gans.files import replacing
+
+Kind = Literal["last", "best"]
+
+NAME = re.compile(r"(last|best)_(?P<step>\d+)_(?P<digest>[0-9a-f]{32})\.ckpt")
+
+KEPT = {"last": 2, "best": 1}
+"""How many of the newest files of each kind are kept. Of the last two, one is whole whatever happens to the other."""
+
+
+class DamagedCheckpoint(InputError):
+    """A checkpoint that is not what was written."""
+
+
+class VerifiedCheckpointIO(CheckpointIO):
+    """Writes a checkpoint under another name, flushes it and renames it to a name that tells its digest; deletes old ones.
+
+    So every file with a checkpoint's name is whole, whatever kills the process, and damage done later is noticed.
+    """
+
+    @override
+    def save_checkpoint(self, checkpoint: Mapping[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        path = Path(path)
+        buffer = io.BytesIO()
+        torch.save(dict(checkpoint), buffer)
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path.with_stem(f"{path.stem}_{digest_of(buffer.getbuffer())}")) as file:
+            file.write(buffer.getbuffer())
+        kind: Kind = "best" if path.name.startswith("best") else "last"
+        for old in checkpoints_in(path.parent, kind)[KEPT[kind] :]:
+            self.remove_checkpoint(old)
+
+    @override
+    def load_checkpoint(self, path: str | Path, map_location: Any = None, **_: Any) -> dict[str, Any]:
+        return load_verified(Path(path), map_location)
+
+    @override
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def checkpoint_path(folder: Path, kind: Kind, step: int) -> Path:
+    """Where to save a checkpoint; the file's own name also has its digest."""
+    return folder / f"{kind}_{step:07d}.ckpt"
+
+
+def checkpoints_in(folder: Path, kind: Kind) -> list[Path]:
+    """The checkpoint files of a kind, newest first."""
+    found = {path: NAME.fullmatch(path.name) for path in folder.glob(f"{kind}_*.ckpt")}
+    ages = {path: (int(match["step"]), path.stat().st_mtime_ns) for path, match in found.items() if match}
+    return sorted(ages, key=lambda path: ages[path], reverse=True)
+
+
+def newest_whole(folder: Path, kind: Kind) -> Path | None:
+    """The newest checkpoint of a kind that is what was written; None where there is none."""
+    return next((path for path in checkpoints_in(folder, kind) if is_whole(path)), None)
+
+
+def recover_previous(folder: Path) -> Path | None:
+    """The newest whole checkpoint to resume from. Newer, damaged ones are set aside as ``<name>.damaged``, and said so."""
+    whole = newest_whole(folder, "last")
+    for path in checkpoints_in(folder, "last"):
+        if path == whole:
+            break
+        aside = path.replace(path.with_name(f"{path.name}.damaged"))
+        before = f"resuming from '{whole.name}'" if whole else "there is none before it"
+        print(f"warning: '{path}' is damaged, and set aside as '{aside.name}': {before}", file=sys.stderr)
+    return whole
+
+
+def load_verified(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """A checkpoint's contents: tensors and plain values only; nothing in the file is run.
+
+    Raises:
+        DamagedCheckpoint: where the file is not what was written.
+        InputError: where it can't be read, or holds more than tensors and plain values.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"can't read '{path}': {error.strerror or error}") from error
+    name = NAME.fullmatch(path.name)
+    if name is None:
+        print(f"warning: '{path}' can't be verified: its name does not end in its digest", file=sys.stderr)
+    elif digest_of(content) != name["digest"]:
+        raise DamagedCheckpoint(f"'{path}' is damaged: its SHA-256 does not begin with what its name says")
+    try:
+        return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
+    except Exception as error:
+        raise InputError(f"'{path}' is not a checkpoint that can be loaded safely") from error
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint is what was written."""
+    name = NAME.fullmatch(path.name)
+    return name is not None and digest_of(path.read_bytes()) == name["digest"]
+
+
+def digest_of(content: bytes | memoryview) -> str:
+    """The first half of the SHA-256 of a file's content, as text."""
+    return hashlib.sha256(content).hexdigest()[:32]

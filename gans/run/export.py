@@ -1,0 +1,139 @@
+"""A trained generator in one file, and back: weights and what is needed to rebuild the network, no code."""
+
+import inspect
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from gans.config.build import build
+from gans.config.validate import find_target, validate_values
+from gans.errors import InputError
+from gans.files import replacing
+from gans.gan import GAN
+from gans.generator import Generator
+from gans.models.cpu.layers import use_fast_layers
+from gans.run.checkpoint_files import load_verified, newest_whole
+from gans.run.folder import RunFolder
+
+FORMAT = "gans generator 1"
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    network: Generator
+    """In inference mode."""
+    config: dict[str, Any]
+    """The config of the run that trained it."""
+    training_steps: int
+
+
+class GeneratorModel(BaseModel):
+    generator: dict[str, Any]
+
+
+class GeneratorData(BaseModel):
+    digits: list[int] = []
+
+
+class GeneratorConfig(BaseModel):
+    """The part of a run's config that loading its generator needs."""
+
+    model: GeneratorModel
+    data: GeneratorData
+
+
+def export_generator(gan: GAN, config: dict[str, Any], path: Path) -> None:
+    """Write the network that draws samples, with its config, as safetensors."""
+    network = gan.stabilizers.sampling_generator(gan.generator)
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    metadata = {"format": FORMAT, "config": json.dumps(config), "training_steps": str(gan.training_steps)}
+    with replacing(path) as file:
+        file.write(save(weights, metadata))
+
+
+def load_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
+    """Read a ``.safetensors`` file of ``export_generator`` or a checkpoint; no code in the file is run.
+
+    Args:
+        trust: packages, beside this one and torch, whose classes the file may name.
+
+    Raises:
+        InputError: where the file is neither, or does not fit the network that it describes.
+    """
+    weights, config, steps = _read_safetensors(path) if path.suffix == ".safetensors" else _read_checkpoint(path)
+    try:
+        node = GeneratorConfig.model_validate(config).model.generator
+    except ValidationError as error:
+        raise InputError(f"'{path}' describes no generator of this package") from error
+    target = find_target(node.get("_target_"), "model.generator", trust)
+    if not (inspect.isclass(target) and issubclass(target, Generator)):
+        raise InputError(f"'{path}' describes {node['_target_']}, which is not a generator")
+    validate_values(node, "model.generator", trusted=trust)
+    network = use_fast_layers(build(node, "model.generator"))
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"'{path}' does not fit {node['_target_']}: {str(error).splitlines()[-1].strip()}") from error
+    return TrainedGenerator(network.eval(), config, steps)
+
+
+def weights_of(path: Path) -> Path:
+    """The file that holds a generator's weights: the path itself, or the generator of a run folder.
+
+    Raises:
+        InputError: where there is none.
+    """
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise InputError(f"there is no '{path}': give a run folder or one of its checkpoints")
+    run = RunFolder(path)
+    run.refuse_links_out()
+    file = run.generator_file if run.generator_file.is_file() else newest_whole(run.checkpoints, "last")
+    if file is None:
+        raise InputError(f"'{path}' holds no trained generator: its training has not saved one yet")
+    return file
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's contents: tensors and plain values only.
+
+    Raises:
+        InputError: where the file is no checkpoint of this package.
+    """
+    checkpoint = load_verified(path)
+    kinds = {"state_dict": dict, "config": dict, "training_steps": int}
+    if not isinstance(checkpoint, dict) or not all(isinstance(checkpoint.get(key), kinds[key]) for key in kinds):
+        raise InputError(f"'{path}' is not a checkpoint of this package")
+    return checkpoint
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+    checkpoint = read_checkpoint(path)
+    prefix = f"{checkpoint['sampling_generator']}."
+    weights = {
+        name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)
+    }
+    return weights, checkpoint["config"], checkpoint["training_steps"]
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"can't read '{path}': {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"'{path}' is not a generator of this package")
+    try:
+        return weights, json.loads(metadata["config"]), int(metadata["training_steps"])
+    except (KeyError, ValueError) as error:
+        raise InputError(f"'{path}' does not say what it is a generator of: its metadata are damaged") from error

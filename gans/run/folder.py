@@ -1,0 +1,274 @@
+"""A run folder: the names of its files, and what they hold for those that read it back."""
+
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from gans.errors import InputError, one_line
+from gans.files import write_text
+from gans.metrics.name import MetricName
+from gans.run.history import History
+from gans.run.metrics_file import read_rows
+
+
+def run_name(choices: Mapping[str, str], config: dict[str, Any]) -> str:
+    """What was run: data, model, objective, stabilizers and seed."""
+    digits = config["data"].get("digits", range(10))
+    data = choices["data"] + ("" if len(digits) == 10 else "".join(map(str, digits)))
+    stabilizers = "+".join(config["stabilize"]) or "none"
+    return "-".join((data, choices["model"], choices["objective"], stabilizers, f"seed{config['seed']}"))
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Make ``parent/name``, or the first of ``name_2``, ``name_3``, ... that does not exist yet.
+
+    Raises:
+        InputError: where the folder can't be made.
+    """
+    attempt = 1
+    while True:
+        folder = parent / (name if attempt == 1 else f"{name}_{attempt}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError as error:
+            if not parent.is_dir():
+                raise InputError(f"can't make '{folder}': '{parent}' is not a folder") from error
+            attempt += 1
+        except OSError as error:
+            raise InputError(f"can't make '{folder}': {error.strerror}") from error
+
+
+def runs_named(parent: Path, name: str) -> "list[RunFolder]":
+    """The runs in folders that ``new_folder`` has made of a name, in order."""
+    pattern = re.compile(rf"{re.escape(name)}(?:_(\d+))?")
+    numbered = [(pattern.fullmatch(path.parent.name), path.parent) for path in parent.glob("*/config.yaml")]
+    return [RunFolder(path) for _, path in sorted((int(match[1] or 1), path) for match, path in numbered if match)]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Generated samples at one moment of training."""
+
+    step: int
+    epoch: float
+    images: NDArray[Any]
+    """uint8, shape (n, height, width); or points, float32, shape (n, dimensions)."""
+    labels: NDArray[numpy.int64]
+    """The class asked for or shown to the generator, shape (n,); -1 where there is none."""
+    landscape: dict[str, NDArray[numpy.float32]]
+    """Of points, the discriminator's scores around them: see ``gans.run.callbacks.landscape``."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run folder that exists: it has a config.yaml.
+
+    Raises:
+        InputError: for any other path.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        if not self.config_file.is_file():
+            raise InputError(f"'{self.path}' is not a run folder: it has no config.yaml (train.py makes run folders)")
+
+    @classmethod
+    def create(cls, folder: Path, config: dict[str, Any]) -> "RunFolder":
+        """Make an empty folder a run folder."""
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+        return cls(folder)
+
+    # --- the names of its files ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def history(self) -> History:
+        return History(self.path / "history.json")
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def versions_file(self) -> Path:
+        return self.path / "versions.json"
+
+    @property
+    def floors_file(self) -> Path:
+        return self.path / "floors.json"
+
+    @property
+    def test_results_file(self) -> Path:
+        return self.path / "test.json"
+
+    @property
+    def verdict_file(self) -> Path:
+        return self.path / "verdict.json"
+
+    @property
+    def generator_file(self) -> Path:
+        return self.path / "generator.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints; see ``gans.run.checkpoint_files``."""
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    def samples_file(self, name: str) -> Path:
+        """Arrays behind a figure: data, pairs, neighbours, ..."""
+        return self.path / "samples" / f"{name}.npz"
+
+    def grid_file(self, step: int) -> Path:
+        """The sample grid of a training step."""
+        return self.samples_file(f"step_{step:07d}")
+
+    # --- what they hold -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The run's options, as plain values.
+
+        Raises:
+            InputError: where they can't be read.
+        """
+        try:
+            config = OmegaConf.to_container(OmegaConf.load(self.config_file), resolve=True)
+            if not isinstance(config, dict):
+                raise InputError("it holds no options")
+            return {str(name): option for name, option in config.items()}
+        except Exception as error:
+            raise InputError(f"'{self.config_file}' can't be read: {one_line(error)}") from error
+
+    @property
+    def classes(self) -> list[int]:
+        return self.config["data"]["digits"]
+
+    @cached_property
+    def curves(self) -> dict[str, dict[str, NDArray[numpy.float64]]]:
+        """``curves[name]`` has the arrays ``step``, ``epoch`` and ``value``, one entry per recorded point."""
+        columns, rows = read_rows(self.metrics_file)
+        names = [name for name in columns if name not in ("step", "epoch")]
+        return {name: _curve([row for row in rows if row[name] != ""], name) for name in names}
+
+    @property
+    def last_step(self) -> int:
+        """The last step of which the curves have a point; 0 where there is none."""
+        return max((int(curve["step"][-1]) for curve in self.curves.values() if len(curve["step"])), default=0)
+
+    def validation_name(self, figure: str) -> str | None:
+        """The full name under which the curves hold a figure of merit of validation images; None if they do not."""
+        names = {name: MetricName.parse(name.removeprefix("val/")) for name in self.curves if name.startswith("val/")}
+        return next((name for name, parsed in names.items() if parsed and parsed.figure == figure), None)
+
+    @cached_property
+    def floors(self) -> dict[str, float]:
+        """The figures of real training images in the place of generated ones, under the figures' full names."""
+        return json.loads(self.floors_file.read_text(encoding="utf-8")) if self.floors_file.is_file() else {}
+
+    @cached_property
+    def neighbours(self) -> dict[str, NDArray[Any]] | None:
+        """The memorisation check, if it was made: see ``gans.metrics.neighbours``."""
+        return self._arrays("neighbours")
+
+    @cached_property
+    def mode_counts(self) -> dict[str, NDArray[Any]] | None:
+        """``counts`` (k,), how many samples of the test are of each mode, if they were counted."""
+        return self._arrays("mode_count") or self._arrays("mixture")
+
+    @cached_property
+    def data_samples(self) -> tuple[NDArray[numpy.uint8], NDArray[numpy.int64]]:
+        """Images (n, height, width) of the training set and their class indices (n,)."""
+        arrays = load_arrays(self.samples_file("data"))
+        return arrays["images"], arrays["labels"]
+
+    @cached_property
+    def grids(self) -> list[Grid]:
+        """The fixed-noise grids in order of training."""
+        grids = []
+        for path in sorted((self.path / "samples").glob("step_*.npz")):
+            arrays = load_arrays(path)
+            step, epoch, images, labels = (arrays.pop(name) for name in ("step", "epoch", "images", "labels"))
+            grids.append(Grid(int(step), float(epoch), images, labels, landscape=arrays))
+        return grids
+
+    @cached_property
+    def pairs(self) -> dict[str, NDArray[Any]] | None:
+        """``inputs``, ``outputs``, ``answers`` (n, height, width), ``labels`` (n,) of held-out images, if recorded."""
+        return self._arrays("pairs")
+
+    def _arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
+        path = self.samples_file(name)
+        return load_arrays(path) if path.is_file() else None
+
+    # --- before it is written to --------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing to this folder.
+
+        Raises:
+            InputError: where another process has locked it.
+        """
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise InputError(f"'{self.path}' is locked by another process, which trains or tests this run") from error
+
+    def refuse_links_out(self) -> None:
+        """Refuse a folder with a link that leads out of it: writing to the run must write nothing else."""
+        home = self.path.resolve()
+        for path in self.path.rglob("*"):
+            if path.is_symlink() and not path.resolve().is_relative_to(home):
+                raise InputError(
+                    f"'{path}' leads out of the run folder, to '{path.resolve()}': put the file itself there"
+                )
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file in a run folder.
+
+    Raises:
+        InputError: where it can't be read.
+    """
+    try:
+        with numpy.load(path) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        raise InputError(f"'{path}' is damaged or lost ({error}): delete it, and go on") from error
+
+
+def _curve(rows: list[dict[str, str]], name: str) -> dict[str, NDArray[numpy.float64]]:
+    return {
+        key: numpy.array([float(row[column]) for row in rows])
+        for key, column in (("step", "step"), ("epoch", "epoch"), ("value", name))
+    }

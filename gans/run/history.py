@@ -1,0 +1,42 @@
+"""history.json: what happened to a run, in order."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from gans.errors import InputError
+from gans.files import write_json
+
+Event = Literal["started", "resumed", "stopped", "failed", "rolled back", "finished"]
+
+
+class History:
+    """A list of events, each with its time.
+
+    Raises:
+        InputError: where the file can't be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = self.path.read_text(encoding="utf-8") if self.path.is_file() else "[]"
+            self.events: list[dict[str, Any]] = json.loads(text)
+            self.last = self.events[-1]["event"] if self.events else None
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"'{self.path}' is damaged ({error}): delete it, and a new one is made") from error
+
+    def add(self, event: Event, **facts: Any) -> None:
+        self.events.append({"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts})
+        write_json(self.path, self.events)
+        self.last = event
+
+    def count(self, event: Event) -> int:
+        return sum(each["event"] == event for each in self.events)
+
+    @property
+    def failure(self) -> tuple[int, str] | None:
+        """The training step that ended the run because a value was not finite, and which value; None if none did."""
+        last = self.events[-1] if self.events else {}
+        return (last["training_step"], last["why"]) if last.get("event") == "failed" else None

@@ -1,0 +1,95 @@
+"""Training: a trainer whose callbacks and loggers write the run folder."""
+
+import sys
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from gans.config.build import RunComponents, build
+from gans.config.schema import RunConfig
+from gans.data.source import Source
+from gans.gan import GAN
+from gans.machine import emulates_bfloat16
+from gans.run.callbacks.checkpoints import Checkpoints
+from gans.run.callbacks.curves import Curves
+from gans.run.callbacks.evaluation import Evaluation
+from gans.run.callbacks.interrupt import Interrupt
+from gans.run.callbacks.landscape import Landscape
+from gans.run.callbacks.metrics_logger import MetricsLogger
+from gans.run.callbacks.progress import Progress
+from gans.run.callbacks.provenance import Provenance, device_name
+from gans.run.callbacks.samples import Samples
+from gans.run.checkpoint_files import VerifiedCheckpointIO, newest_whole
+from gans.run.folder import RunFolder
+from gans.run.network_summary import parameter_count
+
+
+def train(run: RunFolder, config: RunConfig, components: RunComponents, interrupt: Interrupt) -> L.Trainer:
+    """Train to the end of the budget, from the last checkpoint on if there is one; returns the trainer, which can test."""
+    trainer = make_trainer(run, config, components, interrupt)
+    print(f"{run.name}: {headline(trainer, components.data, components.gan)}", flush=True)
+    if trainer.precision == "bf16-mixed" and emulates_bfloat16(trainer.strategy.root_device.type):
+        print(
+            "warning: this CPU emulates bfloat16 (x86 needs AVX-512): trainer.precision=32-true is far faster",
+            file=sys.stderr,
+            flush=True,
+        )
+    if components.best_by is None:
+        print("no best checkpoint will be chosen: that takes metric=[fid,...] and enough validation images")
+    checkpoint = newest_whole(run.checkpoints, "last")
+    trainer.fit(components.gan, datamodule=components.data, ckpt_path=checkpoint)
+    return trainer
+
+
+def make_trainer(run: RunFolder, config: RunConfig, components: RunComponents, interrupt: Interrupt) -> L.Trainer:
+    loggers: list[Logger] = [
+        TensorBoardLogger(run.path, name="", version=run.tensorboard.name, default_hp_metric=False),
+        MetricsLogger(run.metrics_file),
+    ]
+    curves = Curves(config.log_every)
+    callbacks: list[Callback] = [
+        *evaluation_of(run, components),  # before the curves and the best checkpoint, which read its figures
+        curves,
+        Progress(curves, run.name),
+        samples_of(run, config, components.data),
+        Provenance(run, config),
+        interrupt.checkpoints,
+        interrupt,
+    ]
+    plugins = [VerifiedCheckpointIO()]
+    return build(config.trainer, "trainer", callbacks=callbacks, logger=loggers, plugins=plugins)
+
+
+def make_interrupt(run: RunFolder, config: RunConfig, components: RunComponents) -> Interrupt:
+    """What answers signals while a run trains and is tested."""
+    options = config.checkpoint
+    checkpoints = Checkpoints(run, config, components.best_by, options.every_steps, options.every_minutes)
+    return Interrupt(checkpoints)
+
+
+def make_tester(run: RunFolder, config: RunConfig, components: RunComponents) -> L.Trainer:
+    """A trainer that only tests."""
+    callbacks = [samples_of(run, config, components.data), *evaluation_of(run, components)]
+    return build(config.trainer, "trainer", callbacks=callbacks, logger=False, plugins=[VerifiedCheckpointIO()])
+
+
+def samples_of(run: RunFolder, config: RunConfig, data: Source[Any]) -> Samples:
+    kind = Samples if data.extent is None else Landscape
+    return kind(run, **config.samples.model_dump())
+
+
+def evaluation_of(run: RunFolder, components: RunComponents) -> list[Callback]:
+    return [Evaluation(components.evaluator, run)] if components.evaluator else []
+
+
+def headline(trainer: L.Trainer, data: Source[Any], gan: GAN) -> str:
+    """What runs where, in one line."""
+    counts = {name: len(images.labels) for name, images in data.subsets.items()}
+    return (
+        f"{type(gan).__name__} on {device_name(trainer)}, {trainer.precision}: "
+        f"{counts['train']:,} training, {counts['val']:,} validation and {counts['test']:,} test images; "
+        f"{parameter_count(gan.generator):,} parameters in the generator, {parameter_count(gan.discriminator):,} "
+        "in the discriminator"
+    )

@@ -1,0 +1,1 @@
+"""A sweep: many runs, several at once."""

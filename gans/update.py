@@ -1,0 +1,131 @@
+"""What one player's update works on: samples, the targets that go with them, and the discriminator's scores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+NO_CLASS = -1
+"""The label of a sample without a class. It is not a valid class index, so using it as one fails."""
+
+
+class Samples(NamedTuple):
+    """Samples of one kind, real or fake."""
+
+    images: Tensor
+    """Shape (n, channels, height, width), in the GAN's pixel range; points have shape (n, dimensions)."""
+    labels: Tensor
+    """Class indices, shape (n,), int64; ``NO_CLASS`` where there is none."""
+    targets: Tensor
+    """The target of each sample's score, shape (n,): the objective's real or fake target, perhaps altered."""
+    desired_real: Tensor
+    """Whether the player wants the sample to be taken for real, bool, shape (n,). In the discriminator's update that is
+    the truth, in the generator's update it is always true. No stabilizer alters it."""
+
+    def first(self, count: int) -> "Samples":
+        """The first ``count`` samples."""
+        return Samples(*(field[:count] for field in self))
+
+    def with_target(self, target: float, *, desired_real: bool) -> "Samples":
+        """The same samples with another target and another desired answer."""
+        return samples_with_target(self.images, self.labels, target, desired_real=desired_real)
+
+
+def samples_with_target(images: Tensor, labels: Tensor, target: float, *, desired_real: bool) -> Samples:
+    """Samples that all have the same target and the same desired answer."""
+    return Samples(
+        images,
+        labels,
+        targets=torch.full((len(images),), target, device=images.device),
+        desired_real=torch.full((len(images),), desired_real, device=images.device),
+    )
+
+
+def pack_samples(images: Tensor, labels: Tensor, pack_size: int) -> tuple[Tensor, Tensor]:
+    """Join every ``pack_size`` samples along the channels: (n, c, ...) -> (n / pack_size, pack_size c, ...).
+
+    Where ``pack_size`` does not divide n, the first samples fill up the last pack. A pack has its first sample's label.
+    """
+    if missing := -len(images) % pack_size:
+        filled = torch.arange(len(images) + missing, device=images.device) % len(images)
+        images, labels = images[filled], labels[filled]
+    return pack(images, pack_size), labels[::pack_size]
+
+
+def pack(images: Tensor, pack_size: int) -> Tensor:
+    """Join every ``pack_size`` samples along the channels: (pack_size n, c, ...) -> (n, pack_size c, ...)."""
+    return images if pack_size == 1 else images.unflatten(0, (-1, pack_size)).flatten(1, 2)
+
+
+def unpack(images: Tensor, pack_size: int) -> Tensor:
+    """The inverse of ``pack``: (n, pack_size c, ...) -> (pack_size n, c, ...)."""
+    return images if pack_size == 1 else images.unflatten(1, (pack_size, -1)).flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class PlayerBatch:
+    """The samples of one player's update, before the discriminator has scored them.
+
+    Either kind may be empty: the generator's batch usually has no reals, and a discriminator that learns from reals and
+    fakes in two updates has one batch for each.
+    """
+
+    score: Callable[[Tensor, Tensor], Tensor]
+    """The discriminator: (images, labels) -> outputs of shape (n, 1 + k). Column 0 is the score; a GAN gives the other
+    columns their meaning."""
+    fake: Samples
+    real: Samples
+    separate_forward: bool
+    """Whether reals and fakes pass the discriminator separately. That matters to layers that look at a whole batch."""
+
+    def only_real(self) -> "PlayerBatch":
+        return replace(self, fake=self.fake.first(0))
+
+    def only_fake(self) -> "PlayerBatch":
+        return replace(self, real=self.real.first(0))
+
+    @cached_property
+    def both(self) -> Samples:
+        """All samples, fakes first."""
+        fake, real = self.fake, self.real
+        if not len(real.images):
+            return fake
+        return Samples(*map(torch.cat, zip(fake, real, strict=True))) if len(fake.images) else real
+
+    def forward(self) -> "ScoredBatch":
+        """Pass all samples through the discriminator."""
+        passes = [part for part in (self.fake, self.real) if len(part.images)] if self.separate_forward else [self.both]
+        outputs = torch.cat([self.score(part.images, part.labels) for part in passes])
+        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        return ScoredBatch(self.score, self.fake, self.real, self.separate_forward, outputs)
+
+
+@dataclass(frozen=True)
+class ScoredBatch(PlayerBatch):
+    """A player's batch and what the discriminator says of it. Every loss term maps it to one value per sample."""
+
+    outputs: Tensor
+    """The discriminator's outputs for ``both``, shape (n, 1 + k), float32 or better."""
+
+    @property
+    def scores(self) -> Tensor:
+        """Logits, or a critic's unbounded values, shape (n,)."""
+        return self.outputs[:, 0]
+
+    @property
+    def targets(self) -> Tensor:
+        """The target of each score, shape (n,)."""
+        return self.both.targets
+
+
+def mean_terms(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of each loss term over the samples."""
+    return {name: values.mean() for name, values in terms.items()}
+
+
+def total(means: dict[str, Tensor]) -> Tensor:
+    """A player's loss: the sum of the means of its terms."""
+    return reduce(torch.add, means.values())
