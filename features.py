@@ -1,4 +1,4 @@
-"""The feature network by which images of a data set are judged: ``python features.py data=mnist``."""
+"""Train the feature network of a data set: ``python features.py data=mnist``."""
 
 import hydra
 from omegaconf import DictConfig

@@ -1,4 +1,4 @@
-"""Images from a trained run: ``python generate.py run=<run folder or checkpoint> count=64 seed=1``."""
+"""Generate samples with a trained run: ``python generate.py run=<run folder or checkpoint> count=64 seed=1``."""
 
 import hydra
 from omegaconf import DictConfig
@@ -12,11 +12,12 @@ def main(config: DictConfig) -> None:
     with one_line_errors():
         options = resolve(config)
 
-        from gans.config.validate import validate_generate  # these take seconds: help and Hydra's errors come before
+        from gans.config.schema import GenerateConfig  # these take seconds: help and Hydra's errors come before
+        from gans.config.validate import check_options
         from gans.run.sample import generate
 
         prepare()
-        print(f"images: {generate(validate_generate(options))}")
+        print(f"images: {generate(check_options(GenerateConfig, options))}")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def main(overrides: list[str]) -> None:
     print(f"{'features, training images':24} {seconds:7.2f} s")
     evidence = EvaluationData(
         real=real_sample, fake=fake_sample, classes=data.digits, training=lambda: training_sample,
-        more=lambda count: training.at(torch.arange(count) % len(training.labels)), source_size=len(training.labels),
+        more=lambda count: training.select(torch.arange(count) % len(training.labels)), source_size=len(training.labels),
         conditional=True, answers=real.pixels,
     )  # fmt: skip
     total = seconds_real + seconds_fake
@@ -66,7 +66,7 @@ def main(overrides: list[str]) -> None:
 
 def enough(images: Images) -> Images:
     """COUNT images, with repetition where there are fewer."""
-    return images.at(torch.arange(COUNT) % len(images.labels))
+    return images.select(torch.arange(COUNT) % len(images.labels))
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:

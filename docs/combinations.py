@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.utils import get_class
 
-from gans.config.build import build_gan, target_class
+from gans.config.build import build_gan
+from gans.config.resolve import resolve
+from gans.config.schema import RunConfig
+from gans.config.validate import validate
 from gans.errors import InputError
-from gans.config.resolve import plain
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
@@ -37,19 +40,23 @@ def options() -> dict[str, list[str]]:
 
 
 @cache
-def part(group: str, name: str) -> dict[str, Any]:
-    """What an option file says: a model's whole config, another group's own node."""
+def config_of(group: str, name: str) -> RunConfig:
+    """The config of a command with one choice."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = plain(compose("config", overrides=[f"{group}={name}"]))
-    return config if group == "model" else config[group]
+        return validate(resolve(compose("config", overrides=[f"{group}={name}"])))
+
+
+def part(group: str, name: str) -> dict[str, Any]:
+    """A choice's own part of the config."""
+    return getattr(config_of(group, name), group)
 
 
 def refusal(model: str, objective: str, stabilizers: tuple[str, ...]) -> str | None:
     """Why a combination is refused; None where it is not."""
-    config = part("model", model) | {"objective": part("objective", objective)}
-    config["stabilize"] = {key: node for name in stabilizers for key, node in part("stabilize", name).items()}
+    chosen = {key: node for name in stabilizers for key, node in part("stabilize", name).items()}
+    choices = {"objective": part("objective", objective), "stabilize": chosen}
     try:
-        build_gan(config)
+        build_gan(config_of("model", model).model_copy(update=choices))
     except InputError as error:
         return str(error)
     return None
@@ -60,7 +67,7 @@ def techniques(stabilizers: list[str]) -> list[str]:
     rows = ["| `stabilize=` | what it does |", "|---|---|"]
     for name in stabilizers:
         for node in part("stabilize", name).values():
-            summary = (target_class(node["_target_"]).__doc__ or "").strip().split("\n\n")[0]
+            summary = (get_class(node["_target_"]).__doc__ or "").strip().split("\n\n")[0]
             text = " ".join(summary.split()).replace("|", r"\|").replace("``", "`")
             rows.append(f"| `{name}` | {text} |")
     return rows

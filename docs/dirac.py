@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from gans.config.build import build
-from gans.data.batches import SequentialLoader, Points
+from gans.config.resolve import resolve
+from gans.data.batches import Points, SequentialLoader
 from gans.errors import InputError
 from gans.figures.trajectory import walk
 from gans.gan import GAN
 from gans.models.dirac import DiracDiscriminator, DiracGenerator
 from gans.objectives import Objective
-from gans.config.resolve import plain
 from gans.stabilize import Stabilizer, Stabilizers
 from gans.stabilize.gradient_penalties import R1, R2, WGANGP
 from gans.stabilize.weights import EMA, WeightClipping
@@ -76,7 +76,7 @@ class Recorder(Callback):
 
     @override
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: object) -> None:
-        theta = pl_module.stabilizers.sampler(pl_module.generator).get_parameter("theta")
+        theta = pl_module.stabilizers.sampling_generator(pl_module.generator).get_parameter("theta")
         self.path.append((theta.item(), pl_module.discriminator.get_parameter("psi").item()))
 
 
@@ -91,11 +91,13 @@ def path(
         Stabilizers({"it": stabilizer}),
         partial(torch.optim.SGD, lr=RATE),
         partial(torch.optim.SGD, lr=RATE),
-        discriminator_updates="joint" if objective.pairs else "alternating",  # the mean of reals and fakes: weight 1
+        # alternating: the mean over reals and the mean over fakes have weight 1
+        discriminator_updates="joint" if objective.compares_pairs else "alternating",
         discriminator_fakes="training",
     )
     recorder = Recorder(start)
-    data = SequentialLoader(Points(torch.zeros(steps, 1, dtype=torch.float64), torch.zeros(steps, dtype=torch.int64)), 1)
+    zeros = Points(torch.zeros(steps, 1, dtype=torch.float64), torch.zeros(steps, dtype=torch.int64))
+    data = SequentialLoader(zeros, batch_size=1)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     trainer = L.Trainer(max_epochs=1, enable_model_summary=False, callbacks=[recorder], **quiet)
     trainer.fit(gan, train_dataloaders=data)
@@ -119,7 +121,7 @@ def objectives() -> dict[str, Objective]:
     found = {}
     for file in sorted((ROOT / "conf" / "objective").glob("*.yaml")):
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            node = plain(compose("config", overrides=["data=digits", f"objective={file.stem}"]))["objective"]
+            node = resolve(compose("config", overrides=["data=digits", f"objective={file.stem}"]))["objective"]
         found[file.stem] = build(node, "objective")
     return found
 

@@ -3,7 +3,6 @@
 Runs whose configs differ in nothing but the seed are one row: the mean over them, and its standard error.
 """
 
-import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 import numpy
 
-from gans.config.resolve import flat
+from gans.config.resolve import flatten
+from gans.metrics.name import MetricName
+from gans.run.folder import RunFolder
 from gans.run.test_results import read_results
-from gans.run.folder import Run
 
 FIGURES = {"modes": (1, ".1f"), "high_quality": (100, ".1f"), "mode_kl": (1, ".3f")}
 """Each figure, what it is multiplied by, and its format."""
@@ -21,15 +21,12 @@ OF_ONE_RUN = ("seed", "runs")
 NOT_SHOWN = ("interval",)
 
 
-def figures_of(run: Run) -> dict[str, float]:
+def figures_of(run: RunFolder) -> dict[str, float]:
     """The last checkpoint's figures, by the metric's own name."""
-    results = read_results(run.path / "test.json").checkpoints["last"].results
-    return {
-        figure: factor * value
-        for figure, (factor, _) in FIGURES.items()
-        for name, value in results.items()
-        if re.fullmatch(rf"{figure}_\d+_[a-z]+\d+", name)
-    }
+    results = read_results(run.test_results_file).checkpoints["last"].results
+    parsed = {MetricName.parse(name): value for name, value in results.items()}
+    named = {name.figure: value for name, value in parsed.items() if name}
+    return {figure: factor * named[figure] for figure, (factor, _) in FIGURES.items()}
 
 
 def described(config: dict[str, Any]) -> str:
@@ -48,10 +45,10 @@ def shown(node: dict[str, Any]) -> dict[str, Any]:
 
 def table(parent: Path) -> list[str]:
     """A row for each setting of each data set: how many runs, and mean ± standard error of each figure."""
-    groups: dict[str, list[Run]] = defaultdict(list)
+    groups: dict[str, list[RunFolder]] = defaultdict(list)
     for path in sorted(parent.glob("*/test.json")):
-        run = Run(path.parent)
-        groups[str({name: value for name, value in flat(run.config).items() if name not in OF_ONE_RUN})].append(run)
+        run = RunFolder(path.parent)
+        groups[str({name: value for name, value in flatten(run.config).items() if name not in OF_ONE_RUN})].append(run)
     lines = [
         "| data, steps x batch | stabilizers | seeds | modes | high quality, % | KL | worst: modes, % |",
         "|---" * 7 + "|",

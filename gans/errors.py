@@ -1,23 +1,23 @@
-"""The ways in which a command ends early, each with one line for the person who typed it."""
+"""Errors that end a command with a one-line message and an exit code."""
 
 
 class InputError(Exception):
-    """What was asked for can't be done: the message says what is wrong, where, and what to write instead."""
+    """The command, config or data are wrong: the message says what is wrong, where, and what to write instead."""
 
     exit_code = 2
 
 
 class TrainingError(Exception):
-    """Training can't go on, although what was asked for made sense: a loss that is no longer finite."""
+    """Training cannot continue, although the config is valid: the loss is no longer finite."""
 
     exit_code = 3
 
 
 class InterruptedTraining(Exception):
-    """Ctrl-C or a request to terminate (SIGTERM); what was under way is saved.
+    """Training was stopped by Ctrl-C or SIGTERM, after saving a checkpoint.
 
     Args:
-        signal_number: of the signal; the exit code is 128 more, as shells have it.
+        signal_number: the signal's number; the exit code is 128 + this number, as in shells.
     """
 
     def __init__(self, message: str, signal_number: int) -> None:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and the user's cache folder."""
+"""Writing files atomically, and the user's cache folder."""
 
 import json
 import os
@@ -16,7 +16,7 @@ PART = ".part"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file beside ``path``, which takes its place, flushed, when all is written; else it is as if never made."""
+    """Write a temporary file beside ``path`` that replaces it at the end; after an error, ``path`` is unchanged."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what a killed process left of files that it had not finished."""
+    """Remove the temporary files of killed processes."""
     for path in folder.rglob(f".*{PART}"):
         path.unlink()
 
@@ -42,11 +42,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_arrays(path: Path, **arrays: Any) -> None:
-    """Tensors, arrays or numbers, as .npz, in a folder that is made if need be."""
+    """Write tensors, arrays or numbers to an .npz file; its folder is made if missing."""
     path.parent.mkdir(exist_ok=True)
     with replacing(path) as file:
-        plain = {name: numpy.asarray(array) for name, array in arrays.items()}
-        numpy.savez_compressed(file, allow_pickle=False, **plain)
+        converted = {name: numpy.asarray(array) for name, array in arrays.items()}
+        numpy.savez_compressed(file, allow_pickle=False, **converted)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -54,9 +54,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def cache_folder() -> Path:
-    """``GANS_CACHE``, or the platform's cache folder of the user; it may not exist yet.
+    """The environment variable ``GANS_CACHE``, else the platform's cache folder of the user; it may not exist yet.
 
-    It holds what is computed once per user: feature networks of further data sets, floors.
+    It holds what is computed once per user: feature networks of further data sets, and the metrics' floors.
     """
-    chosen = os.environ.get("GANS_CACHE")
-    return Path(chosen) if chosen else user_cache_path("gans")
+    return Path(os.environ.get("GANS_CACHE") or user_cache_path("gans"))

@@ -1,8 +1,6 @@
 """The alternating training step that every GAN shares."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import lightning as L
@@ -10,7 +8,6 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from typing_extensions import override
 
 from gans.data.batches import Batch
 from gans.errors import InputError
@@ -19,11 +16,12 @@ from gans.means import MeanAccumulator
 from gans.nonfinite import READ_EVERY, NonFiniteDetector
 from gans.objectives import Objective
 from gans.randomness import Streams, derive_seed, seed_layers
-from gans.stabilize import Stabilizers
+from gans.stabilize.base import OptimizerFactory, Stabilizers
 from gans.update import (
     PlayerBatch,
     Samples,
     ScoredBatch,
+    Terms,
     mean_terms,
     pack,
     pack_samples,
@@ -32,37 +30,29 @@ from gans.update import (
     unpack,
 )
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-
-DISCRIMINATOR_UPDATES: dict[str, Callable[[PlayerBatch], list[PlayerBatch]]] = {
-    "joint": lambda batch: [batch],
-    "separate": lambda batch: [batch],
-    "alternating": lambda batch: [batch.only_real(), batch.only_fake()],
-}
-
 
 class GAN(L.LightningModule):
     """A generator, a discriminator, an objective and stabilizers, trained by alternating steps.
 
     Args:
-        discriminator: images (n, channels, height, width), or points (n, dimensions), -> (n, 1 + k). Column 0 is the
-            score, without output activation.
-        generator_optimizer, discriminator_optimizer: called with the network's parameters.
-        discriminator_updates: "joint": one update per step on a batch of fakes and reals, whose loss is the mean over
-            both. "separate": the same, but reals and fakes pass the discriminator separately, so that BatchNorm's
-            statistics are of one kind. "alternating": two updates per step, first on the reals, then on the fakes.
-        discriminator_fakes: the generator's mode when it makes fakes for the discriminator: "inference" (BatchNorm's
-            moving averages, no dropout) or "training".
+        discriminator: maps images (n, channels, height, width), or points (n, dimensions), to outputs (n, 1 + k).
+            Column 0 is the score, without output activation.
+        generator_optimizer, discriminator_optimizer: make an optimizer from a network's parameters.
+        discriminator_updates: "joint": one update per step on a batch of fakes and reals; the loss is the mean over
+            both. "separate": the same, but reals and fakes pass the discriminator one after the other, so that
+            BatchNorm does not mix them. "alternating": two updates per step, first on the reals, then on the fakes.
+        discriminator_fakes: the generator's mode when it makes fakes for the discriminator: "inference" (BatchNorm
+            uses its moving averages, no dropout) or "training".
         generator_batches: samples in the generator's update, as a multiple of the reals in a batch.
         seed: all random numbers of training step t are a function of (seed, t).
-        branch: another number gives training other random numbers; the data keep their order.
+        branch: another number gives training other random numbers; the order of the data stays.
 
     Raises:
-        InputError: where these do not go together, or a stabilizer means nothing for this GAN.
+        InputError: if the arguments do not fit together, or a stabilizer has no effect on this GAN.
     """
 
     discriminator_takes_classes: ClassVar[bool] = False
-    """Whether the discriminator is given each sample's class."""
+    """Whether the discriminator takes each sample's class as a second input."""
 
     def __init__(
         self,
@@ -85,9 +75,9 @@ class GAN(L.LightningModule):
         self.objective = objective
         self.stabilizers = stabilizers
         self.optimizer_factories = (generator_optimizer, discriminator_optimizer)
-        self.split_discriminator_batch = DISCRIMINATOR_UPDATES[discriminator_updates]
+        self.alternating_updates = discriminator_updates == "alternating"
         self.separate_forward = discriminator_updates == "separate"
-        self.penalty_share = 1.0 if objective.compares_pairs or discriminator_updates == "alternating" else 0.5
+        self.penalty_share = 1.0 if objective.compares_pairs or self.alternating_updates else 0.5
         self.discriminator_fakes_in_training_mode = discriminator_fakes == "training"
         self.generator_batches = generator_batches
         self.seed = seed
@@ -97,8 +87,8 @@ class GAN(L.LightningModule):
         self.held_out_means = MeanAccumulator()
         self.non_finite_detector = NonFiniteDetector()
         if generator.takes_images and generator_batches > 1:
-            raise InputError("this generator makes one image from each image of a batch: use model.generator_batches=1")
-        if objective.compares_pairs and (discriminator_updates == "alternating" or generator_batches > 1):
+            raise InputError("this generator transforms each image of a batch once: use model.generator_batches=1")
+        if objective.compares_pairs and (self.alternating_updates or generator_batches > 1):
             raise InputError(
                 f"{type(objective).__name__} compares each fake with a real of the same update: use "
                 "model.discriminator_updates=joint and model.generator_batches=1"
@@ -110,16 +100,14 @@ class GAN(L.LightningModule):
         self.built_optimizers = [f(net.parameters()) for f, net in zip(self.optimizer_factories, networks, strict=True)]
 
     def configure_optimizers(self) -> list[Optimizer]:
-        """The generator's optimizer and the discriminator's."""
+        """The generator's optimizer, then the discriminator's."""
         return self.built_optimizers
 
-    @override
     def on_fit_start(self) -> None:
         self.non_finite_detector.every = 1 if self.device.type == "cpu" else READ_EVERY
 
     # --- the step -----------------------------------------------------------------------------------------------
 
-    @override
     def training_step(self, data: Batch, data_index: int) -> None:
         random = Streams(self.training_seed, "train", self.training_steps, self.device)
         seed_layers(derive_seed(self.training_seed, "layers", self.training_steps), self.device)
@@ -127,7 +115,7 @@ class GAN(L.LightningModule):
 
         with self.toggled_optimizer(discriminator_optimizer):
             whole = self.discriminator_batch(data, random)
-            parts = self.split_discriminator_batch(whole)
+            parts = [whole.only_real(), whole.only_fake()] if self.alternating_updates else [whole]
             scored = []
             for part in parts:
                 batch = part.forward()
@@ -148,58 +136,55 @@ class GAN(L.LightningModule):
         self.training_steps += 1
 
     def discriminator_batch(self, data: Batch, random: Streams) -> PlayerBatch:
-        """Reals, and fakes without gradient, with targets that the stabilizers may have altered."""
+        """Reals, and fakes without gradient, with targets transformed by the stabilizers."""
         real, count = self.real_samples(data), len(data.images)
         inputs = self.generator.inputs(count, random("latent"), data, self.classes_for(data))
         self.generator.train(self.discriminator_fakes_in_training_mode)
         with torch.no_grad():
             fake = self.fake_samples(self.generator, inputs, desired_real=False)
         self.generator.train()
-        real_targets, fake_targets = self.stabilizers.transform_targets(
-            real.targets, fake.targets, self.objective, random
-        )
-        fake, real = fake._replace(targets=fake_targets), real._replace(targets=real_targets)
+        targets = self.stabilizers.transform_targets(real.targets, fake.targets, self.objective, random)
+        real, fake = real._replace(targets=targets[0]), fake._replace(targets=targets[1])
         return PlayerBatch(self.score(random), fake, real, self.separate_forward)
 
     def generator_batch(self, data: Batch, random: Streams) -> PlayerBatch:
-        """Fresh fakes with gradient, whose target is real."""
+        """New fakes with gradient. Their target is the real one."""
         count, classes = self.generator_batches * len(data.images), self.classes_for(data, self.generator_batches)
         inputs = self.generator.inputs(count, random("latent"), data, classes)
         fake = self.fake_samples(self.generator, inputs, desired_real=True)
         return PlayerBatch(self.score(random), fake, self.paired_reals(fake, data), self.separate_forward)
 
     def classes_for(self, data: Batch, times: int = 1) -> Tensor | None:
-        """The classes to ask the generator for: those of the data where the discriminator is given classes, so that
-        each fake meets a real of its class; None lets the generator draw them."""
+        """Classes for the generator: the data's if the discriminator takes classes, so that fakes and reals have the
+        same classes; None lets the generator draw them."""
         return data.labels.repeat(times) if self.discriminator_takes_classes else None
 
     def paired_reals(self, fake: Samples, data: Batch) -> Samples:
-        """The reals of the generator's batch: one for each fake if the objective compares pairs, else none."""
+        """The reals in the generator's batch: one for each fake if the objective compares pairs, else none."""
         if not self.objective.compares_pairs:
             return fake.first(0)
         real = self.real_samples(data)
-        return real._replace(desired_real=~real.desired_real)  # the generator wants fakes to score above them
+        return real._replace(desired_real=~real.desired_real)  # the generator wants fakes to score higher than reals
 
-    def discriminator_terms(self, batch: ScoredBatch) -> dict[str, Tensor]:
-        """The discriminator's named loss terms, one value per sample. Its loss is the sum of their means and of the
-        penalties."""
+    def discriminator_terms(self, batch: ScoredBatch) -> Terms:
+        """The discriminator's loss terms. Its loss is the sum of their means and the penalties' means."""
         return {"adversarial": self.objective.discriminator(batch)}
 
-    def penalties(self, batch: PlayerBatch, random: Streams) -> dict[str, Tensor]:
-        """The stabilizers' penalties. Papers add them to E[fakes] + E[reals]. An update whose loss is the mean over
-        both has half of that sum, so it takes half of each penalty."""
+    def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
+        """The stabilizers' penalties. Papers add them to E[fakes] + E[reals]. The mean over fakes and reals together is
+        half of that sum, so an update on both takes half of each penalty."""
         penalties = self.stabilizers.penalties(batch, random)
         return {name: self.penalty_share * values for name, values in penalties.items()}
 
-    def generator_terms(self, batch: ScoredBatch) -> dict[str, Tensor]:
-        """The generator's named loss terms, one value per sample. Its loss is the sum of their means."""
+    def generator_terms(self, batch: ScoredBatch) -> Terms:
+        """The generator's loss terms. Its loss is the sum of their means."""
         return {"adversarial": self.objective.generator(batch)}
 
-    def update(self, player: str, optimizer: Optimizer, batch: ScoredBatch, terms: dict[str, Tensor]) -> None:
+    def update(self, player: str, optimizer: Optimizer, batch: ScoredBatch, terms: Terms) -> None:
         """Make one optimizer step on the sum of the terms' means, and record the loss and the accuracies.
 
         Raises:
-            NonFiniteError: before the step, where the loss or a gradient is not finite; see NonFiniteDetector.
+            NonFiniteError: before the optimizer step, if the loss or a gradient is not finite.
         """
         means = mean_terms(terms)
         loss = total(means)
@@ -209,10 +194,10 @@ class GAN(L.LightningModule):
         optimizer.step()
         self.means.add(self.measure(player, batch, means), weight=len(batch.scores))
 
-    # --- its parts ----------------------------------------------------------------------------------------------
+    # --- helpers ------------------------------------------------------------------------------------------------
 
     def score(self, random: Streams) -> Callable[[Tensor, Tensor], Tensor]:
-        """The discriminator as training uses it: the stabilizers transform each sample first."""
+        """The discriminator during training: the stabilizers transform its inputs first."""
         pack_size = self.stabilizers.pack_size
 
         def score(images: Tensor, labels: Tensor) -> Tensor:
@@ -222,30 +207,29 @@ class GAN(L.LightningModule):
         return score
 
     def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The discriminator's outputs, (n, 1 + k). A conditional discriminator uses the labels too."""
+        """The discriminator's outputs, shape (n, 1 + k). A conditional discriminator uses the labels too."""
         return self.discriminator(images)
 
     def real_samples(self, data: Batch) -> Samples:
         low, high = self.generator.pixel_range
-        images = low + (high - low) * data.images
-        return self._samples(images, data.labels, desired_real=True)
+        return self._samples(low + (high - low) * data.images, data.labels, desired_real=True)
 
     def fake_samples(self, generator: nn.Module, inputs: Inputs, *, desired_real: bool) -> Samples:
         return self._samples(generator(*inputs.arguments), inputs.labels, desired_real=desired_real)
 
     def _samples(self, images: Tensor, labels: Tensor, *, desired_real: bool) -> Samples:
         target = self.objective.real_target if desired_real else self.objective.fake_target
-        packed, labels = pack_samples(images, labels, self.stabilizers.pack_size)
-        return samples_with_target(packed, labels, target, desired_real=desired_real)
+        images, labels = pack_samples(images, labels, self.stabilizers.pack_size)
+        return samples_with_target(images, labels, target, desired_real=desired_real)
 
     @torch.no_grad()
     def measure(self, player: str, batch: ScoredBatch, means: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Scalars to record: the loss, the mean of each of its terms, and the accuracies."""
+        """The scalars to record: the loss, the mean of each of its terms, and the accuracies."""
         measured = {"loss": total(means), **means, **mean_terms(self.accuracies(batch))}
         return {f"{player}_{name}": value for name, value in measured.items()}
 
     def accuracies(self, batch: ScoredBatch) -> dict[str, Tensor]:
-        """Whether each sample is taken for what the player wants. Altered targets do not count."""
+        """Whether the discriminator gives each sample the answer that the player wants, whatever its target."""
         return {"accuracy": (self.objective.predicts_real(batch.scores) == batch.both.desired_real).float()}
 
     # --- held-out data ------------------------------------------------------------------------------------------
@@ -263,22 +247,21 @@ class GAN(L.LightningModule):
         self.log_held_out("test")
 
     def measure_held_out(self, data: Batch, data_index: int) -> None:
-        """Both players' losses and accuracies on held-out images: unaltered targets, no penalties, the plain objective.
+        """Add up both players' losses and accuracies on held-out images.
 
-        Losses that a stabilizer gives the generator in place of the objective (feature matching, unrolling) belong to
-        training and are not computed here.
+        They are the objective's: targets are unaltered, there are no penalties, and losses that a stabilizer gives the
+        generator in place of the objective (feature matching, unrolling) do not count.
         """
         random = Streams(self.seed, "held-out", data_index, self.device)
         network = self.stabilizers.sampling_generator(self.generator)
         inputs = self.generator.inputs(len(data.images), random("latent"), data, self.classes_for(data))
         fake = self.fake_samples(network, inputs, desired_real=False)
-        against = PlayerBatch(self.discriminate, fake, self.real_samples(data), self.separate_forward).forward()
-        desired = fake.with_target(self.objective.real_target, desired_real=True)
-        reals = self.paired_reals(desired, data)
-        towards = PlayerBatch(self.discriminate, desired, reals, self.separate_forward).forward()
+        batch = PlayerBatch(self.discriminate, fake, self.real_samples(data), self.separate_forward).forward()
+        measured = self.measure("discriminator", batch, mean_terms(self.discriminator_terms(batch)))
 
-        measured = self.measure("discriminator", against, mean_terms(self.discriminator_terms(against)))
-        measured |= self.measure("generator", towards, mean_terms(self.generator_terms(towards)))
+        fake = fake.with_target(self.objective.real_target, desired_real=True)
+        batch = PlayerBatch(self.discriminate, fake, self.paired_reals(fake, data), self.separate_forward).forward()
+        measured |= self.measure("generator", batch, mean_terms(self.generator_terms(batch)))
         self.held_out_means.add(measured, weight=len(data.images))
 
     def log_held_out(self, stage: str) -> None:
@@ -289,7 +272,7 @@ class GAN(L.LightningModule):
 
     @torch.no_grad()
     def sample(self, inputs: Inputs) -> Tensor:
-        """Images in [0, 1], shape (n, channels, height, width), float32, from the stabilizers' sampling generator."""
+        """Images in [0, 1], shape (n, channels, height, width), float32, or points, from the sampling generator."""
         network = self.stabilizers.sampling_generator(self.generator)
         was_training = network.training
         network.eval()

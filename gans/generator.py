@@ -1,4 +1,4 @@
-"""What every generator is: a network that knows what it must be fed."""
+"""Base classes of generators, which make their own inputs, such as latents."""
 
 from typing import NamedTuple
 
@@ -10,50 +10,46 @@ from gans.update import NO_CLASS
 
 
 class Inputs(NamedTuple):
-    """What a generator is called with, for n samples."""
+    """The inputs of a generator, for n samples."""
 
     arguments: tuple[Tensor, ...]
     """The positional arguments of ``forward``, each with n rows."""
     labels: Tensor
-    """The class index asked of each sample, shape (n,), int64; ``NO_CLASS`` where none is."""
-
-    def part(self, rows: slice) -> "Inputs":
-        """The inputs of some of the samples."""
-        return Inputs(tuple(argument[rows] for argument in self.arguments), self.labels[rows])
+    """The class index of each sample, shape (n,), int64; ``NO_CLASS`` if it has none."""
 
 
 class Generator(nn.Module):
-    """A network with N(0, 1) latents of ``latent_size``. One that takes something else overrides ``inputs``."""
+    """A network from N(0, 1) latents (n, latent_size) to samples. One with other inputs overrides ``inputs``."""
 
     latent_size: int
     pixel_range: tuple[float, float]
-    """The range of the output's pixels, and so of the images that the discriminator sees."""
+    """(lowest, highest) value of the output's pixels; the discriminator's real images are scaled to it."""
 
     class_count = 0
-    """How many classes it can be asked for."""
+    """Number of classes that it takes as input; 0 for an unconditional generator."""
     takes_images = False
-    """Whether it makes each image from an image of the data."""
+    """Whether its inputs are images of the data set, which it transforms."""
     makes_points = False
-    """Whether its samples are points (n, dimensions) and no images."""
+    """Whether its samples are points (n, dimensions) instead of images."""
 
     @property
     def takes_classes(self) -> bool:
         return self.class_count > 0
 
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
-        """Fresh inputs for ``count`` samples.
+        """New inputs for ``count`` samples.
 
         Args:
-            random: where random inputs come from; they are on its device.
-            batch: images for a generator that transforms images, with at least ``count`` rows; others need none.
-            classes: class indices asked for, shape (count,); a generator that takes classes draws them where None.
+            random: draws the inputs, on its device.
+            batch: at least ``count`` images, for a generator that transforms images; others ignore it.
+            classes: class indices, shape (count,); if None, a generator that takes classes draws them.
         """
         latents = torch.randn(count, self.latent_size, generator=random, device=random.device)
         return Inputs((latents,), torch.full((count,), NO_CLASS, device=random.device))
 
 
 class ConditionalGenerator(Generator):
-    """One that is called with latents and with the class index asked of each sample. It sets ``class_count``."""
+    """A generator that takes latents and the class index of each sample. Subclasses set ``class_count``."""
 
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
         (latents,), _ = super().inputs(count, random, batch)

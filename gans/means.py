@@ -1,4 +1,4 @@
-"""Weighted means of what every step measures, kept where it was measured and read rarely."""
+"""Weighted means of what every step measures, summed up on the device and read rarely."""
 
 from typing import Any
 
@@ -7,25 +7,25 @@ from torch import Tensor
 
 
 class MeanAccumulator:
-    """Adds up on the device; the host waits only when ``pop`` reads the means."""
+    """Sums on the device, so that the host waits for the device only in ``pop``."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
         self._weights: dict[str, float] = {}
 
     def add(self, values: dict[str, Tensor], weight: float = 1.0) -> None:
-        """Add scalars, each of which stands for ``weight`` samples or steps."""
-        for name, value in values.items():
-            found = value.detach()
-            self._sums[name] = self._sums[name].add(found, alpha=weight) if name in self._sums else found * weight
+        """Add scalars, each the mean of ``weight`` samples or steps."""
+        for name, tensor in values.items():
+            value = tensor.detach()
+            self._sums[name] = self._sums[name].add(value, alpha=weight) if name in self._sums else value * weight
             self._weights[name] = self._weights.get(name, 0.0) + weight
 
     def add_numbers(self, values: dict[str, float], weight: float) -> None:
-        """Likewise, of numbers that are already on the host."""
+        """Add Python numbers."""
         self.add({name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}, weight)
 
     def pop(self) -> dict[str, float]:
-        """The means since the last call, in one transfer; empty if nothing was added."""
+        """The means since the last call, in one transfer from the device; empty if nothing was added."""
         if not self._sums:
             return {}
         sums = torch.stack([value.double() for value in self._sums.values()]).tolist()
@@ -34,7 +34,7 @@ class MeanAccumulator:
         return means
 
     def state_dict(self) -> dict[str, Any]:
-        """What was added since the means were last read."""
+        """The sums since the last ``pop``."""
         return {"sums": dict(self._sums), "weights": dict(self._weights)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

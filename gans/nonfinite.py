@@ -1,7 +1,6 @@
-"""Values that are no numbers, caught before the optimizer step that would spread them."""
+"""Detection of NaN and infinite values before the optimizer step that would spread them to the weights."""
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -12,15 +11,15 @@ from gans.errors import TrainingError
 from gans.update import ScoredBatch
 
 READ_EVERY = 10
-"""Training steps between two looks at a verdict, on a device that works while the host goes on."""
+"""Training steps between two reads of the result on a GPU, because each read makes the host wait."""
 
 
 class NonFiniteError(TrainingError):
-    """A loss, gradient or weight that is NaN or infinite.
+    """A loss, gradient or weight is NaN or infinite.
 
     Args:
-        what: the value, by name, and what it is.
-        training_step: the step under way, counted from 1; its optimizer step was not made.
+        what: the name of the value, and the value.
+        training_step: the step, counted from 1, that failed before its optimizer step.
     """
 
     def __init__(self, what: str, training_step: int) -> None:
@@ -29,17 +28,16 @@ class NonFiniteError(TrainingError):
 
 
 class NonFiniteDetector:
-    """Checks a player's loss and gradients, after backward and before the optimizer's step.
+    """Checks a player's loss and gradients, after the backward pass and before the optimizer step.
 
     Args:
-        every: training steps between two looks at the verdict. Each look makes the host wait for its device, which a
-            CPU does not mind; in between, the verdict is kept where it was found. Weights that a later look finds to
-            be broken are not saved either, see ``require_finite_state``.
+        every: training steps between two reads of the result. Until then, it stays on the device. Checkpoints are
+            checked by ``require_finite_state``, so that they are finite in between too.
     """
 
     def __init__(self, every: int = 1) -> None:
         self.every = every
-        self._broken_since: dict[str, Tensor] = {}  # of each player, the first training step; 0 for none
+        self._first_failure: dict[str, Tensor] = {}  # by player: the training step, or 0
 
     def check(
         self,
@@ -51,48 +49,34 @@ class NonFiniteDetector:
         gan: nn.Module,
         step: int,
     ) -> None:
-        """Look at an update, the verdict on which may be read at a later one.
+        """Check an update; the result may be read in a later step.
 
         Raises:
-            NotFinite: naming where it began: the images, a weight, a term of the loss, or a gradient.
+            NonFiniteError: naming the source: an image, a weight, a term of the loss, or a gradient.
         """
         weights = (weight for group in optimizer.param_groups for weight in group["params"])
-        size = _size([loss.detach(), *(weight.grad for weight in weights if weight.grad is not None)])
-        when = self._first_step_without(size.isfinite(), player, step)
-        if when and (what := _first_broken(_suspects(player, loss, batch, terms, gan))):
-            raise NonFiniteError(what, when)
+        gradients = (weight.grad for weight in weights if weight.grad is not None)
+        finite = get_total_norm([loss.detach(), *gradients]).isfinite()
+        failed_step = self._read_first_failure(finite, player, step)
+        # the norm of finite values can overflow: that is no failure, and nothing is found
+        if failed_step and (what := _first_non_finite(_candidates(player, loss, batch, terms, gan))):
+            raise NonFiniteError(what, failed_step)
 
-    def _first_step_without(self, finite: Tensor, player: str, step: int) -> int:
-        """The first step that broke since the last look; 0 if none did, and until the next look."""
-        if self.every == 1:  # nothing to keep: one read instead of five small operations
+    def _read_first_failure(self, finite: Tensor, player: str, step: int) -> int:
+        """The first step that failed since the last read; 0 if none failed, or if it is not read in this step."""
+        if self.every == 1:  # one operation instead of five
             return 0 if finite else step
-        broken = torch.where(finite, 0, step)
-        first = self._broken_since.get(player, broken)
-        self._broken_since[player] = torch.where(first == 0, broken, first)
-        return int(self._broken_since.pop(player)) if step % self.every == 0 else 0
-
-
-def _suspects(
-    player: str, loss: Tensor, batch: ScoredBatch, terms: Mapping[str, Tensor], gan: nn.Module
-) -> Iterable[tuple[str, Tensor]]:
-    return chain(
-        [("an image of the training data", batch.real.images)],
-        _weights(gan),
-        ((f"the {player}'s {name} loss", values) for name, values in terms.items()),
-        (
-            (f"the gradient of {name}", weight.grad)
-            for name, weight in gan.named_parameters()
-            if weight.grad is not None
-        ),
-        [(f"the {player}'s loss", loss)],
-    )
+        failed = torch.where(finite, 0, step)
+        first = self._first_failure.get(player, failed)
+        self._first_failure[player] = torch.where(first == 0, failed, first)
+        return int(self._first_failure.pop(player)) if step % self.every == 0 else 0
 
 
 def require_finite_state(gan: nn.Module, optimizers: Iterable[Optimizer], step: int) -> None:
-    """Check all that a checkpoint would keep: weights, buffers and the optimizers' moments.
+    """Check everything that a checkpoint saves: weights, buffers and the optimizers' moments.
 
     Raises:
-        NotFinite: naming the first one that is not finite.
+        NonFiniteError: naming the first tensor that is not finite.
     """
     moments = (
         (f"the optimizer's {name}", value)
@@ -101,25 +85,33 @@ def require_finite_state(gan: nn.Module, optimizers: Iterable[Optimizer], step: 
         for name, value in state.items()
         if isinstance(value, Tensor)
     )
-    kept = [*_weights(gan), *moments]
-    if _size([value for _, value in kept if value.is_floating_point()]).isfinite():
+    saved = [*_weights(gan), *moments]
+    if get_total_norm([value for _, value in saved if value.is_floating_point()]).isfinite():
         return
-    if broken := _first_broken(kept):
-        raise NonFiniteError(broken, step)
+    if what := _first_non_finite(saved):
+        raise NonFiniteError(what, step)
 
 
-def _size(tensors: Iterable[Tensor]) -> Tensor:
-    """The norm of all values: not finite if one of them is not, or, although all are, where it is beyond float32."""
-    return get_total_norm(tensors)
+def _candidates(
+    player: str, loss: Tensor, batch: ScoredBatch, terms: Mapping[str, Tensor], gan: nn.Module
+) -> Iterable[tuple[str, Tensor]]:
+    """What may have failed, by name: causes before effects."""
+    yield "an image of the training data", batch.real.images
+    yield from _weights(gan)
+    yield from ((f"the {player}'s {name} loss", values) for name, values in terms.items())
+    for name, weight in gan.named_parameters():
+        if weight.grad is not None:
+            yield f"the gradient of {name}", weight.grad
+    yield f"the {player}'s loss", loss
 
 
 def _weights(gan: nn.Module) -> Iterable[tuple[str, Tensor]]:
     return ((f"the weight {name}", value) for name, value in gan.state_dict().items())
 
 
-def _first_broken(named: Iterable[tuple[str, Tensor]]) -> str | None:
+def _first_non_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:
     for name, values in named:
-        broken = values[~values.isfinite()]
-        if broken.numel():
-            return f"{name} is {broken[0].item()}"
+        wrong = values[~values.isfinite()]
+        if wrong.numel():
+            return f"{name} is {wrong[0].item()}"
     return None

@@ -1,7 +1,7 @@
-"""The games: what each player pays for the discriminator's scores.
+"""Objectives: what each player minimizes, as a function of the discriminator's scores.
 
-Discriminators return scores without an output activation. An objective that speaks of D(x) = sigmoid(score) works on
-the score itself, in a form that neither overflows nor loses digits, and equals the formula in its docstring.
+Discriminators return scores without output activation. Objectives that are defined by D(x) = sigmoid(score) are
+computed from the score itself, which is the same formula in a numerically stable form.
 """
 
 from abc import ABC, abstractmethod
@@ -17,10 +17,10 @@ from gans.update import ScoredBatch
 
 @dataclass(frozen=True)
 class Objective(ABC):
-    """A game between the two players.
+    """A loss for each player.
 
-    ``real_target`` and ``fake_target`` are what the discriminator is told about real and fake samples. Label
-    stabilizers alter them; the generator's target is always the unaltered ``real_target``.
+    ``real_target`` and ``fake_target`` are the discriminator's targets for real and fake samples. Label stabilizers
+    alter them. The generator's target is always the unaltered ``real_target``.
     """
 
     real_target: float = 1.0
@@ -30,22 +30,27 @@ class Objective(ABC):
     def discriminator(self, batch: ScoredBatch) -> Tensor:
         """The discriminator's loss for each sample of its batch, shape (n,)."""
 
-    @abstractmethod
     def generator(self, batch: ScoredBatch) -> Tensor:
-        """The generator's loss for each sample of its batch, shape (n,)."""
+        """The generator's loss for each sample of its batch, shape (n,). Default: the discriminator's formula."""
+        return self.discriminator(batch)
 
     compares_pairs: ClassVar[bool] = False
-    """Whether it compares each fake with a real, so that the generator's batch has reals too."""
+    """Whether the loss compares each fake with a real, so that the generator's batch has reals too."""
     has_targets: ClassVar[bool] = True
-    """Whether what the discriminator is told about a sample matters. Where not, label stabilizers mean nothing."""
+    """Whether the loss depends on the samples' targets. If not, label stabilizers are refused."""
 
     @property
     def has_absolute_scores(self) -> bool:
-        """Whether a sample's score tells by itself if it is taken for real, and not only beside other scores."""
+        """Whether one score alone says "real" or "fake". If not, only differences between scores have a meaning."""
         return True
 
+    @property
+    def has_bounded_scores(self) -> bool:
+        """Whether the loss passes the scores through a function with bounds, which rules out steep slopes."""
+        return False
+
     def predicts_real(self, scores: Tensor) -> Tensor:
-        """Which samples a discriminator with these scores takes for real, bool, shape (n,): D(x) > 1/2."""
+        """Which samples the discriminator classifies as real, bool, shape (n,): D(x) > 1/2."""
         return scores > 0
 
 
@@ -53,14 +58,11 @@ class Objective(ABC):
 class BinaryCrossEntropy(Objective):
     """The non-saturating GAN: -t log D(x) - (1 - t) log(1 - D(x)), with t = 1 for real and 0 for fake.
 
-    Goodfellow et al. 2014, section 3 (the generator maximizes log D(G(z))). Targets outside [0, 1], as label smoothing
-    with U(-0.1, 0.1) makes them, are inserted in the same formula.
+    Goodfellow et al. 2014, section 3: the generator maximizes log D(G(z)). The formula holds for targets outside [0, 1]
+    too, which label smoothing with U(-0.1, 0.1) makes.
     """
 
     def discriminator(self, batch: ScoredBatch) -> Tensor:
-        return F.binary_cross_entropy_with_logits(batch.scores, batch.targets, reduction="none")
-
-    def generator(self, batch: ScoredBatch) -> Tensor:
         return F.binary_cross_entropy_with_logits(batch.scores, batch.targets, reduction="none")
 
 
@@ -68,7 +70,7 @@ class BinaryCrossEntropy(Objective):
 class Minimax(BinaryCrossEntropy):
     """Cross-entropy for the discriminator, log(1 - D(G(z))) for the generator (Goodfellow et al. 2014, equation 1).
 
-    The zero-sum game itself: its generator learns slowly while the discriminator is sure.
+    This is the zero-sum game. The generator learns slowly while the discriminator is confident.
     """
 
     def generator(self, batch: ScoredBatch) -> Tensor:
@@ -82,11 +84,8 @@ class LeastSquares(Objective):
     def discriminator(self, batch: ScoredBatch) -> Tensor:
         return (batch.scores - batch.targets).square() / 2
 
-    def generator(self, batch: ScoredBatch) -> Tensor:
-        return (batch.scores - batch.targets).square() / 2
-
     def predicts_real(self, scores: Tensor) -> Tensor:
-        """The score is closer to the real target than to the fake one."""
+        """The score is closer to the real target, 1, than to the fake target, 0."""
         return scores > 0.5
 
 
@@ -109,10 +108,10 @@ class Hinge(Objective):
 
 @dataclass(frozen=True)
 class RelativisticPairing(Objective):
-    """-log sigmoid(D(real) - D(fake)) for the discriminator, the opposite for the generator, one loss for each pair.
+    """-log sigmoid(D(real) - D(fake)) for the discriminator, -log sigmoid(D(fake) - D(real)) for the generator.
 
-    RpGAN (Jolicoeur-Martineau 2019, equations 11 and 12), the game of R3GAN (Huang et al. 2024, equation 2). Only
-    differences of scores count, so that no sample has a target.
+    RpGAN (Jolicoeur-Martineau 2019, equations 11 and 12), used by R3GAN (Huang et al. 2024, equation 2). There is one
+    loss for each pair. Only differences of scores matter, so targets are not used.
     """
 
     compares_pairs = True
@@ -123,17 +122,17 @@ class RelativisticPairing(Objective):
         return False
 
     def discriminator(self, batch: ScoredBatch) -> Tensor:
-        return F.softplus(self._lead_of_fakes(batch))
+        return F.softplus(self._fake_minus_real(batch))
 
     def generator(self, batch: ScoredBatch) -> Tensor:
-        return F.softplus(-self._lead_of_fakes(batch))
+        return F.softplus(-self._fake_minus_real(batch))
 
     def predicts_real(self, scores: Tensor) -> Tensor:
-        """The score is above the middle of those it is compared with."""
+        """The score is above the mean of all scores."""
         return scores > scores.mean()
 
     @staticmethod
-    def _lead_of_fakes(batch: ScoredBatch) -> Tensor:
+    def _fake_minus_real(batch: ScoredBatch) -> Tensor:
         fake, real = batch.scores.split((len(batch.fake.images), len(batch.real.images)))
         return fake - real
 
@@ -146,7 +145,7 @@ class MeanSquaredLogarithmicError(BinaryCrossEntropy):
     """
 
     def generator(self, batch: ScoredBatch) -> Tensor:
-        # (1 + D) / 2 = 1 - sigmoid(-score) / 2, which keeps its digits where D is close to 1
+        # (1 + D) / 2 = 1 - sigmoid(-score) / 2 is more accurate if D is close to 1
         return torch.log1p(-torch.sigmoid(-batch.scores) / 2).square()
 
 
@@ -154,11 +153,11 @@ class MeanSquaredLogarithmicError(BinaryCrossEntropy):
 class Wasserstein(Objective):
     """mean(target x critic(x)), with target +1 for real and -1 for fake (Arjovsky et al. 2017, equation 2).
 
-    The sign convention, stated here once: the critic minimizes critic(real) - critic(fake), so it scores reals LOW and
-    fakes HIGH, and the generator minimizes critic(fake). The paper's critic is the negative of this one.
+    Sign convention: the critic minimizes critic(real) - critic(fake), so it scores reals LOW and fakes HIGH, and the
+    generator minimizes critic(fake). The paper's critic is the negative of this one.
 
-    ``bounded=True`` passes the scores through a sigmoid first: a critic with values in [0, 1], which needs neither
-    weight clipping nor a gradient penalty to keep its loss finite, but no longer estimates the Wasserstein distance.
+    ``bounded=True`` passes the scores through a sigmoid first. The critic's values then lie in [0, 1]: its loss stays
+    finite without weight clipping or a gradient penalty, but it no longer estimates the Wasserstein distance.
     """
 
     real_target: float = 1.0
@@ -169,15 +168,13 @@ class Wasserstein(Objective):
     def has_absolute_scores(self) -> bool:
         return self.bounded
 
-    def discriminator(self, batch: ScoredBatch) -> Tensor:
-        return batch.targets * self._critic(batch.scores)
+    @property
+    def has_bounded_scores(self) -> bool:
+        return self.bounded
 
-    def generator(self, batch: ScoredBatch) -> Tensor:
-        return batch.targets * self._critic(batch.scores)
+    def discriminator(self, batch: ScoredBatch) -> Tensor:
+        return batch.targets * (torch.sigmoid(batch.scores) if self.bounded else batch.scores)
 
     def predicts_real(self, scores: Tensor) -> Tensor:
-        """The critic's value is below the middle of its range (below 0 if it has no bounds)."""
+        """The score is below 0: reals score low. Of a bounded critic, that is a value below 1/2."""
         return scores < 0
-
-    def _critic(self, scores: Tensor) -> Tensor:
-        return torch.sigmoid(scores) if self.bounded else scores

@@ -1,4 +1,4 @@
-"""Random numbers as a function of (seed, name, step): nobody's draws depend on who else drew."""
+"""Random numbers as a function of (seed, name, step): no use of them changes the numbers of another use."""
 
 import zlib
 
@@ -7,7 +7,7 @@ import torch
 
 
 def derive_seed(seed: int, name: str, *position: int) -> int:
-    """A 63-bit seed that is a function of its arguments alone, and far from that of any neighbouring arguments."""
+    """A 63-bit seed that depends on the arguments alone; other arguments give an unrelated seed."""
     entropy = (seed, zlib.crc32(name.encode()), *position)
     return int(numpy.random.SeedSequence(entropy).generate_state(1, numpy.uint64)[0] >> 1)
 
@@ -15,8 +15,8 @@ def derive_seed(seed: int, name: str, *position: int) -> int:
 class Streams:
     """The random generators of one step of one stage (training, held-out data, a sample grid), one per name.
 
-    ``streams("latent")`` is the same generator each time it is asked for, so that a second draw goes on where the
-    first ended; another name, step, stage or seed gives an independent one.
+    ``streams("latent")`` returns the same generator every time, so a second draw continues the first. Another name,
+    step, stage or seed gives an independent generator.
     """
 
     def __init__(self, seed: int, stage: str, step: int = 0, device: torch.device | str = "cpu") -> None:
@@ -35,9 +35,9 @@ class Streams:
 
 
 def seed_layers(seed: int, device: torch.device) -> None:
-    """Seed PyTorch's own generator of a device, for layers that take no other: dropout.
+    """Seed PyTorch's global generator of a device, for layers that accept no other, such as dropout.
 
-    As ``torch.manual_seed`` does, which also keeps a stack trace for each kind of device that may come to be used.
+    ``torch.manual_seed`` would also seed all other devices, and keep a stack trace for each that is not in use yet.
     """
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":

@@ -1,4 +1,4 @@
-"""What one player's update works on: samples, the targets that go with them, and the discriminator's scores."""
+"""What one player's update works on: samples, their targets, and the discriminator's scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +11,9 @@ from torch import Tensor
 NO_CLASS = -1
 """The label of a sample without a class. It is not a valid class index, so using it as one fails."""
 
+Terms = dict[str, Tensor]
+"""Loss terms by name, one value per sample, shape (n,)."""
+
 
 class Samples(NamedTuple):
     """Samples of one kind, real or fake."""
@@ -18,24 +21,24 @@ class Samples(NamedTuple):
     images: Tensor
     """Shape (n, channels, height, width), in the GAN's pixel range; points have shape (n, dimensions)."""
     labels: Tensor
-    """Class indices, shape (n,), int64; ``NO_CLASS`` where there is none."""
+    """Class indices, shape (n,), int64; ``NO_CLASS`` if a sample has no class."""
     targets: Tensor
     """The target of each sample's score, shape (n,): the objective's real or fake target, perhaps altered."""
     desired_real: Tensor
-    """Whether the player wants the sample to be taken for real, bool, shape (n,). In the discriminator's update that is
-    the truth, in the generator's update it is always true. No stabilizer alters it."""
+    """Whether the player wants the discriminator to answer "real", bool, shape (n,). In the discriminator's update that
+    is the truth; in the generator's update it is true for fakes. No stabilizer alters it."""
 
     def first(self, count: int) -> "Samples":
         """The first ``count`` samples."""
         return Samples(*(field[:count] for field in self))
 
     def with_target(self, target: float, *, desired_real: bool) -> "Samples":
-        """The same samples with another target and another desired answer."""
+        """The same samples with another target and desired answer."""
         return samples_with_target(self.images, self.labels, target, desired_real=desired_real)
 
 
 def samples_with_target(images: Tensor, labels: Tensor, target: float, *, desired_real: bool) -> Samples:
-    """Samples that all have the same target and the same desired answer."""
+    """Samples with one target and one desired answer for all."""
     return Samples(
         images,
         labels,
@@ -47,7 +50,7 @@ def samples_with_target(images: Tensor, labels: Tensor, target: float, *, desire
 def pack_samples(images: Tensor, labels: Tensor, pack_size: int) -> tuple[Tensor, Tensor]:
     """Join every ``pack_size`` samples along the channels: (n, c, ...) -> (n / pack_size, pack_size c, ...).
 
-    Where ``pack_size`` does not divide n, the first samples fill up the last pack. A pack has its first sample's label.
+    If ``pack_size`` does not divide n, the first samples fill up the last pack. A pack takes its first sample's label.
     """
     if missing := -len(images) % pack_size:
         filled = torch.arange(len(images) + missing, device=images.device) % len(images)
@@ -69,17 +72,17 @@ def unpack(images: Tensor, pack_size: int) -> Tensor:
 class PlayerBatch:
     """The samples of one player's update, before the discriminator has scored them.
 
-    Either kind may be empty: the generator's batch usually has no reals, and a discriminator that learns from reals and
-    fakes in two updates has one batch for each.
+    Either kind may be empty: the generator's batch usually has no reals, and alternating updates of the discriminator
+    take one kind each.
     """
 
     score: Callable[[Tensor, Tensor], Tensor]
-    """The discriminator: (images, labels) -> outputs of shape (n, 1 + k). Column 0 is the score; a GAN gives the other
-    columns their meaning."""
+    """The discriminator: (images, labels) -> outputs, shape (n, 1 + k). Column 0 is the score; the others belong to
+    subclasses of GAN."""
     fake: Samples
     real: Samples
     separate_forward: bool
-    """Whether reals and fakes pass the discriminator separately. That matters to layers that look at a whole batch."""
+    """Whether reals and fakes pass the discriminator separately, which matters to BatchNorm and the like."""
 
     def only_real(self) -> "PlayerBatch":
         return replace(self, fake=self.fake.first(0))
@@ -105,14 +108,14 @@ class PlayerBatch:
 
 @dataclass(frozen=True)
 class ScoredBatch(PlayerBatch):
-    """A player's batch and what the discriminator says of it. Every loss term maps it to one value per sample."""
+    """A player's batch with the discriminator's outputs. Every loss term maps it to one value per sample."""
 
     outputs: Tensor
     """The discriminator's outputs for ``both``, shape (n, 1 + k), float32 or better."""
 
     @property
     def scores(self) -> Tensor:
-        """Logits, or a critic's unbounded values, shape (n,)."""
+        """Logits or a critic's values, shape (n,), without output activation."""
         return self.outputs[:, 0]
 
     @property
@@ -121,7 +124,7 @@ class ScoredBatch(PlayerBatch):
         return self.both.targets
 
 
-def mean_terms(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+def mean_terms(terms: Terms) -> dict[str, Tensor]:
     """The mean of each loss term over the samples."""
     return {name: values.mean() for name, values in terms.items()}
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,24 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from torch import nn
+from hydra.utils import get_class
+from hypothesis import settings
+from omegaconf import OmegaConf
 
-from gans.config.build import build_gan, target_class
+from gans.config.build import build_gan
+from gans.config.resolve import resolve
+from gans.config.schema import RunConfig
+from gans.config.validate import validate
 from gans.gan import GAN
-from gans.models.cpu.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
-from gans.models.layers import LeakyDropout
-from gans.config.resolve import plain
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
 DATA_ROOT = os.environ.get("GANS_DATA_ROOT")
 
 needs_mnist = pytest.mark.mnist
+
+settings.register_profile("tests", deadline=None)  # a busy machine is no failure
+settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,11 +42,29 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+@cache
+def option(group: str, name: str) -> dict[str, Any]:
+    """What a file of a group says that does not refer to other files."""
+    node = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+    assert isinstance(node, dict)
+    return {str(key): value for key, value in node.items()}
+
+
 def composed(*overrides: str, config_name: str = "config") -> dict[str, Any]:
     """The resolved config of a command line."""
+    return deepcopy(_composed(config_name, overrides))
+
+
+@cache
+def _composed(config_name: str, overrides: tuple[str, ...]) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return plain(compose(config_name, overrides=list(overrides)))
+        return resolve(compose(config_name, overrides=list(overrides)))
+
+
+def run_config(*overrides: str) -> RunConfig:
+    """The validated config of a command line."""
+    return validate(composed(*overrides))
 
 
 def data_for(choice: str, train: int, held_out: int) -> tuple[str, ...]:
@@ -59,9 +83,9 @@ def like_without_download(choice: str) -> tuple[str, ...]:
     own = composed(choice)["data"]
     if "root" not in own:
         return ()
-    others = {name: composed(f"data={name}")["data"] for name in names("data")}
-    kinds = {name: target_class(data["_target_"]) for name, data in others.items() if "root" not in data}
-    ancestors = target_class(own["_target_"]).__mro__
+    files = {name: option("data", name) for name in names("data")}
+    kinds = {name: get_class(node["_target_"]) for name, node in files.items() if "root" not in node}
+    ancestors = get_class(own["_target_"]).__mro__
     return next((f"data={name}",) for base in ancestors for name, kind in kinds.items() if issubclass(kind, base))
 
 
@@ -72,17 +96,9 @@ def narrow(choice: str) -> tuple[str, ...]:
     return tuple(f"model.{name}.widths={each}" for name, each in widths.items())
 
 
-def as_pytorch_has_it(network: nn.Module) -> nn.Module:
-    """The same network, changed in place, with PyTorch's layers in the place of this package's."""
-    for module in network.modules():
-        if isinstance(module, Conv2d | ConvTranspose2d | ImageConv2d | ImageConvTranspose2d | LeakyDropout):
-            module.__class__ = type(module).__mro__[1]
-    return network
-
-
 @pytest.fixture
 def make_gan() -> Callable[..., GAN]:
-    return lambda *overrides: build_gan(composed("data=digits", *overrides))
+    return lambda *overrides: build_gan(run_config("data=digits", *overrides))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,204 +1,179 @@
-"""The step: whose weights move, on which batches, and at the published rate on the one GAN that is solved exactly."""
+"""The training step: whose weights move, on which samples, with which random numbers."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import lightning as L
-import numpy
 import pytest
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gans.data.batches import Batch
-from gans.gan import GAN
 from gans.randomness import Streams
-from gans.stabilize import Stabilizer, Stabilizers
-from gans.update import Turn
+from gans.stabilize import Stabilizer
+from gans.stabilize.base import StabilizedGAN
+from gans.update import PlayerBatch, ScoredBatch, mean_terms, total
+from tests.training import gan_of, points_gan, random_batch, random_points, same, train, weights
 
-MODELS = ["dcgan", "acgan", "wgan", "autoencoder"]
-
-
-class Listed:
-    """Given batches as a loader; a bare list of tuples would be taken for several loaders."""
-
-    def __init__(self, batches: list[Batch]) -> None:
-        self.batches = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return iter(self.batches)
+UPDATES = ["joint", "separate", "alternating"]
 
 
-def train(gan: GAN, batches: list[Batch], **options: Any) -> L.Trainer:
-    """The batches once each, through the real trainer."""
-    silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
-    trainer = L.Trainer(max_epochs=1, enable_model_summary=False, **silent, **options)
-    trainer.fit(gan, Listed(batches))
-    return trainer
-
-
-def random_batch(count: int = 8, seed: int = 0) -> Batch:
-    random = torch.Generator().manual_seed(seed)
-    return Batch(torch.rand(count, 1, 28, 28, generator=random), torch.arange(count) % 10)
-
-
-def weights(network: nn.Module) -> list[Tensor]:
-    return [value.detach().clone() for value in network.parameters()]
-
-
-def same(before: list[Tensor], after: list[Tensor]) -> bool:
-    return all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
-
-
-class Spy(Stabilizer):
-    """Keeps the weights between the two players' updates, and what the discriminator was shown."""
+class Between(Stabilizer):
+    """Keeps the weights between the two players' updates."""
 
     @override
-    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
-        self.between = weights(gan.generator), weights(gan.discriminator)
+    def after_discriminator(self, gan: StabilizedGAN, batches: list[ScoredBatch]) -> None:
+        self.weights = weights(gan.generator), weights(gan.discriminator)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_each_player_moves_its_own_weights_only(make_gan: Callable[..., GAN], model: str) -> None:
-    gan = make_gan(f"model={model}")
-    spy = Spy()
-    gan.stabilizers = Stabilizers({"spy": spy})
+@pytest.mark.parametrize("updates", UPDATES)
+def test_each_player_moves_its_own_weights_only(updates: str) -> None:
+    between = Between()
+    gan = points_gan(between, discriminator_updates=updates)
     before = weights(gan.generator), weights(gan.discriminator)
-    train(gan, [random_batch()])
+    train(gan, [random_points()])
     after = weights(gan.generator), weights(gan.discriminator)
-    assert same(before[0], spy.between[0])
-    assert not same(before[1], spy.between[1])
-    assert not same(spy.between[0], after[0])
-    assert same(spy.between[1], after[1])
-    assert all(value.requires_grad for value in gan.parameters())
+    assert same(before[0], between.weights[0])
+    assert not same(before[1], between.weights[1])
+    assert not same(between.weights[0], after[0])
+    assert same(between.weights[1], after[1])
+    assert all(weight.requires_grad for weight in gan.parameters())
 
 
 class Replay(Stabilizer):
-    """What the discriminator says in each update, beside what its weights of that moment say."""
+    """The discriminator's scores in each update, beside those that its weights of that moment give."""
 
-    def __init__(self, discriminator: nn.Module) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.judge = discriminator.forward  # not a part of this module
         self.now: list[Tensor] = []
+        self.played: list[Tensor] = []
 
     @override
-    def see(self, images: Tensor, random: Streams) -> Tensor:
+    def attach(self, gan: StabilizedGAN) -> None:
+        self.forward_now = gan.discriminator.forward  # not a part of this module
+
+    @override
+    def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
-            self.now.append(self.judge(images)[:, 0])
+            self.now.append(self.forward_now(images)[:, 0])
         return images
 
     @override
-    def after_discriminator(self, gan: GAN, turns: list[Turn]) -> None:
-        self.said = [turn.scores for turn in turns]
+    def after_discriminator(self, gan: StabilizedGAN, batches: list[ScoredBatch]) -> None:
+        self.played += [batch.scores for batch in batches]
 
     @override
-    def generator_terms(self, terms: dict[str, Tensor], turn: Turn, against: Turn) -> dict[str, Tensor]:
-        self.said.append(turn.scores)
+    def generator_terms(
+        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> dict[str, Tensor]:
+        self.played.append(batch.scores)
         return terms
 
 
-@pytest.mark.parametrize("model", ["dcgan", "acgan"])
-def test_in_half_precision_too_each_update_meets_the_discriminator_that_has_moved(
-    make_gan: Callable[..., GAN], model: str
-) -> None:
+@pytest.mark.parametrize(("updates", "passes"), [("joint", 2), ("alternating", 3)])
+def test_in_half_precision_each_update_meets_the_discriminator_that_has_moved(updates: str, passes: int) -> None:
     """Autocast may keep a copy of the weights from before an update."""
-    gan = make_gan(f"model={model}", "model.discriminator.dropout=0", "model.discriminator_optimizer.lr=0.1")
-    replay = Replay(gan.discriminator)
-    gan.stabilizers = Stabilizers({"replay": replay})
-    train(gan, [random_batch()], precision="bf16-mixed")
-    assert len(replay.said) == (3 if model == "acgan" else 2)
-    for now, said in zip(replay.now, replay.said, strict=True):
+    replay = Replay()
+    train(points_gan(replay, rate=0.1, discriminator_updates=updates), [random_points()], precision="bf16-mixed")
+    assert len(replay.played) == len(replay.now) == passes
+    for now, played in zip(replay.now, replay.played, strict=True):
         assert now.dtype == torch.bfloat16
-        torch.testing.assert_close(said.detach(), now.float())
+        torch.testing.assert_close(played.detach(), now.float())
 
 
-@pytest.mark.parametrize(("model", "passes"), [("dcgan", [64, 32]), ("acgan", [32, 32, 64]), ("autoencoder", [64, 32])])
-def test_what_the_discriminator_is_shown_in_one_step(
-    make_gan: Callable[..., GAN], model: str, passes: list[int]
-) -> None:
-    """DCGAN: one batch of 32 fakes and 32 reals, then 32 fakes. ACGAN: 32 reals, 32 fakes, then 64 fakes."""
-    gan = make_gan(f"model={model}")
+@pytest.mark.parametrize(("model", "passes"), [("dcgan", [16, 8]), ("acgan", [8, 8, 16]), ("autoencoder", [16, 8])])
+def test_what_the_discriminator_is_shown_in_one_step(model: str, passes: list[int]) -> None:
+    """Reports A and B: fakes and reals as one batch, then fakes; ACGAN: reals, fakes, then twice as many fakes."""
+    gan, batch = gan_of(model), random_batch()
     shown: list[Tensor] = []
     gan.discriminator.register_forward_pre_hook(lambda _, arguments: shown.append(arguments[0].detach()))
-    batch = random_batch(32)
     low, high = gan.generator.pixel_range
-    real = low + (high - low) * batch.images
     train(gan, [batch])
     assert [len(images) for images in shown] == passes
-    if model == "acgan":
-        torch.testing.assert_close(shown[0], real)
-    else:
-        torch.testing.assert_close(shown[0][32:], real)  # fakes first
-    assert not torch.equal(shown[-1][:32], shown[0][:32])  # the generator's fakes are fresh
+    torch.testing.assert_close(shown[0][-8:], low + (high - low) * batch.images)  # fakes first, where they are there
+    assert not torch.equal(shown[-1][:8], shown[-2][:8])  # the generator's fakes are fresh
 
 
 @pytest.mark.parametrize(("mode", "moves"), [("inference", False), ("training", True)])
-def test_mode_of_the_generator_that_makes_the_discriminators_fakes(
-    make_gan: Callable[..., GAN], mode: str, moves: bool
-) -> None:
-    gan = make_gan(f"model.discriminator_fakes={mode}")
-    norm = next(module for module in gan.generator.modules() if isinstance(module, nn.BatchNorm2d))
+def test_mode_of_the_generator_that_makes_the_discriminators_fakes(mode: str, moves: bool) -> None:
+    gan = points_gan(discriminator_fakes=mode)
+    (norm,) = (module for module in gan.generator.modules() if isinstance(module, nn.BatchNorm1d))
     assert norm.running_mean is not None
     before = norm.running_mean.clone()
-    gan.discriminator_turn(random_batch(), Streams(0, "train"))
+    assert not gan.discriminator_batch(random_points(), Streams(0, "train")).fake.images.requires_grad
     assert torch.equal(norm.running_mean, before) is not moves
     assert gan.generator.training
+    assert gan.generator_batch(random_points(), Streams(0, "train")).fake.images.requires_grad
 
 
-def test_the_discriminators_fakes_carry_no_gradient_and_the_generators_do(make_gan: Callable[..., GAN]) -> None:
-    gan = make_gan()
-    random = Streams(0, "train")
-    assert not gan.discriminator_turn(random_batch(), random).fake.images.requires_grad
-    assert gan.generator_turn(random_batch(), random).fake.images.requires_grad
-
-
-def test_the_autoencoder_is_shown_the_negatives_of_the_same_images(make_gan: Callable[..., GAN]) -> None:
-    gan = make_gan("model=autoencoder")
-    batch = random_batch()
+def test_the_autoencoder_is_shown_the_negatives_of_the_same_images() -> None:
+    gan, batch = gan_of("autoencoder"), random_batch()
     shown: list[Tensor] = []
     gan.generator.register_forward_pre_hook(lambda _, arguments: shown.append(arguments[0]))
-    turn = gan.discriminator_turn(batch, Streams(0, "train"))
+    found = gan.discriminator_batch(batch, Streams(0, "train"))
     torch.testing.assert_close(shown[0], 1 - batch.images)
-    torch.testing.assert_close(turn.real.images, batch.images)
+    torch.testing.assert_close(found.real.images, batch.images)
 
 
-def test_acgan_pays_cross_entropy_of_logits(make_gan: Callable[..., GAN]) -> None:
-    """Softmax before cross-entropy (PyTorch-GAN#141) would not reach these values."""
-    gan = make_gan("model=acgan")
-    logits = torch.tensor([[0.0, 10.0, *[-10.0] * 9], [0.0, -10.0, 10.0, *[-10.0] * 8]])
-    side = gan._side(torch.zeros(2, 1, 28, 28), torch.tensor([0, 0]), desired_real=True)
-    turn = Turn(lambda *_: logits, side, side.none())
-    expected = [numpy.log(numpy.exp(values).sum()) - values[0] for values in logits[:, 1:].double().numpy()]
-    numpy.testing.assert_allclose(gan.discriminator_terms(turn)["class"].numpy(), expected, rtol=1e-5, atol=1e-6)
-    assert gan.accuracies(turn)["class_accuracy"].tolist() == [1.0, 0.0]
+@pytest.mark.parametrize("model", ["acgan", "autoencoder"])
+def test_a_run_is_a_function_of_its_seed(model: str) -> None:
+    """Initial weights and all random numbers of training, whoever else draws random numbers."""
+
+    def trained(seed: int) -> tuple[list[Tensor], list[Tensor]]:
+        gan = gan_of(model, stabilizers=["label_smoothing", "noisy_labels"], changes={"seed": seed})
+        initial = weights(gan)
+        train(gan, [random_batch(4)])
+        return initial, weights(gan)
+
+    first = trained(0)
+    torch.rand(7)
+    again, other = trained(0), trained(3)
+    assert same(first[0], again[0])
+    assert same(first[1], again[1])
+    assert not same(first[0], other[0])
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_one_seed_gives_the_same_weights_and_another_does_not(make_gan: Callable[..., GAN], model: str) -> None:
-    def trained(seed: int, disturb: bool) -> list[Tensor]:
-        gan = make_gan(f"model={model}", f"seed={seed}", "stabilize=[label_smoothing,noisy_labels]")
-        if disturb:
-            torch.rand(7)  # someone else draws from the global generator
-        train(gan, [random_batch(seed=1), random_batch(seed=2)])
-        return weights(gan)
-
-    first = trained(0, disturb=False)
-    assert same(first, trained(0, disturb=True))
-    assert not same(first, trained(3, disturb=False))
+def test_another_branch_trains_from_the_same_weights_with_other_random_numbers() -> None:
+    gans = [points_gan(seed=1, branch=branch) for branch in (0, 0, 2)]
+    assert same(weights(gans[0]), weights(gans[2]))
+    first, again, branched = (weights(train(gan, [random_points()])) for gan in gans)
+    assert same(first, again)
+    assert not same(first, branched)
 
 
-def test_a_second_term_adds_to_the_loss_and_gets_its_own_curve(make_gan: Callable[..., GAN]) -> None:
+def test_a_penalty_adds_to_the_loss_and_gets_its_own_curve() -> None:
     class Three(Stabilizer):
         @override
-        def penalties(self, turn: Turn, random: Streams) -> dict[str, Tensor]:
-            return {"three": torch.full_like(turn.scores, 3.0)}
+        def penalties(self, batch: PlayerBatch, random: Streams) -> dict[str, Tensor]:
+            return {"three": torch.full((len(batch.both.images),), 3.0)}
 
-    gan = make_gan()
-    gan.stabilizers = Stabilizers({"three": Three()})
-    train(gan, [random_batch()])
-    means = gan.means.pop()
+    means = train(points_gan(Three()), [random_points()]).means.pop()
     assert means["discriminator_three"] == 1.5  # beside half of the objective, as the mean over fakes and reals is
     assert means["discriminator_loss"] == pytest.approx(means["discriminator_adversarial"] + 1.5)
+
+
+def test_separate_passes_change_what_batch_norm_sees_and_nothing_else() -> None:
+    def losses(model: str) -> list[float]:
+        found = []
+        for updates in ("joint", "separate"):
+            changes = {"model.discriminator_updates": updates, "model.discriminator.dropout": 0.0}
+            gan = gan_of(model, changes=changes)
+            batch = gan.discriminator_batch(random_batch(), Streams(0, "train")).forward()
+            found.append(total(mean_terms(gan.discriminator_terms(batch))).item())
+        return found
+
+    joint, separate = losses("dcgan")
+    assert joint == pytest.approx(separate, rel=1e-5)
+    joint, separate = losses("acgan")  # its discriminator has BatchNorm
+    assert joint != pytest.approx(separate, rel=1e-5)
+
+
+def test_held_out_figures_are_of_all_images_and_change_nothing() -> None:
+    """The weighted mean over batches of different sizes, without stabilizers' targets, the same each time."""
+    gan = gan_of("dcgan", stabilizers=["noisy_labels", "ema"], changes={"stabilize.noisy_labels.flip_probability": 1.0})
+    plain = gan_of("dcgan")
+    gan.eval(), plain.eval()
+    with torch.no_grad():
+        for each in (gan, plain):
+            each.measure_held_out(random_batch(8), 0)
+            each.measure_held_out(random_batch(2, seed=1), 1)
+    found, expected = gan.held_out_means.pop(), plain.held_out_means.pop()
+    assert found == pytest.approx(expected)
+    assert {"discriminator_loss", "generator_loss", "discriminator_accuracy", "generator_accuracy"} <= found.keys()
+    assert gan.means.pop() == {}

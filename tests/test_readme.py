@@ -9,9 +9,11 @@ import pytest
 from omegaconf import OmegaConf
 
 import gans.stabilize
+from gans.config.validate import validate
 from gans.errors import InputError
-from gans.run.commands import start_run
+from gans.run import commands
 from tests.conftest import ROOT, composed
+from tests.run.runs import CHOICES, tiny
 
 
 def block(language: str, place: str) -> str:
@@ -29,11 +31,10 @@ def test_the_recipe_for_a_stabilizer_works(tmp_path: Path, monkeypatch: pytest.M
     option = OmegaConf.to_container(OmegaConf.create(block("yaml", "conf/stabilize/input_noise.yaml")))
     assert isinstance(option, dict)
 
-    config = composed("data=digits", "model=autoencoder", "trainer.max_steps=2", "metric=none", "samples.count=10",
-                      "stabilize=noisy_labels", f"runs={tmp_path}")  # fmt: skip
+    config = composed(*tiny("trainer.max_steps=2", "stabilize=ema", f"runs={tmp_path}"))
     config["stabilize"] |= option
-    run = start_run(config, {"data": "digits", "model": "autoencoder", "objective": "msle"})
-    assert run.name == "digits-autoencoder-msle-noisy_labels+input_noise-seed0"
+    run = commands.start(validate(config), CHOICES)
+    assert run.name == "digits-small-own-ema+input_noise-seed0"
     config["stabilize"]["input_noise"]["deviation"] = -1
     with pytest.raises(InputError, match=r"stabilize\.input_noise\.deviation=-1"):
-        start_run(config, {"data": "digits", "model": "autoencoder", "objective": "msle"})
+        validate(config)

@@ -1,1 +1,1 @@
-"""From a command line to checked objects: resolve, validate, build."""
+"""From a command line to the objects of a run: resolve, validate, build."""

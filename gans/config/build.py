@@ -23,27 +23,23 @@ from gans.stabilize import Stabilizers
 
 @dataclass(frozen=True)
 class RunComponents:
-    """What a run is made of, checked to go together."""
+    """The objects of a run, which are compatible."""
 
     data: Source[Any]
-    """Read and split."""
+    """The data module, set up."""
     gan: GAN
     evaluator: Evaluator | None
-    """None where no metric was chosen."""
+    """None without metrics."""
 
     @property
     def best_by(self) -> str | None:
-        """The validation figure that the best checkpoint minimizes; None where it is not computed."""
+        """The validation metric that the best checkpoint minimizes; None if it is not computed."""
         name = self.evaluator.name("fid", "val") if self.evaluator else None
         return f"val/{name}" if name else None
 
 
 def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
-    """Build all that a run needs but its trainer, which writes into the run folder.
-
-    Raises:
-        InputError: for what can't be built, or does not go together.
-    """
+    """Build everything but the trainer; an InputError if an object can't be built, or if they are not compatible."""
     require_trainer(config.trainer)
     data, gan = build_data(config), build_gan(config, branch)
     require_match(gan, data)
@@ -54,12 +50,11 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
 
 
 def build_data(config: RunConfig) -> Source[Any]:
-    """The data module, its data read and split."""
     return read_data(config.data, config.seed)
 
 
 def read_data(node: dict[str, Any], seed: int) -> Source[Any]:
-    """The data module that a config's data group describes, its data read and split."""
+    """The data module of a config's data group, set up."""
     data = build(node, "data", seed=seed)
     data.prepare_data()
     data.setup()
@@ -67,28 +62,23 @@ def read_data(node: dict[str, Any], seed: int) -> Source[Any]:
 
 
 def build_gan(config: RunConfig, branch: int = 0) -> GAN:
-    """The GAN with its initial weights, a function of the config's seed. See GAN for ``branch``."""
+    """The GAN with its initial weights, which depend on the config's seed only. ``GAN`` explains ``branch``."""
     torch.manual_seed(derive_seed(config.seed, "weights"))
     networks = {name: node for name, node in config.model.items() if _is_network(node)}
-    others = {name: node for name, node in config.model.items() if name not in networks}
+    options = {name: node for name, node in config.model.items() if name not in networks}
     return build(
-        others,
+        options,
         "model",
         objective=build(config.objective, "objective"),
-        stabilizers=build_stabilizers(config),
+        stabilizers=Stabilizers(build_each(config.stabilize, "stabilize")),
         seed=config.seed,
         branch=branch,
         **{name: use_fast_layers(build(node, f"model.{name}")) for name, node in networks.items()},
     )
 
 
-def build_stabilizers(config: RunConfig) -> Stabilizers:
-    return Stabilizers({name: build(node, f"stabilize.{name}") for name, node in config.stabilize.items()})
-
-
 def build_metrics(config: RunConfig) -> dict[str, Metric]:
-    """The metrics, by name."""
-    return {name: build(node, f"metric.{name}") for name, node in config.metric.items()}
+    return build_each(config.metric, "metric")
 
 
 def build_figures(config: RunConfig) -> dict[str, Callable[[Any, Path], list[Path]]]:
@@ -96,15 +86,20 @@ def build_figures(config: RunConfig) -> dict[str, Callable[[Any, Path], list[Pat
     return {name: instantiate(node, _convert_="all", _partial_=True) for name, node in config.figure.items()}
 
 
+def build_each(group: dict[str, dict[str, Any]], path: str) -> dict[str, Any]:
+    """The objects of a group with several choices, by name."""
+    return {name: build(node, f"{path}.{name}") for name, node in group.items()}
+
+
 def build(node: dict[str, Any], path: str, **supplied: Any) -> Any:
-    """The object that a validated node describes.
+    """The object of a validated node.
 
     Args:
-        path: the node's, for errors.
-        supplied: arguments that no config can hold.
+        path: the node's path, for error messages.
+        supplied: further arguments, which a config can't hold.
 
     Raises:
-        InputError: where its class refuses the values.
+        InputError: if the class refuses the values.
     """
     try:
         return instantiate(node, _convert_="all", _partial_=True)(**supplied)
@@ -117,5 +112,5 @@ def build(node: dict[str, Any], path: str, **supplied: Any) -> Any:
 
 
 def _is_network(node: Any) -> bool:
-    """Whether an option of a model is a network, and no value or optimizer that is still to be given its weights."""
+    """Whether a model's option is a network: not a plain value, and not a partial, which is an optimizer."""
     return isinstance(node, dict) and "_target_" in node and not node.get("_partial_")

@@ -1,12 +1,11 @@
-"""How a command begins and ends: bad input is answered in one line, with an exit code that is not 0."""
+"""Start and end of a command: errors in one line, and exit codes."""
 
 import logging
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,46 +19,38 @@ from gans.config.resolve import flatten
 from gans.errors import InputError, InterruptedTraining, TrainingError, one_line
 
 EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, OSError)
-"""What a person who types a command can mend, or must know."""
+"""Errors that a user can fix: they get one line instead of a traceback."""
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a Hydra main; never a traceback for what the person who typed the command can mend."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands its errors on instead of printing several lines
+    """Run a function that ``hydra.main`` decorates. Expected errors print one line and no traceback."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing several lines
     with one_line_errors():
         main()
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Bad input ends the process with one line. Inside a Hydra main too, where Hydra would add lines of its own."""
+    """End the process with one line for an expected error. Used inside a Hydra main too: Hydra would add lines."""
     try:
         yield
     except InterruptedTraining as stop:
         fail(str(stop), stop.exit_code)
     except KeyboardInterrupt:
         fail("stopped", 128 + signal.SIGINT)
-    except BrokenProcessPool:
-        fail(
-            "\nerror: a process of the sweep was killed, perhaps for want of memory: hydra.launcher.n_jobs=1 runs one "
-            "member at a time. The same command goes on with the whole sweep",
-            TrainingError.exit_code,
-        )
     except EXPECTED as error:
-        fail(f"error: {explain(error)}", exit_code_of(error))
+        fail(f"error: {explain(error)}", getattr(error, "exit_code", InputError.exit_code))
     except ValueError as error:
-        if not str(error).startswith("Config group override must be"):  # Hydra's own check of what a group is given
+        if not str(error).startswith("Config group override must be"):  # from Hydra
             raise
-        fail(
-            "error: a config group takes the name of one of its files in conf/, or a list of names",
-            InputError.exit_code,
-        )
+        message = "error: a config group takes the name of one of its files in conf/, or a list of names"
+        fail(message, InputError.exit_code)
 
 
 def prepare() -> None:
-    """Make classes in the folder of --config-dir importable, and leave the screen to what a person watches.
+    """Make classes in the folder of --config-dir importable, and silence Lightning's log.
 
-    Called where Lightning has been imported, which sets its own levels then.
+    Call it after Lightning is imported, because the import sets log levels.
     """
     for source in HydraConfig.get().runtime.config_sources:
         if source.provider == "command-line" and source.path not in sys.path:
@@ -69,17 +60,13 @@ def prepare() -> None:
     warnings.filterwarnings("ignore", module="lightning")
 
 
-def exit_code_of(error: Exception) -> int:
-    return error.exit_code if isinstance(error, TrainingError) else InputError.exit_code
-
-
 def fail(message: str, exit_code: int) -> None:
     print(message, file=sys.stderr)
     sys.exit(exit_code)
 
 
 def explain(error: Exception) -> str:
-    """An expected error in one line."""
+    """The one-line message of an expected error."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         choices = sorted(error.options or [path.stem for path in (_conf() / group).glob("*.yaml")])
@@ -93,20 +80,20 @@ def explain(error: Exception) -> str:
     return message
 
 
-def suggestion(word: str, names: Iterable[str]) -> str:
-    """ " (did you mean ...?)" with the closest name, or else the one whose last part is closest; "" if none is close."""
+def suggestion(word: str, names: Sequence[str]) -> str:
+    """ " (did you mean ...?)" with the closest name, by whole names first, then by last parts; "" if none is close."""
     by_last_part = {name.rpartition(".")[2]: name for name in names}
-    for candidates in ({name: name for name in names}, by_last_part):
-        if close := get_close_matches(word.rpartition(".")[2] if candidates is by_last_part else word, candidates, n=1):
-            return f" (did you mean '{candidates[close[0]]}'?)"
-    return ""
+    close_parts = get_close_matches(word.rpartition(".")[2], by_last_part, n=1)
+    close = get_close_matches(word, names, n=1) or [by_last_part[part] for part in close_parts]
+    return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def known_names() -> list[str]:
-    """The groups and the dotted options of the command that runs, as the files in conf/ name them."""
+    """The config groups and the dotted options of this command, read from conf/."""
     command = Path(sys.argv[0]).stem
     names = [path.name for path in _conf().iterdir() if path.is_dir()]
-    for path in [_conf() / ("config.yaml" if command == "train" else f"{command}.yaml"), *_conf().glob("*/*.yaml")]:
+    main = "config" if command == "train" else command
+    for path in [_conf() / f"{main}.yaml", *_conf().glob("*/*.yaml")]:
         is_global = path.parent == _conf() or "@package _global_" in path.read_text(encoding="utf-8")
         options = OmegaConf.to_container(OmegaConf.load(path))
         names += flatten(options, "" if is_global else path.parent.name)

@@ -1,4 +1,4 @@
-"""From Hydra's config to plain values."""
+"""Conversion of Hydra's config to plain values."""
 
 from typing import Any
 
@@ -9,11 +9,7 @@ from gans.errors import InputError, one_line
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
-    """The config as dictionaries, lists and plain values, with all interpolations replaced by their values.
-
-    Raises:
-        InputError: for a missing value or an interpolation that leads nowhere.
-    """
+    """The config as plain values with interpolations resolved; an InputError for missing values and unknown options."""
     try:
         options = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         assert isinstance(options, dict)
@@ -22,15 +18,15 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error
     except InterpolationKeyError as error:
         raise InputError(
-            f"{error.full_key} refers to an option that is not there ({str(error).splitlines()[0]}): the choices do "
-            "not go together. Use another model or other data"
+            f"{error.full_key} refers to an option that does not exist ({str(error).splitlines()[0]}): the choices are "
+            "not compatible. Use another model or other data"
         ) from error
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested options as ``{"data.batch_size": 32, ...}``; lists as text."""
+    """Nested options as ``{"data.batch_size": 32, ...}``, with lists as text."""
     if not isinstance(config, dict):
         return {prefix: config if isinstance(config, bool | int | float | str) else str(config)}
     return {

@@ -1,4 +1,4 @@
-"""The commands' options, with their types and ranges. conf/ says what each means."""
+"""The commands' options with their types and ranges. The files in conf/ explain them."""
 
 from typing import Any, Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, Posit
 
 
 class Options(BaseModel):
-    """Options whose values must have the right type as they are: "5" is no number."""
+    """Options without type conversion: "5" is not a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -24,7 +24,7 @@ class CheckpointOptions(Options):
 
 
 class RunConfig(Options):
-    """The options of a run, see conf/config.yaml. ``validate`` makes one, and nothing else does."""
+    """The options of a run, see conf/config.yaml. Only ``validate`` makes it."""
 
     seed: NonNegativeInt
     runs: str
@@ -72,9 +72,9 @@ class FeaturesConfig(Options):
 
 
 ONE_OF = ("data", "model", "objective", "trainer")
-"""Config groups of which one option is chosen."""
+"""Config groups with exactly one choice."""
 ANY_OF = ("stabilize", "metric", "figure")
-"""Config groups of which any number of options is chosen, each under a key of its own."""
+"""Config groups with any number of choices, each under its own key."""
 
 SUPPLIED = {
     "data": ("seed",),
@@ -82,4 +82,4 @@ SUPPLIED = {
     "trainer": ("callbacks", "logger", "plugins"),
     "figure": ("run", "folder"),
 }
-"""Arguments that the code gives to a group's class itself, so that they are no options."""
+"""Arguments that the code passes to the objects of a group. They are not options."""

@@ -1,6 +1,7 @@
-"""Every value of a config is checked against the class that it is for, before anything is built."""
+"""Validation of a config against the annotations of its classes, before anything is built."""
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from functools import cache
@@ -14,7 +15,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from torch import nn
 from torch.optim import Optimizer
 
-from gans.config.schema import ANY_OF, ONE_OF, SUPPLIED, FeaturesConfig, GenerateConfig, RunConfig
+from gans.config.schema import ANY_OF, ONE_OF, SUPPLIED, FeaturesConfig, RunConfig
 from gans.data.source import Source
 from gans.errors import InputError, one_line
 from gans.gan import GAN
@@ -32,22 +33,22 @@ KINDS: dict[str, type] = {
     "metric": Metric,
     "trainer": L.Trainer,
 }
-"""What a group's options must be. Figures are functions."""
+"""The base class of each group's choices. Figures are functions."""
 
 PACKAGES = ("gans", "torch.nn", "torch.optim")
-"""Whose classes a config that comes with a file may name."""
+"""Packages that a config in a file may name."""
 BUILDABLE = (nn.Module, Optimizer, *KINDS.values())
-"""The kinds of classes that such a config may name: building them runs no other code of a file's choice."""
+"""Base classes of what such a config may name in these packages. Building these objects runs no arbitrary code."""
 
 Trusted = Sequence[str] | None
-"""Further packages whose classes a config from a file may name; None for a config that was typed, which may name any."""
+"""Further packages that a config in a file may name; None for a config from the command line, which may name any."""
 
 
 def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
-    """Check a run's resolved config: the options, that each group is chosen, and every value of each choice.
+    """Check a run's resolved config: its options, that every group has a choice, and the values of each choice.
 
     Raises:
-        InputError: naming the first value that is wrong, and why.
+        InputError: with the first wrong value and the reason.
     """
     checked = check_options(RunConfig, config)
     for group in ONE_OF:
@@ -58,41 +59,36 @@ def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
         for name, node in config[group].items():
             if "_target_" not in node:
                 raise InputError(
-                    f"{group}.{name} is given options, but is not chosen or no {group} option: choose it, such as "
-                    f"{group}=[{name}], or drop what an experiment says of it, ~{group}.{name}. Each option has a file "
-                    f"in conf/{group}/"
+                    f"{group}.{name} has options, but is not chosen or does not exist: choose it with "
+                    f"{group}=[{name}], or remove the options of an experiment with ~{group}.{name}. Each choice has a "
+                    f"file in conf/{group}/"
                 )
             validate_choice(node, group, f"{group}.{name}", trusted)
     return checked
 
 
 def validate_features(config: dict[str, Any]) -> FeaturesConfig:
-    """The same of features.py's config."""
+    """Check the config of features.py, as ``validate`` does."""
     checked = check_options(FeaturesConfig, config)
     validate_choice(checked.data, "data", "data")
     return checked
 
 
-def validate_generate(config: dict[str, Any]) -> GenerateConfig:
-    """The same of generate.py's config."""
-    return check_options(GenerateConfig, config)
-
-
 def validate_choice(node: Mapping[str, Any], group: str, path: str, trusted: Trusted = None) -> None:
-    """Check a choice of a group: its class, and every value inside it.
-
-    Raises:
-        InputError: naming the value's path, for an unknown key, a wrong type or a value out of range.
-    """
+    """Check a choice of a group: its class, and every value inside it. ``path`` is for error messages."""
     kind = KINDS.get(group)
     target = find_target(node["_target_"], path, trusted)
     if kind and not (inspect.isclass(target) and issubclass(target, kind)):
-        raise InputError(f"{path}._target_={node['_target_']}: this is no {kind.__name__}, which {group}=... takes")
+        raise InputError(f"{path}._target_={node['_target_']}: {group}=... needs a {kind.__name__}")
     validate_values(node, path, SUPPLIED.get(group, ()), trusted)
 
 
 def validate_values(node: Any, path: str, supplied: Sequence[str] = (), trusted: Trusted = None) -> None:
-    """Check the values of a node that names a ``_target_``, and of all such nodes inside it."""
+    """Check the arguments of a node's ``_target_``, and of all nodes inside it.
+
+    Args:
+        supplied: arguments that the code passes, which are not options.
+    """
     if isinstance(node, list):
         for index, item in enumerate(node):
             validate_values(item, f"{path}[{index}]", trusted=trusted)
@@ -101,7 +97,7 @@ def validate_values(node: Any, path: str, supplied: Sequence[str] = (), trusted:
     target = find_target(node["_target_"], path, trusted) if "_target_" in node else None
     accepted = parameters_of(target) if target else {}
     if node.get("_partial_"):
-        supplied = (*supplied, *list(accepted)[:1])  # an optimizer is given its network's parameters
+        supplied = (*supplied, *list(accepted)[:1])  # an optimizer's first argument, the parameters
     options = {name: hint for name, hint in accepted.items() if name not in supplied}
     for name, value in node.items():
         validate_values(value, f"{path}.{name}", trusted=trusted)
@@ -111,47 +107,39 @@ def validate_values(node: Any, path: str, supplied: Sequence[str] = (), trusted:
             raise InputError(
                 f"{path}.{name} is not an option of {node['_target_']}: choose from {', '.join(options) or 'none'}"
             )
-        if not (isinstance(value, Mapping) and "_target_" in value):  # else the object is what the class must judge
+        if not (isinstance(value, Mapping) and "_target_" in value):  # an object is checked when it is built
             check_value(options[name], value, f"{path}.{name}")
 
 
 def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:
-    """The class, or for a figure the function, that a config names.
-
-    Raises:
-        InputError: where there is none, and where a config from a file names one that it may not.
-    """
+    """The class, or a figure's function, that a config names; an InputError if it does not exist or is not trusted."""
     if not isinstance(target, str):
         raise InputError(f"{path}._target_={target!r}: give the full name of a class")
-    if trusted is not None:
-        require_trusted(target, path, trusted)
+    if trusted is not None and not is_within(target, (*PACKAGES, *trusted)):
+        package = target.partition(".")[0]
+        raise InputError(
+            f"{path}._target_={target} comes from a file, and building it would run code of the package '{package}': "
+            f"if you trust it, add trust=[{package}]"
+        )
     try:
-        with redirect_stdout(StringIO()):  # Hydra prints why an import failed; the error says it too
+        with redirect_stdout(StringIO()):  # Hydra prints import errors
             found = get_object(target)
     except Exception as error:
         raise InputError(f"{path}._target_={target}: {one_line(error)}") from error
     if not callable(found) or (trusted is not None and not (is_within(target, trusted) or is_buildable(found))):
-        raise InputError(f"{path}._target_={target}: this is no network, optimizer, data, ... that can be built here")
+        raise InputError(
+            f"{path}._target_={target} is not a network, optimizer, data module, ... of this package or torch"
+        )
     return found
 
 
-def require_trusted(target: str, path: str, trusted: Sequence[str]) -> None:
-    """Refuse a class of another package than this one, torch, and those that are trusted."""
-    if not is_within(target, (*PACKAGES, *trusted)):
-        package = target.partition(".")[0]
-        raise InputError(
-            f"{path}._target_={target} comes with a file, and building it would run code of the package "
-            f"'{package}': if you trust that, add trust=[{package}]"
-        )
-
-
 def is_within(name: str, packages: Sequence[str]) -> bool:
-    """Whether a full name is of one of the packages."""
+    """Whether a full name lies in one of the packages."""
     return any(name.startswith(f"{package}.") for package in packages)
 
 
 def is_buildable(found: Any) -> bool:
-    """Whether an object is a class of this package or torch that building a config may need, or one of the figures."""
+    """Whether an object is a class that a config in a file may name, or a figure's function."""
     home = f"{getattr(found, '__module__', '')}."
     if inspect.isclass(found):
         return issubclass(found, BUILDABLE) and is_within(home, PACKAGES)
@@ -160,7 +148,7 @@ def is_buildable(found: Any) -> bool:
 
 @cache
 def parameters_of(target: Callable[..., Any]) -> dict[str, Any]:
-    """The names and annotations that a class accepts; those of its base classes too, where it passes options on."""
+    """The parameters of a class and their annotations, including base classes if it takes ``**options``."""
     levels = [vars(level).get("__init__") for level in target.__mro__[:-1]] if inspect.isclass(target) else [target]
     accepted: dict[str, Any] = {}
     for level in filter(None, levels):
@@ -177,27 +165,19 @@ def parameters_of(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_options(model: type[Model], options: dict[str, Any]) -> Model:
-    """Options as a pydantic model.
-
-    Raises:
-        InputError: naming the first value that is wrong, and why.
-    """
+    """Options as a pydantic model; an InputError with the first wrong value and the reason."""
     try:
         return model.model_validate(options)
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
         if problem["type"] == "missing":
-            raise InputError(f"{place} is missing from the config: it was written by another version") from error
+            raise InputError(f"{place} is missing: another version has written this config") from error
         raise InputError(f"{place}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
 
 
 def check_value(hint: Any, value: Any, path: str) -> None:
-    """Check a config's value against an annotation.
-
-    Raises:
-        InputError: naming the value's path, for a wrong type or a value out of range.
-    """
+    """Check a value against an annotation; an InputError for a wrong type or a value out of range."""
     try:
         adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError:  # a type that carries its own config
@@ -206,11 +186,11 @@ def check_value(hint: Any, value: Any, path: str) -> None:
         return
     try:
         try:
-            adapter.validate_python(value, strict=True)  # the value is used as it is: "5" is no number
+            adapter.validate_python(value, strict=True)  # without type conversion: "5" is not a number
         except ValidationError as error:
-            if any(each["type"] != "tuple_type" for each in error.errors()):  # a config has lists only
+            if any(each["type"] != "tuple_type" for each in error.errors()):  # a config can't hold tuples
                 raise
-            adapter.validate_python(value)
+            adapter.validate_json(json.dumps(value), strict=True)  # where a list may be a tuple
     except ValidationError as error:
         problem = error.errors()[0]
         place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))

@@ -1,8 +1,8 @@
-"""Batches by tensor indexing: all data live in memory once, images as uint8."""
+"""Batches by tensor indexing: a data set lies in memory once, images as uint8."""
 
 from collections.abc import Iterator
 from math import ceil
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -12,80 +12,54 @@ from gans.randomness import derive_seed
 
 class Batch(NamedTuple):
     images: Tensor
-    """float32 in [0, 1], shape (n, channels, height, width); of points, their coordinates, shape (n, dimensions)."""
+    """float32: images in [0, 1], shape (n, channels, height, width), or points, shape (n, dimensions)."""
     labels: Tensor
     """Indices into the data module's ``classes``, int64, shape (n,)."""
 
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(self.images.to(device), self.labels.to(device))
 
-class Dataset(Protocol):
-    """Samples at rest, with their labels."""
 
-    @property
-    def content(self) -> Tensor:
-        """The samples themselves, n rows."""
+class _SamplesAndLabels(NamedTuple):
+    content: Tensor
+    labels: Tensor
 
-    @property
-    def labels(self) -> Tensor:
-        """Class indices, int64, shape (n,)."""
 
-    def __iter__(self) -> Iterator[Any]:
-        """Two fields: the samples themselves, and the labels."""
+class Dataset(_SamplesAndLabels):
+    """Samples ``content``, n rows, with class indices ``labels``, int64, shape (n,)."""
 
-    def at(self, indices: Tensor | slice) -> Self:
+    def select(self, indices: Tensor | slice) -> Self:
         """The samples at these indices, or where a boolean mask is true."""
+        return type(self)(self.content[indices], self.labels[indices])
 
     def to(self, device: torch.device) -> Self:
-        """The same samples in a device's memory."""
-
-    def to_batch(self) -> Batch: ...
-
-
-class Images(NamedTuple):
-    """A set of images at rest."""
-
-    pixels: Tensor
-    """uint8, shape (n, channels, height, width)."""
-    labels: Tensor
-    """int64, shape (n,)."""
-
-    @property
-    def content(self) -> Tensor:
-        return self.pixels
-
-    def at(self, indices: Tensor | slice) -> "Images":
-        return Images(self.pixels[indices], self.labels[indices])
-
-    def to(self, device: torch.device) -> "Images":
-        return Images(self.pixels.to(device), self.labels.to(device))
-
-    def to_batch(self) -> Batch:
-        return Batch(self.pixels.to(torch.float32).div_(255), self.labels)
-
-
-class Points(NamedTuple):
-    """A set of points at rest."""
-
-    positions: Tensor
-    """float32, shape (n, dimensions)."""
-    labels: Tensor
-    """int64, shape (n,)."""
-
-    @property
-    def content(self) -> Tensor:
-        return self.positions
-
-    def at(self, indices: Tensor | slice) -> "Points":
-        return Points(self.positions[indices], self.labels[indices])
-
-    def to(self, device: torch.device) -> "Points":
-        return Points(self.positions.to(device), self.labels.to(device))
+        return type(self)(self.content.to(device), self.labels.to(device))
 
     def to_batch(self) -> Batch:
         return Batch(*self)
 
 
+class Images(Dataset):
+    """Images, uint8, shape (n, channels, height, width)."""
+
+    @property
+    def pixels(self) -> Tensor:
+        return self.content
+
+    def to_batch(self) -> Batch:
+        return Batch(self.pixels.to(torch.float32).div_(255), self.labels)
+
+
+class Points(Dataset):
+    """Points, float32, shape (n, dimensions)."""
+
+    @property
+    def positions(self) -> Tensor:
+        return self.content
+
+
 class SequentialLoader:
-    """Every image once, in order, the last batch perhaps smaller: for held-out data."""
+    """Batches of held-out samples: every sample once, in order. The last batch may be smaller."""
 
     def __init__(self, images: Dataset, batch_size: int) -> None:
         self.images = images
@@ -96,14 +70,14 @@ class SequentialLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         for start in range(0, len(self.images.labels), self.batch_size):
-            yield self.images.at(slice(start, start + self.batch_size)).to_batch()
+            yield self.images.select(slice(start, start + self.batch_size)).to_batch()
 
 
 class ShuffledLoader:
-    """Full batches in random order; the order of an epoch is a function of (seed, epoch).
+    """Full batches in random order, which is a function of (seed, epoch).
 
-    An epoch is as many batches as fit in one pass. ``replacement=True`` draws each index anew instead of each once.
-    The position is part of the state, so that a run that stopped within an epoch goes on where it was.
+    ``replacement=True`` draws every index independently, for as many batches as one pass has. The state includes the
+    position, so that a run can resume within an epoch.
     """
 
     def __init__(self, images: Dataset, batch_size: int, seed: int, *, replacement: bool = False) -> None:
@@ -118,18 +92,18 @@ class ShuffledLoader:
         return len(self.images.labels) // self.batch_size
 
     def move_to(self, device: torch.device) -> None:
-        """Keep the samples in a device's memory, where a batch is then picked: nothing is copied in a step."""
+        """Move the samples to a device, so that a training step copies nothing."""
         self.images = self.images.to(device)
 
     def __iter__(self) -> Iterator[Batch]:
-        # the trainer counts batches and leaves the last iterator suspended, so an epoch ends where the next one begins
+        # Lightning never exhausts the iterator, so the next iteration starts the next epoch
         if self.position == len(self):
             self.epoch, self.position = self.epoch + 1, 0
         order = self._order().to(self.images.labels.device).split(self.batch_size)
         while self.position < len(self):
             indices = order[self.position]
-            self.position += 1  # before the yield: state saved while this batch trains counts it as seen
-            yield self.images.at(indices).to_batch()
+            self.position += 1  # before the yield: a state saved while this batch trains must count it
+            yield self.images.select(indices).to_batch()
 
     def _order(self) -> Tensor:
         random = torch.Generator().manual_seed(derive_seed(self.seed, "data", self.epoch))

@@ -1,4 +1,4 @@
-"""The handwritten digits that ship inside scikit-learn: real handwriting without a download."""
+"""Handwritten digits that come with scikit-learn: no download."""
 
 import torch
 import torch.nn.functional as F
@@ -7,8 +7,6 @@ from sklearn.model_selection import train_test_split
 
 from gans.data.batches import Images
 from gans.data.images import ImageData
-
-TEST_SIZE = 397
 
 
 class Digits(ImageData):
@@ -22,7 +20,5 @@ class Digits(ImageData):
         pixels = F.interpolate(small, size=(28, 28), mode="bicubic").clamp(0, 1).mul(255).round().to(torch.uint8)
         images = Images(pixels, torch.from_numpy(source.target).long())
         # the test set is the same for every split_seed
-        train, test = train_test_split(
-            range(len(images.labels)), test_size=TEST_SIZE, stratify=source.target, random_state=0
-        )
-        return images.at(torch.tensor(train)), images.at(torch.tensor(test))
+        train, test = train_test_split(range(len(images.labels)), test_size=397, stratify=source.target, random_state=0)
+        return images.select(torch.tensor(train)), images.select(torch.tensor(test))

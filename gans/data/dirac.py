@@ -1,9 +1,9 @@
-"""The data of the GAN that is solved exactly."""
+"""The data of the Dirac-GAN, whose training dynamics are known exactly."""
 
 from typing import Any
 
 import torch
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from gans.data.points import Mixture, PointData
 
@@ -14,6 +14,8 @@ class Dirac(PointData):
     source = "dirac"
     extent = 2.0
 
-    def __init__(self, train_size: PositiveInt = 100, **options: Any) -> None:
-        super().__init__(train_size=train_size, val_size=0, test_size=1, **options)
+    def __init__(
+        self, train_size: PositiveInt = 100, val_size: NonNegativeInt = 0, test_size: PositiveInt = 1, **options: Any
+    ) -> None:
+        super().__init__(train_size=train_size, val_size=val_size, test_size=test_size, **options)
         self.feature_extractor = Mixture(f"{self.source}1", torch.zeros(1, 1), 0.0)

@@ -1,4 +1,4 @@
-"""How samples are described for metrics that compare sets of them."""
+"""The interface of feature extractors."""
 
 from typing import NamedTuple, Protocol
 
@@ -10,20 +10,20 @@ class ExtractedFeatures(NamedTuple):
     features: Tensor
     """Shape (n, d), float32."""
     logits: Tensor
-    """Shape (n, classes), float32: of each class of the source, whatever classes a run is about."""
+    """Shape (n, classes), float32, for all classes of the source, even if the run uses only some of them."""
 
 
 class FeatureExtractor(Protocol):
     @property
     def name(self) -> str:
-        """As it appears in the names of figures: mnist1."""
+        """Its name in the names of metrics: mnist1."""
 
     @property
     def sha256(self) -> str:
-        """Of all that its descriptions depend on."""
+        """A digest of everything that determines its features."""
 
     def extract(self, samples: Tensor) -> ExtractedFeatures:
-        """Of canonical samples, see ``Source``; on the host."""
+        """Features of samples in metric format (``Source.to_metric_format``), on the host."""
 
     def to(self, device: torch.device) -> object:
-        """Move what computes descriptions to a device."""
+        """Move its weights to a device."""

@@ -6,7 +6,7 @@ from gans.data.idx import IdxData
 
 
 class FashionMNIST(IdxData):
-    """What the classes 0 to 9 are: ``torchvision.datasets.FashionMNIST.classes``."""
+    """``torchvision.datasets.FashionMNIST.classes`` names the classes 0 to 9."""
 
     source = "fashion_mnist"
     original = torchvision.datasets.FashionMNIST

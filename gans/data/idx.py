@@ -1,4 +1,4 @@
-"""What MNIST and the data sets made in its image share: four files in its idx format, downloaded and verified."""
+"""Base class of MNIST and its drop-in replacements: four files in idx format, downloaded and verified."""
 
 import gzip
 import hashlib
@@ -15,25 +15,25 @@ from torch import Tensor
 
 from gans.data.batches import Images
 from gans.data.images import ImageData
-from gans.errors import InputError
+from gans.errors import InputError, one_line
 
 
 class IdxData(ImageData):
-    """Reads ``<root>/<title>/raw``, downloading on first use; every file is verified, and what was verified is read.
+    """Reads the compressed files in ``<root>/<title>/raw``. Downloads them on first use and verifies them at each use.
 
-    The files are those that torchvision downloads, compressed: it knows their checksums. What it extracts beside them
-    is not looked at, because of that it knows none. A source names torchvision's class.
+    torchvision also extracts the files. The extracted ones are not read, because it has no checksums for them.
 
     Args:
-        root: the data root, torchvision's layout.
+        root: the data root, in torchvision's layout.
 
     Raises:
-        InputError: in ``prepare_data``, where the data can't be had, and for a file that is not theirs.
+        InputError: in ``prepare_data`` if the download fails, in ``setup`` if a file has a wrong checksum.
     """
 
     original: ClassVar[type[torchvision.datasets.MNIST]]
+    """torchvision's class of the data set."""
     algorithm: ClassVar[str] = "MD5"
-    """Of the checksums."""
+    """The algorithm of the checksums."""
 
     def __init__(self, root: str, **options: Any) -> None:
         super().__init__(**options)
@@ -41,7 +41,7 @@ class IdxData(ImageData):
 
     @property
     def title(self) -> str:
-        """Of the data set, and of its folder."""
+        """The name of the data set and of its folder."""
         return self.original.__name__
 
     @property
@@ -50,7 +50,7 @@ class IdxData(ImageData):
 
     @property
     def checksums(self) -> dict[str, str]:
-        """Of the files that are read, by name: images and labels for training, images and labels for test."""
+        """Checksums by file name, in order: training images, training labels, test images, test labels."""
         return dict(self.original.resources)
 
     @property
@@ -58,7 +58,7 @@ class IdxData(ImageData):
         return [name for name in self.checksums if not (self.raw / name).is_file()]
 
     def prepare_data(self) -> None:
-        """Download what is missing, with a progress bar; of several processes, one does."""
+        """Download missing files. Of several processes, only one downloads."""
         if not self.missing:
             return
         try:
@@ -67,16 +67,15 @@ class IdxData(ImageData):
                 if self.missing:
                     self.download(self.missing)
         except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(
-                f"{self.title} is not in '{self.raw}' and can't be downloaded ({reason}): put its four files there "
-                f"({', '.join(self.checksums)}), name the folder above {self.title}/ with data.root=... or "
+                f"{self.title} is not in '{self.raw}' and can't be downloaded ({one_line(error)}): put its files there "
+                f"({', '.join(self.checksums)}), name the folder that holds {self.title}/ with data.root=... or "
                 "GANS_DATA_ROOT, or use data=digits, which needs no download"
             ) from error
 
     def download(self, missing: list[str]) -> None:
-        # in a folder of its own: beside extracted files torchvision would download nothing, and a download that is
-        # interrupted leaves no part of a file
+        # into an empty folder: torchvision downloads nothing if extracted files exist, and an interrupted download must
+        # leave no incomplete file
         with TemporaryDirectory(dir=self.raw) as folder:
             downloaded = Path(self.original(folder, download=True).raw_folder)
             for name in missing:
@@ -84,29 +83,28 @@ class IdxData(ImageData):
 
     def read(self) -> tuple[Images, Images]:
         train_pixels, train_labels, test_pixels, test_labels = (
-            parsed(self._verified(self.raw / name, expected)) for name, expected in self.checksums.items()
+            parse_idx(self._verified(self.raw / name, expected)) for name, expected in self.checksums.items()
         )
         return Images(train_pixels[:, None], train_labels.long()), Images(test_pixels[:, None], test_labels.long())
 
     def _verified(self, path: Path, expected: str) -> bytes:
-        """What a file holds, extracted."""
+        """The decompressed content of a file."""
         try:
             content = path.read_bytes()
         except OSError as error:
             raise InputError(f"can't read '{path}': {error.strerror}") from error
-        # against damage, not against malice, and so allowed where MD5 is otherwise switched off
+        # usedforsecurity=False: the checksum only detects damage, so MD5 is fine even where a policy disables it
         found = hashlib.new(self.algorithm.replace("-", ""), content, usedforsecurity=False).hexdigest()
         if found != expected:
             raise InputError(
                 f"'{path}' is not {self.title}'s file: it is damaged or altered ({self.algorithm} {found[:12]}..., "
-                f"expected {expected[:12]}...). Delete it, and it is downloaded again"
+                f"expected {expected[:12]}...). Delete it to download it again"
             )
         return gzip.decompress(content) if path.suffix == ".gz" else content
 
 
-def parsed(content: bytes) -> Tensor:
-    """The values of an idx file of bytes: after two zeros, the type and the number of dimensions come the size of each,
-    big-endian, and the values."""
+def parse_idx(content: bytes) -> Tensor:
+    """The uint8 array of an idx file: two zeros, type, number of dimensions, big-endian sizes, values."""
     dimensions = content[3]
     shape = numpy.frombuffer(content, ">i4", dimensions, offset=4)
     return torch.tensor(numpy.frombuffer(content, numpy.uint8, offset=4 + 4 * dimensions).reshape(shape))

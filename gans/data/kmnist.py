@@ -6,7 +6,7 @@ from gans.data.idx import IdxData
 
 
 class KMNIST(IdxData):
-    """What the classes 0 to 9 are: ``torchvision.datasets.KMNIST.classes``."""
+    """``torchvision.datasets.KMNIST.classes`` names the classes 0 to 9."""
 
     source = "kmnist"
     original = torchvision.datasets.KMNIST

@@ -14,7 +14,7 @@ SHA256 = {
 
 
 class MNIST(IdxData):
-    """Reads the extracted files, which are all that many folders of MNIST hold."""
+    """Reads the extracted files, because many MNIST folders hold no others."""
 
     source = "mnist"
     original = torchvision.datasets.MNIST
@@ -26,5 +26,5 @@ class MNIST(IdxData):
 
     @override
     def download(self, missing: list[str]) -> None:
-        """Compressed files that are there already are extracted, without a download."""
+        """Extract the compressed files; download them first if they are missing."""
         self.original(str(self.root), download=True)

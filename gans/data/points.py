@@ -1,4 +1,4 @@
-"""The data module that every source of 2-D points shares, and mixtures of Gaussians with known modes."""
+"""Base class of data modules of points, and mixtures of Gaussians with known modes."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ from gans.randomness import derive_seed
 
 @dataclass(frozen=True)
 class Mixture:
-    """Gaussians of equal weight and deviation, which describe points: their features are the coordinates themselves,
-    their logits the logarithms of the modes' densities, but for a constant."""
+    """Gaussians of equal weight and standard deviation, which also serve as a feature extractor for points.
+
+    Features are the coordinates. Logits are the log-densities of the modes, up to a constant.
+    """
 
     name: str
     modes: Tensor
@@ -38,15 +40,16 @@ class Mixture:
         return ExtractedFeatures(samples, -squares / max(2 * self.deviation**2, torch.finfo().tiny))
 
     def to(self, device: torch.device) -> None:
-        """Nothing: it describes on the host."""
+        """Does nothing: features are computed on the host."""
 
 
 class PointData(Source[Points]):
-    """Points drawn from a mixture, fresh ones for training, validation and test. A source names its ``describer``.
+    """Points drawn from a mixture, independently for training, validation and test.
+
+    A subclass sets ``feature_extractor``, the mixture.
 
     Args:
-        train_size, val_size, test_size: how many points of each.
-        split_seed: which points they are. Apart from ``seed``, so that runs of many seeds are judged on the same.
+        train_size, val_size, test_size: numbers of points.
     """
 
     holds_points = True
@@ -57,16 +60,14 @@ class PointData(Source[Points]):
         train_size: PositiveInt = 100_000,
         val_size: NonNegativeInt = 2_500,
         test_size: Annotated[int, Field(ge=1)] = 2_500,
-        split_seed: NonNegativeInt = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.sizes = {"train": train_size, "val": val_size, "test": test_size}
-        self.split_seed = split_seed
 
     @property
     def classes(self) -> list[int]:
-        """The modes."""
+        """The indices of the modes."""
         return list(range(len(self.feature_extractor.modes)))
 
     def split(self) -> tuple[Points, Points, Points]:

@@ -1,4 +1,4 @@
-"""What every source of data is: disjoint sets that live in memory, and how they are batched, judged and shown."""
+"""Base class of data modules: disjoint training, validation and test sets in memory."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, TypeVar
@@ -20,104 +20,104 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
     """Disjoint training, validation and test samples.
 
     Args:
-        batch_size: training samples per step; a remainder that fills no batch is left out of the epoch.
-        replacement: draw each training index anew instead of each once per epoch.
-        seed: the order of the training samples.
+        batch_size: training samples per step; an incomplete last batch is dropped.
+        replacement: draw every training index independently, with replacement.
+        seed: decides the order of the training samples.
+        split_seed: decides everything random about the sets themselves. It is not ``seed``, so that runs with different
+            seeds are evaluated on the same samples.
         held_out_batch_size: samples per batch in validation and test.
 
     Raises:
-        InputError: in ``setup``, where these don't fit the data.
+        InputError: in ``setup``, if the options don't fit the data.
     """
 
     source: ClassVar[str]
-    """Whose feature network describes these samples, where ``describer`` does not."""
+    """The name of the source, and of the feature network to use if ``feature_extractor`` is None."""
     holds_points: ClassVar[bool] = False
-    """Whether its samples are points (n, dimensions) and no images."""
+    """Whether samples are points (n, dimensions), not images."""
     feature_extractor: FeatureExtractor | None = None
-    """What describes these samples, where no network has to be trained for it."""
+    """A feature extractor that needs no training."""
     extent: float | None = None
-    """Half the side of the square, around 0, in which points are drawn; images have none."""
+    """Half the side of the square around 0 that figures of points show; None for images."""
+    label_noise: float = 0.0
+    """The probability that a training sample has a wrong label."""
+    invert: bool = False
+    """Whether the samples are negatives of the source's images."""
 
     train_images: Kind
     val_images: Kind
     test_images: Kind
-    pool: Kind
-    """The training samples before any limit."""
-    kept: Tensor
-    """Which of the pool are training samples, their indices in order."""
+    train_pool: Kind
+    """The training samples before ``limit``."""
+    train_indices: Tensor
+    """The sorted indices of the training samples in ``train_pool``."""
 
     def __init__(
         self,
         batch_size: PositiveInt,
         replacement: bool = False,
         seed: NonNegativeInt = 0,
+        split_seed: NonNegativeInt = 0,
         held_out_batch_size: PositiveInt = 500,
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
         self.replacement = replacement
         self.seed = seed
+        self.split_seed = split_seed
         self.held_out_batch_size = held_out_batch_size
         self.is_set_up = False
 
     @property
-    def noisy_labels(self) -> bool:
-        """Whether classes of training samples are altered."""
-        return False
-
-    @property
-    def inverted(self) -> bool:
-        """Whether ``canonical`` samples are the negatives of the data."""
-        return False
-
-    @property
     @abstractmethod
     def classes(self) -> list[int]:
-        """What the labels 0, 1, ... stand for, of the source's classes."""
+        """The source's class for each label 0, 1, ..."""
 
     @abstractmethod
     def split(self) -> tuple[Kind, Kind, Kind]:
-        """The training, validation and test samples, training ones before any limit."""
+        """The training samples before ``limit``, the validation samples and the test samples."""
 
-    def limited(self, pool: Kind) -> Tensor:
-        """Which of the training samples are trained with, their indices in order: all."""
+    def choose_training(self, pool: Kind) -> Tensor:
+        """The sorted indices of the samples to train on; by default all."""
         return torch.arange(len(pool.labels))
 
-    def as_trained(self) -> Kind:
-        """The training samples as a run sees them, perhaps with labels that are not true: as they are."""
+    def with_label_noise(self) -> Kind:
+        """The training samples with label noise; by default there is none."""
         return self.train_images
 
     @abstractmethod
     def to_metric_format(self, samples: Kind) -> Kind:
-        """Samples as metrics look at them, with the source's classes as labels."""
+        """Samples in the format of the metrics: white on black, labelled with the source's classes."""
 
     def to_source(self, labels: Tensor) -> Tensor:
-        """From labels to the source's classes; what is no label stays."""
+        """The source's class of each label; negative values, such as ``NO_CLASS``, stay."""
         labels = labels.cpu()
         return torch.where(labels < 0, labels, torch.tensor(self.classes)[labels])
 
     @abstractmethod
     def to_dataset(self, images: Tensor, labels: Tensor) -> Kind:
-        """Samples of a generator, [0, 1] if they are images, as they are kept: on the host."""
+        """Generated samples, images in [0, 1], as a data set on the host."""
 
     @override
     def setup(self, stage: str | None = None) -> None:
         if self.is_set_up:
             return
-        self.pool, self.val_images, self.test_images = self.split()
-        self.kept = self.limited(self.pool)
-        if self.batch_size > len(self.kept):
+        self.train_pool, self.val_images, self.test_images = self.split()
+        self.train_indices = self.choose_training(self.train_pool)
+        if self.batch_size > len(self.train_indices):
             raise InputError(
-                f"data.batch_size={self.batch_size} is more than the {len(self.kept)} training images: "
+                f"data.batch_size={self.batch_size} is more than the {len(self.train_indices)} training images: "
                 "use a smaller batch or more images"
             )
-        self.train_images = self.pool.at(self.kept)
+        self.train_images = self.train_pool.select(self.train_indices)
         self.is_set_up = True
-        self.train_batches = ShuffledLoader(self.as_trained(), self.batch_size, self.seed, replacement=self.replacement)
+        self.train_batches = ShuffledLoader(
+            self.with_label_noise(), self.batch_size, self.seed, replacement=self.replacement
+        )
 
     @property
     def subsets(self) -> dict[str, Kind]:
-        """The samples of each set, disjoint; known after ``setup``."""
+        """The disjoint sets by name; available after ``setup``."""
         return {"train": self.train_images, "val": self.val_images, "test": self.test_images}
 
     def train_dataloader(self) -> ShuffledLoader:

@@ -1,5 +1,7 @@
-"""What stacked data sets share: random digits in three channels, a thousand modes."""
+"""Base class of stacked data sets: a random digit in each of three channels, 1,000 modes."""
 
+from abc import abstractmethod
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,48 +15,48 @@ from gans.data.source import Source
 from gans.randomness import derive_seed
 
 HELD_OUT = 1 / 12
-"""The share of the source's training digits that validation triples are made of."""
+"""The share of the source's training digits reserved for validation triples."""
 
 
 class Stacked(Source[Images]):
-    """Three random digits, one in each channel; the class is the number that they write, 0 to 999.
+    """Triples of digits, one per channel. The class is the three-digit number, 0 to 999.
 
-    The triples are fixed: each digit is drawn with replacement. Training and validation triples are of different digits
-    of the source's training set, test triples of its test set. A source names its digits and their feature network.
+    Digits are drawn with replacement, once: from disjoint parts of the source's training set for training and
+    validation, from its test set for test.
 
     Args:
-        train_size, val_size, test_size: how many triples.
-        split_seed: which triples they are. Apart from ``seed``, so that runs of many seeds are judged on the same.
+        train_size, val_size, test_size: numbers of triples.
     """
 
     def __init__(
         self,
-        of: ImageData,
         train_size: PositiveInt = 128_000,
         val_size: NonNegativeInt = 5_000,
         test_size: PositiveInt = 26_000,
-        split_seed: NonNegativeInt = 0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.of = of
         self.sizes = {"train": train_size, "val": val_size, "test": test_size}
-        self.split_seed = split_seed
+
+    @cached_property
+    @abstractmethod
+    def digits(self) -> ImageData:
+        """The data module of the digits."""
 
     @property
     def classes(self) -> list[int]:
         return list(range(1000))
 
     def prepare_data(self) -> None:
-        self.of.prepare_data()
+        self.digits.prepare_data()
 
     def split(self) -> tuple[Images, Images, Images]:
-        train, test = self.of.read()
+        train, test = self.digits.read()
         order = torch.randperm(len(train.labels), generator=self._random("held-out digits"))
         held_out = round(HELD_OUT * len(order))
         return (
-            self._stack(train.at(order[held_out:]), "train"),
-            self._stack(train.at(order[:held_out]), "val"),
+            self._stack(train.select(order[held_out:]), "train"),
+            self._stack(train.select(order[:held_out]), "val"),
             self._stack(test, "test"),
         )
 

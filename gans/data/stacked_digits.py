@@ -1,6 +1,6 @@
-"""Stacked MNIST's like, of the digits that ship inside scikit-learn: without a download."""
+"""Stacked MNIST with scikit-learn's digits: no download."""
 
-from typing import Any
+from functools import cached_property
 
 from gans.data.digits import Digits
 from gans.data.stacked import Stacked
@@ -9,7 +9,8 @@ from gans.data.stacked import Stacked
 class StackedDigits(Stacked):
     """Triples of ``data=digits``."""
 
-    source = "digits"  # each channel is described by itself
+    source = "digits"  # its network describes each channel
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(Digits(batch_size=1, digits=list(range(10))), **options)
+    @cached_property
+    def digits(self) -> Digits:
+        return Digits(batch_size=1, digits=list(range(10)))

@@ -1,1 +1,1 @@
-"""What an image is described by: the features and class of a small classifier, one per source of images."""
+"""Feature extraction: a small classifier for each source of images."""

@@ -1,4 +1,4 @@
-"""Trained feature networks as files: shipped with the package, or trained by a user and kept in the user's cache."""
+"""Files of trained feature networks, in this package or in the user's cache."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from gans.features.network import FeatureNetwork
 from gans.files import cache_folder
 
 VERSION = 1
-"""Part of every name, so that figures of different networks or training recipes are never taken for each other."""
+"""Part of every name. Increase it with each change of network or training: values are not comparable then."""
 SHIPPED = Path(__file__).parent / "weights"
 ROWS = 500
 
@@ -27,7 +27,7 @@ class TrainedFeatureNetwork:
     """A trained feature network, in inference mode."""
 
     name: str
-    """The source of its training images and the version, as it appears in the names of figures: mnist1."""
+    """The source of its training images, with the version: mnist1."""
     sha256: str
     network: FeatureNetwork
 
@@ -38,20 +38,19 @@ class TrainedFeatureNetwork:
     def extract(self, pixels: Tensor) -> ExtractedFeatures:
         """Features and logits of white-on-black images (n, channels, height, width), uint8; on the host.
 
-        Several channels are described one by one, each different one once: their features are joined, and there is a
-        class for each sequence of classes, with the sum of their log-probabilities.
+        Each channel is an image of its own: features are concatenated; the joint class of several channels has the sum
+        of their log-probabilities as its logit.
         """
         channels = pixels.shape[1]
         if channels == 1:
-            return self._extracted(pixels)
-        each, which = distinct(pixels.reshape(-1, 1, *pixels.shape[2:]))
-        features, logits = self._extracted(each)
+            return self._extract_channel(pixels)
+        images, indices = distinct(pixels.reshape(-1, 1, *pixels.shape[2:]))
+        features, logits = self._extract_channel(images)
         return join_channels(
-            [ExtractedFeatures(features[rows], logits[rows]) for rows in which.reshape(-1, channels).unbind(1)]
+            [ExtractedFeatures(features[rows], logits[rows]) for rows in indices.reshape(-1, channels).unbind(1)]
         )
 
-    def _extracted(self, pixels: Tensor) -> ExtractedFeatures:
-        """Of images with one channel."""
+    def _extract_channel(self, pixels: Tensor) -> ExtractedFeatures:
         device = next(self.network.parameters()).device
         parts = []
         with torch.autocast(device.type, enabled=False):
@@ -62,18 +61,18 @@ class TrainedFeatureNetwork:
 
 
 def distinct(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Each different one of the uint8 images (n, ...) once, and for each of the images which of these it is, (n,).
+    """The distinct images among uint8 images (n, ...), and the index of each image among them, shape (n,).
 
-    The 384,000 digits in stacked MNIST's training set are draws from 55,000.
+    Stacked MNIST's training set has 384,000 digits, but only 55,000 distinct ones.
     """
     numbers: dict[bytes, int] = {}
-    which = [numbers.setdefault(image.tobytes(), len(numbers)) for image in images.numpy()]
+    indices = [numbers.setdefault(image.tobytes(), len(numbers)) for image in images.numpy()]
     content = numpy.frombuffer(bytearray().join(numbers), numpy.uint8)
-    return torch.from_numpy(content).reshape(-1, *images.shape[1:]), torch.tensor(which)
+    return torch.from_numpy(content).reshape(-1, *images.shape[1:]), torch.tensor(indices)
 
 
 def join_channels(channels: list[ExtractedFeatures]) -> ExtractedFeatures:
-    """What is seen in several channels, as one description; one channel stays as it is."""
+    """Combine the features and logits of several channels."""
     first, *others = channels
     for other in others:
         pairs = first.logits.log_softmax(1)[:, :, None] + other.logits.log_softmax(1)[:, None]
@@ -81,13 +80,9 @@ def join_channels(channels: list[ExtractedFeatures]) -> ExtractedFeatures:
     return first
 
 
-def features_name(source: str) -> str:
-    return f"{source}{VERSION}"
-
-
 def save_features(network: FeatureNetwork, source: str, folder: Path, card: dict[str, Any]) -> Path:
-    """Write ``<name>.safetensors`` and, beside it, ``<name>.json``: its SHA-256 and the card."""
-    path = folder / f"{features_name(source)}.safetensors"
+    """Write ``<name>.safetensors``, and its SHA-256 and the card to ``<name>.json``."""
+    path = folder / f"{source}{VERSION}.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -96,35 +91,28 @@ def save_features(network: FeatureNetwork, source: str, folder: Path, card: dict
 
 
 def load_features(source: str) -> TrainedFeatureNetwork:
-    """The feature network of a source of images.
-
-    Raises:
-        InputError: where there is none yet, and where its file is not the one that its checksum was taken of.
-    """
-    name = features_name(source)
+    """The feature network of a source; an InputError if there is none, or if its checksum is wrong."""
+    name = f"{source}{VERSION}"
     folders = (SHIPPED, cache_folder() / "features")
     path = next((file for folder in folders if (file := folder / f"{name}.safetensors").is_file()), None)
     if path is None:
         raise InputError(
-            f"there is no feature network for data={source} yet: train it with python features.py data={source}, "
-            "or train without evaluation by metric=none"
+            f"there is no feature network for data={source} yet: train one with python features.py data={source}, "
+            "or use metric=none"
         )
+    card = path.with_suffix(".json")
+    try:
+        expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError) as error:
+        raise InputError(f"can't read the checksum in '{card}': {error}") from error
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
-    expected = _card(path)["sha256"]
     if found != expected:
         raise InputError(
-            f"'{path}' is not the feature network that was trained (SHA-256 {found[:12]}..., expected "
-            f"{expected[:12]}...): install the package again, or run python features.py data={source}"
+            f"'{path}' is damaged or altered (SHA-256 {found[:12]}..., expected {expected[:12]}...): install the "
+            f"package again, or run python features.py data={source}"
         )
     weights = load(content)
     network = FeatureNetwork(classes=len(weights["head.2.bias"]))
     network.load_state_dict(weights)
     return TrainedFeatureNetwork(name, found, network.eval().to(memory_format=torch.channels_last))
-
-
-def _card(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"'{path.with_suffix('.json')}', which holds its checksum, can't be read: {error}") from error

@@ -1,4 +1,4 @@
-"""A small digit classifier, whose last hidden layer describes an image."""
+"""A small classifier. Its last hidden layer gives the features of an image."""
 
 from torch import Tensor, nn
 
@@ -8,10 +8,10 @@ FEATURES = 64
 
 
 class FeatureNetwork(nn.Module):
-    """White-on-black images (n, 1, 28, 28) in [0, 1] -> features and class logits; 178,154 parameters.
+    """White-on-black images (n, 1, 28, 28) in [0, 1] -> features (n, 64) and logits (n, classes); 178,154 parameters.
 
-    The features are what the last hidden layer's BatchNorm gives, before its ReLU: about Gaussian in each class, each
-    with mean 0 and variance 1 over the training images.
+    The features are the output of the last hidden layer's BatchNorm, before the ReLU. They have mean 0 and variance 1
+    over the training images and are about Gaussian in each class.
     """
 
     def __init__(self, classes: int = 10) -> None:

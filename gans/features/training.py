@@ -1,4 +1,4 @@
-"""Training a classifier of images: for the feature network, and for judging generated images by what they teach."""
+"""Training of image classifiers: the feature network, and the classifier of ``synthetic_accuracy``."""
 
 import math
 import sys
@@ -13,8 +13,6 @@ from tqdm import tqdm
 from gans.data.batches import Images, SequentialLoader, ShuffledLoader
 from gans.randomness import Streams
 
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
-
 
 def train_classifier(
     classify: Callable[[Tensor], Tensor],
@@ -25,18 +23,18 @@ def train_classifier(
     batch_size: int,
     seed: int,
     scheduler: LRScheduler | None = None,
-    augment: Augmentation = lambda images, _: images,
+    augment: Callable[[Tensor, torch.Generator], Tensor] = lambda images, _: images,
     precision: torch.dtype = torch.float32,
     title: str | None = None,
 ) -> Iterator[int]:
-    """Minimize cross-entropy; yields the number of epochs done after each, for a caller that picks one.
+    """Minimize cross-entropy. Yields the number of finished epochs after each epoch.
 
     Args:
         classify: images (n, channels, height, width) in [0, 1] -> logits (n, classes).
         scheduler: stepped after each batch.
-        augment: images and a random generator -> images to train on.
-        precision: of the forward pass, by autocast.
-        title: of the progress bar; None shows none.
+        augment: (images, random generator) -> augmented images.
+        precision: dtype of the forward pass, by autocast.
+        title: title of the progress bar; None for no progress bar.
     """
     device = optimizer.param_groups[0]["params"][0].device
     batches = ShuffledLoader(images, batch_size, seed)
@@ -68,21 +66,21 @@ def train_classifier(
 
 @torch.no_grad()
 def accuracy(network: nn.Module, classify: Callable[[Tensor], Tensor], images: Images) -> float:
-    """The share of images whose class ``classify`` names, with the network in inference mode."""
+    """The share of correctly classified images, with the network in inference mode."""
     was_training = network.training
     network.eval()
     device = next(network.parameters()).device
-    right = torch.zeros((), device=device)
+    correct = torch.zeros((), device=device)
     for batch in SequentialLoader(images, 500):
-        right += (classify(batch.images.to(device)).argmax(1) == batch.labels.to(device)).sum()
+        correct += (classify(batch.images.to(device)).argmax(1) == batch.labels.to(device)).sum()
     network.train(was_training)
-    return right.item() / len(images.labels)
+    return correct.item() / len(images.labels)
 
 
 def jitter(images: Tensor, random: torch.Generator) -> Tensor:
-    """Each image turned by up to 10 degrees, scaled by 0.9 to 1.1, sheared by up to 0.1 and shifted by up to 2 pixels.
+    """Rotate each image by up to 10 degrees, scale by 0.9 to 1.1, shear by up to 0.1 and shift by up to 2 pixels.
 
-    Bilinear, black outside; shape and range stay.
+    Bilinear interpolation, black padding. Shape and range stay the same.
     """
     count, side = len(images), images.shape[-1]
     drawn = torch.rand(count, 5, generator=random) * 2 - 1

@@ -1,4 +1,4 @@
-"""Loss and accuracy curves of both players."""
+"""Losses and accuracies of both players."""
 
 from pathlib import Path
 from typing import Any
@@ -9,23 +9,23 @@ from gans.figures.drawing import label_time, save
 from gans.run.folder import RunFolder
 
 COLORS = {"discriminator": "tab:blue", "generator": "tab:orange"}
-ACCURACIES = {"accuracy": "accuracy (taken for real or fake)", "class_accuracy": "accuracy (class named)"}
+ACCURACIES = {"accuracy": "accuracy (real or fake)", "class_accuracy": "accuracy (class)"}
 
 
 def draw(run: RunFolder, folder: Path) -> list[Path]:
-    """losses.png, and accuracy.png with one panel per head of the discriminator."""
+    """losses.png, and accuracy.png with a panel per output of the discriminator."""
     if not run.curves:
         return []
     recorded = {name.partition("/")[2] for name in run.curves}
-    heads = {name: label for name, label in ACCURACIES.items() if f"discriminator_{name}" in recorded}
+    accuracies = {name: label for name, label in ACCURACIES.items() if f"discriminator_{name}" in recorded}
     return [
         save(panels(run, {"loss": "loss"}), folder / "losses.png"),
-        save(panels(run, heads), folder / "accuracy.png"),
+        save(panels(run, accuracies), folder / "accuracy.png"),
     ]
 
 
 def panels(run: RunFolder, quantities: dict[str, str]) -> Figure:
-    """A panel per quantity: both players' figures of training steps (thin), epochs and held-out data (dashed)."""
+    """A panel per quantity, for both players: training steps (thin), epochs, held-out images (dashed)."""
     figure = Figure(figsize=(8, 4 * len(quantities)), layout="constrained")
     figure.suptitle(run.name, fontsize=10)
     for axes, (quantity, label) in zip(

@@ -1,4 +1,4 @@
-"""What the figures share: sizes, tiles, and an axis in epochs with its steps above."""
+"""Functions that several figures use."""
 
 from pathlib import Path
 
@@ -14,12 +14,11 @@ COLUMNS = 10
 GAP = 2
 FRAME_MS = 150
 SPACE = 128
-"""Grey between tiles, unlike the paper of either black or white backgrounds."""
+"""The grey of gaps, which is visible beside black and white backgrounds."""
 
 
 def tile(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
-    """Images (n, height, width), perhaps with channels last -> one image with ``columns`` of them in each row, grey
-    between and around them."""
+    """Arrange images (n, height, width), or with channels last, in rows of ``columns``, with grey gaps."""
     count, height, width, *channels = images.shape
     rows = -(-count // columns)
     sheet = numpy.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, *channels), SPACE, numpy.uint8)
@@ -30,13 +29,13 @@ def tile(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
 
 
 def pad_row(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
-    """A row of images made ``columns`` long with grey ones."""
+    """A row of images, padded with grey images to ``columns``."""
     missing = numpy.full((columns - len(images), *images.shape[1:]), SPACE, numpy.uint8)
     return numpy.concatenate((images, missing))
 
 
 def picture(images: NDArray[numpy.uint8], columns: int, title: str, row_labels: list[str] | None = None) -> Figure:
-    """A titled sheet of images, each row perhaps labelled."""
+    """Tiled images with a title and labels of the rows."""
     sheet = tile(images, columns)
     height, width = sheet.shape[:2]
     figure = Figure(figsize=(width / 50 + 0.8, height / 50 + 0.7), layout="constrained")
@@ -52,10 +51,22 @@ def picture(images: NDArray[numpy.uint8], columns: int, title: str, row_labels: 
     return figure
 
 
+def aligned_rows(kinds: dict[str, NDArray[numpy.uint8]], title: str) -> Figure:
+    """Corresponding images of several kinds, with the same number of each, in rows above each other."""
+    count = len(next(iter(kinds.values())))
+    columns = min(COLUMNS, count)
+    rows, labels = [], []
+    for start in range(0, count, columns):
+        for kind, images in kinds.items():
+            rows.append(pad_row(images[start : start + columns], columns))
+            labels.append(kind)
+    return picture(numpy.concatenate(rows), columns, title, labels)
+
+
 def label_time(axes: Axes, run: RunFolder) -> None:
-    """Epochs below, training steps above."""
-    some = max(run.curves.values(), key=lambda curve: len(curve["step"]))
-    steps_per_epoch = some["step"][-1] / some["epoch"][-1]
+    """Label the lower axis with epochs and the upper one with training steps."""
+    longest = max(run.curves.values(), key=lambda curve: len(curve["step"]))
+    steps_per_epoch = longest["step"][-1] / longest["epoch"][-1]
     axes.set_xlabel("epoch")
     above = axes.secondary_xaxis("top", (lambda epoch: epoch * steps_per_epoch, lambda step: step / steps_per_epoch))
     above.set_xlabel("training step")
@@ -63,7 +74,7 @@ def label_time(axes: Axes, run: RunFolder) -> None:
 
 
 def save_film(frames: list[Image.Image], path: Path) -> Path:
-    """A GIF, whose last frame stays longer."""
+    """Save a GIF that shows its last frame longer."""
     durations = [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
     return path

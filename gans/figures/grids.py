@@ -1,4 +1,4 @@
-"""The fixed-noise grid at the named moments, and as a film over training."""
+"""Fixed-noise grids: at the configured epochs and steps, at the end, and as a film."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from PIL import Image, ImageDraw
 from gans.figures.drawing import COLUMNS, picture, save, save_film, tile
 from gans.run.folder import Grid, RunFolder
 
-CAPTION = 16
+CAPTION_HEIGHT = 16
 
 
 def draw(run: RunFolder, folder: Path) -> list[Path]:
-    """samples_epoch_<n>.png or samples_step_<n>.png for each named moment, samples.png for the last, and film.gif."""
-    if not run.grids or run.grids[0].images.ndim == 2:  # points have figures of their own
+    """samples_epoch_<n>.png, samples_step_<n>.png, samples.png of the last step, and film.gif; for images only."""
+    if not run.grids or run.grids[0].images.ndim == 2:
         return []
     named = {step: f"samples_step_{step:05d}.png" for step in run.config["samples"]["steps"]}
     epochs = set(run.config["samples"]["epochs"])
@@ -32,7 +32,7 @@ def sheet(run: RunFolder, grid: Grid) -> Figure:
 
 
 def row_labels(grid: Grid) -> list[str]:
-    """The classes of each row, where rows have few: those of a generator that was asked for classes in order."""
+    """The classes of each row; empty if there are none, or more than two in a row."""
     rows = [list(dict.fromkeys(grid.labels[i : i + COLUMNS].tolist())) for i in range(0, len(grid.labels), COLUMNS)]
     if any(len(row) > 2 or -1 in row for row in rows):
         return []
@@ -40,11 +40,11 @@ def row_labels(grid: Grid) -> list[str]:
 
 
 def film(run: RunFolder, path: Path) -> Path:
-    """One frame per recorded grid, captioned with its moment."""
+    """One frame per recorded grid, with epoch and step as its caption."""
     frames = []
     for grid in run.grids:
         pixels = tile(grid.images, COLUMNS)
-        caption = numpy.full((CAPTION, *pixels.shape[1:]), 255, numpy.uint8)
+        caption = numpy.full((CAPTION_HEIGHT, *pixels.shape[1:]), 255, numpy.uint8)
         frame = Image.fromarray(numpy.concatenate((caption, pixels)))
         ImageDraw.Draw(frame).text((4, 2), f"epoch {grid.epoch:.1f}   step {grid.step:,}", fill="black")
         frames.append(frame)

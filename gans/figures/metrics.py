@@ -1,4 +1,4 @@
-"""The metrics of validation images over training, each beside its floor."""
+"""Validation metrics over training, with their floors."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ PANELS = {
     "modes reached": ("modes",),
     "KL(modes || equal shares), nats": ("mode_kl",),
     "share of high quality": ("high_quality",),
-    "share with the class asked for": ("class_agreement",),
+    "share with the requested class": ("class_agreement",),
     "share with the input's class": ("class_kept",),
     "mean squared error": ("mse",),
     "structural similarity": ("ssim",),
@@ -24,7 +24,7 @@ LOGARITHMIC = ("FID",)
 
 
 def draw(run: RunFolder, folder: Path) -> list[Path]:
-    """metrics.png: a panel per quantity that the run has evaluated, dashed lines for real training samples."""
+    """metrics.png: a panel per metric that the run has evaluated; dashed lines for real training samples."""
     evaluated = {quantity: [run.validation_name(metric) for metric in metrics] for quantity, metrics in PANELS.items()}
     shown = {quantity: [name for name in names if name] for quantity, names in evaluated.items() if any(names)}
     if not shown:

@@ -1,4 +1,4 @@
-"""Which modes the generated samples of the test reach, and how often."""
+"""Numbers of generated samples of each mode, in the final test."""
 
 from pathlib import Path
 
@@ -15,18 +15,18 @@ COLUMNS = 100
 
 
 def draw(run: RunFolder, folder: Path) -> list[Path]:
-    """modes.png: a bar for each mode, or where there are many a map, a row for each hundred of them."""
+    """modes.png: a bar per mode; a map with 100 modes per row if there are more than 25."""
     if run.mode_counts is None:
         return []
     counts = run.mode_counts["counts"]
-    figure = (bars if len(counts) <= BARS else map_of)(counts)
+    figure = (draw_bars if len(counts) <= BARS else draw_map)(counts)
     reached = numpy.count_nonzero(counts)
     title = f"{run.name}\n{reached:,} of {len(counts):,} modes reached, by {counts.sum():,} samples"
     figure.suptitle(title, fontsize=10)
     return [save(figure, folder / "modes.png")]
 
 
-def bars(counts: NDArray[numpy.int64]) -> Figure:
+def draw_bars(counts: NDArray[numpy.int64]) -> Figure:
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.subplots()
     axes.bar(range(len(counts)), counts)
@@ -38,7 +38,7 @@ def bars(counts: NDArray[numpy.int64]) -> Figure:
     return figure
 
 
-def map_of(counts: NDArray[numpy.int64]) -> Figure:
+def draw_map(counts: NDArray[numpy.int64]) -> Figure:
     figure = Figure(figsize=(11, 2.6), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(

@@ -1,24 +1,14 @@
-"""Input, output and exact answer on held-out images, for a generator that transforms images."""
+"""Inputs, outputs and exact answers of a generator that transforms images, for held-out images."""
 
 from pathlib import Path
 
-import numpy
-
-from gans.figures.drawing import COLUMNS, pad_row, picture, save
+from gans.figures.drawing import aligned_rows, save
 from gans.run.folder import RunFolder
 
 
 def draw(run: RunFolder, folder: Path) -> list[Path]:
-    """pairs.png: strips of three rows, the generator's inputs, its outputs and the exact answers."""
+    """pairs.png: rows of inputs, outputs and exact answers, in turn."""
     if run.pairs is None:
         return []
-    kinds = ("inputs", "outputs", "answers")
-    count = len(run.pairs["inputs"])
-    columns = min(COLUMNS, count)
-    strips, names = [], []
-    for start in range(0, count, columns):
-        for kind in kinds:
-            strips.append(pad_row(run.pairs[kind][start : start + columns], columns))
-            names.append(kind.removesuffix("s"))
-    title = f"{run.name}\nheld-out test images"
-    return [save(picture(numpy.concatenate(strips), columns, title, names), folder / "pairs.png")]
+    kinds = {kind: run.pairs[f"{kind}s"] for kind in ("input", "output", "answer")}
+    return [save(aligned_rows(kinds, f"{run.name}\nheld-out test images"), folder / "pairs.png")]

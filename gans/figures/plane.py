@@ -1,4 +1,4 @@
-"""Points in the plane over the data's, with the discriminator's landscape: at the end, and as a film over training."""
+"""Generated points, data points and the discriminator's landscape in the plane: at the end, and as a film."""
 
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from PIL import Image
 from gans.figures.drawing import save, save_film
 from gans.run.folder import Grid, RunFolder
 
-ARROWS = 5
-"""Every how many points of the lattice an arrow stands."""
+ARROW_SPACING = 5
+"""In lattice points."""
 
 
 def draw(run: RunFolder, folder: Path) -> list[Path]:
-    """plane.png, the last recorded moment, and plane.gif, all of them; for 2-D points only."""
+    """plane.png, the last recorded step, and plane.gif, all recorded steps; for 2-D points only."""
     if not run.grids or run.grids[0].images.shape[1:] != (2,):
         return []
     last = Figure(figsize=(6.4, 6), layout="constrained")
@@ -28,7 +28,7 @@ def draw(run: RunFolder, folder: Path) -> list[Path]:
 
 
 def frame(run: RunFolder, grid: Grid) -> Image.Image:
-    """A moment of the film."""
+    """A frame of the film."""
     figure = Figure(figsize=(4.2, 4.2), dpi=80, layout="constrained")
     show(run, grid, figure)
     canvas = FigureCanvasAgg(figure)
@@ -52,7 +52,7 @@ def show(run: RunFolder, grid: Grid, figure: Figure) -> None:
 
 
 def landscape(axes: Axes, grid: Grid) -> None:
-    """The discriminator's scores, dark where it sees more of real data, and the way they draw samples."""
+    """Draw the ranks of the discriminator's scores, dark for more real, and the directions of their gradients."""
     lattice, scores, gradients = (grid.landscape[name] for name in ("lattice", "scores", "gradients"))
     side = round(len(lattice) ** 0.5)
 
@@ -60,9 +60,9 @@ def landscape(axes: Axes, grid: Grid) -> None:
         return values.reshape(side, side, *values.shape[1:])
 
     x, y = square(lattice)[:, 0, 0], square(lattice)[0, :, 1]
-    ranks = scores.argsort().argsort() / len(scores)  # a score's scale has no meaning, and outliers would hide the rest
+    ranks = scores.argsort().argsort() / len(scores)  # outliers would hide differences between other scores
     axes.contourf(x, y, square(ranks).T, levels=20, cmap="Blues", alpha=0.7)
-    every = slice(ARROWS // 2, None, ARROWS)
+    every = slice(ARROW_SPACING // 2, None, ARROW_SPACING)
     arrows = square(gradients)[every, every]
     length = numpy.linalg.norm(arrows, axis=2, keepdims=True)
     arrows = arrows / numpy.maximum(length, numpy.finfo(numpy.float32).tiny)

@@ -1,4 +1,4 @@
-"""The Dirac-GAN's way through the plane of its two weights."""
+"""The trajectory of the Dirac-GAN's two weights."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,7 @@ from gans.run.folder import RunFolder
 
 
 def draw(run: RunFolder, folder: Path) -> list[Path]:
-    """trajectory.png: where samples are, and the discriminator's slope there; for points on a line only."""
+    """trajectory.png: the samples' position and the discriminator's slope; for 1-D points only."""
     if not run.grids or run.grids[0].images.shape[1:] != (1,):
         return []
     theta = numpy.array([grid.images.mean() for grid in run.grids])
@@ -21,22 +21,21 @@ def draw(run: RunFolder, folder: Path) -> list[Path]:
     every_step = all(later.step - earlier.step == 1 for earlier, later in pairwise(run.grids))
     figure = Figure(figsize=(5, 4.6), layout="constrained")
     axes = figure.subplots()
-    walk(axes, theta, psi, pack_samples=every_step)
+    walk(axes, theta, psi, connect=every_step)
     axes.set_title(f"{run.name}\n{run.grids[-1].step:,} training steps", fontsize=9)
     return [save(figure, folder / "trajectory.png")]
 
 
-def walk(axes: Axes, theta: NDArray[numpy.float64], psi: NDArray[numpy.float64], *, pack_samples: bool = True) -> None:
-    """From light to dark, with the start, the end and the equilibrium marked; joined by lines, which would cut across
-    the circles between moments that are many steps apart."""
+def walk(axes: Axes, theta: NDArray[numpy.float64], psi: NDArray[numpy.float64], *, connect: bool = True) -> None:
+    """Draw the weights (n,) from light to dark. Lines between points that are many steps apart mislead."""
     steps = numpy.arange(len(theta))
-    if pack_samples:
+    if connect:
         axes.plot(theta, psi, linewidth=0.6, color="0.6", zorder=1)
     axes.scatter(theta, psi, c=steps, s=8, cmap="viridis_r", zorder=2)
     axes.scatter(theta[:1], psi[:1], marker="s", s=36, color="tab:orange", label="start", zorder=3)
     axes.scatter(theta[-1:], psi[-1:], marker="o", s=36, color="tab:red", label="end", zorder=3)
     axes.scatter([0], [0], marker="+", s=80, color="black", label="equilibrium", zorder=4)
-    axes.set_xlabel("θ, where the generator's samples are")
+    axes.set_xlabel("θ, the position of the generator's samples")
     axes.set_ylabel("ψ, the discriminator's slope")
     axes.axis("equal")
     axes.grid(alpha=0.3)

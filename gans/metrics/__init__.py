@@ -1,1 +1,1 @@
-"""Figures of merit: one per file. They see images and their features, never a network of the run."""
+"""Metrics, one per file. They use samples and features, never a network of the run."""

@@ -1,4 +1,4 @@
-"""What a metric is, and what it looks at."""
+"""Base classes of metrics, and the data that they evaluate."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,89 +11,85 @@ from gans.data.batches import Dataset
 
 
 class SampleFeatures(NamedTuple):
-    """Images and what the feature network says of them, row by row."""
+    """Samples with their extracted features, row by row."""
 
     images: Tensor
-    """Of images their pixels, white on black, uint8, shape (n, channels, 28, 28); of points their coordinates."""
+    """White-on-black images, uint8, shape (n, channels, 28, 28), or points, float32, shape (n, dimensions)."""
     labels: Tensor
-    """The class of each image, of the source's (0 to 9 for digits), int64, shape (n,): the true one of a real image,
-    the one asked for of a generated image, ``NO_CLASS`` where none was."""
+    """The source's classes (0 to 9 for digits), int64, shape (n,): true for real samples, requested for generated ones,
+    ``NO_CLASS`` if none was requested."""
     features: Tensor
     """float32, shape (n, d)."""
     logits: Tensor
-    """Of the source's classes, float32, shape (n, classes). Of training images none are kept: shape (n, 0)."""
+    """Logits of the source's classes, float32, shape (n, classes); (n, 0) for training samples, to save memory."""
 
-    def at(self, indices: Tensor) -> "SampleFeatures":
-        """The rows at these indices, or where a boolean mask is true."""
+    def select(self, indices: Tensor) -> "SampleFeatures":
+        """The samples at these indices, or where a boolean mask is true."""
         return SampleFeatures(*(field[indices] for field in self))
 
     @property
-    def named(self) -> Tensor:
-        """The class that the feature network sees in each image, shape (n,)."""
+    def predicted(self) -> Tensor:
+        """The class with the largest logit, shape (n,)."""
         return self.logits.argmax(1)
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationData:
-    """What there is to judge a generator by. All is on the host.
-
-    To learn how far from perfect a figure is, the same metric is asked of real training images in the place of the
-    generated ones.
-    """
+    """The input of a metric, on the host."""
 
     real: SampleFeatures
-    """Held-out images."""
+    """Held-out samples."""
     fake: SampleFeatures
-    """As many generated ones."""
+    """As many generated samples, or real training samples to compute a metric's floor."""
     classes: list[int]
-    """The source's classes that the run is about."""
+    """The source's classes that the run uses."""
     training: Callable[[], SampleFeatures]
-    """The training images; described when first asked for."""
+    """Returns the training samples; their features are extracted at the first call."""
     more: Callable[[int], Dataset]
-    """Further images from where ``fake`` came from, white on black, with the classes that were asked for."""
+    """Returns a number of further samples like ``fake``, white on black, labelled with the requested classes."""
     source_size: int
-    """How many images the source has for training and validation."""
+    """The number of the source's training and validation samples."""
     conditional: bool = False
-    """Whether the generator was asked for classes."""
+    """Whether the generator takes classes."""
     inverted: bool = False
-    """Whether the run's own images are black on white. Here all are white on black."""
+    """Whether the run's images are black on white. Here all images are white on black."""
     answers: Tensor | None = None
-    """The exact answer to each of ``fake``, pixels as in ``SampleFeatures``, where the generator transforms images."""
+    """For a generator that transforms images: the exact answer for each of ``fake``, in the format of its images."""
 
 
 class Metric(ABC):
-    """One figure of merit, or several that are computed together.
+    """A metric, which computes one or more named values.
 
     Args:
-        during_training: computed at every validation too, not in the test alone.
+        during_training: compute it at every validation, not only in the final test.
     """
 
     minimum: ClassVar[int] = 2
-    """The fewest held-out images for which it means anything."""
+    """The smallest number of held-out samples for which the metric is defined."""
     uses_features: ClassVar[bool] = True
 
     def __init__(self, during_training: bool = False) -> None:
         self.during_training = during_training
 
     def applies(self, data: EvaluationData) -> bool:
-        """Whether the question makes sense for such a generator."""
+        """Whether the metric is defined for these samples."""
         return True
 
     def image_count(self, data: EvaluationData) -> int:
-        """How many images of each kind it looks at, for the figures' names."""
+        """The number of samples of each kind that it uses, for the names of its values."""
         return len(data.real.labels)
 
     @abstractmethod
     def compute(self, data: EvaluationData) -> dict[str, float]:
-        """Named figures. The first name is the metric's own."""
+        """The values by name. The first name is the metric's own."""
 
     def artifacts(self, data: EvaluationData) -> dict[str, Tensor]:
-        """What a figure of this metric shows, as arrays for the run folder; by default nothing."""
+        """Arrays for the run folder, from which figures are drawn; by default none."""
         return {}
 
 
 class ImageMetric(Metric):
-    """One that looks at pixels."""
+    """A metric that is defined for images only."""
 
     def applies(self, data: EvaluationData) -> bool:
         return data.real.images.ndim == 4

@@ -1,13 +1,13 @@
-"""Whether a conditional generator draws what it was asked for."""
+"""Agreement between the requested class and the predicted class."""
 
 from gans.metrics.base import EvaluationData, Metric
 
 
 class ClassAgreement(Metric):
-    """``class_agreement``, the share of images in which the classifier sees the class that was asked for."""
+    """``class_agreement``: the share of generated images whose predicted class is the requested class."""
 
     def applies(self, data: EvaluationData) -> bool:
         return data.conditional
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
-        return {"class_agreement": (data.fake.named == data.fake.labels).float().mean().item()}
+        return {"class_agreement": (data.fake.predicted == data.fake.labels).float().mean().item()}

@@ -1,26 +1,24 @@
-"""Which classes the images show, and how far that is from the data's."""
+"""The distribution of generated classes, compared with the data's."""
 
 import torch
 from scipy.stats import entropy
 
 from gans.metrics.base import EvaluationData, Metric
 
-SHOWN = 25
+MAX_CLASSES = 25
 
 
 class ClassHistogram(Metric):
-    """``class_kl``, KL(generated classes || held-out classes) in nats, both as the classifier names them, and
-    ``class_share_<c>``, the share of generated images of each class c that the run is about, where these are 25 or
-    fewer.
+    """``class_kl``: KL(generated classes || held-out classes) of predicted classes, in nats as in PacGAN's tables.
+    ``class_share_<c>``: the share of generated images of class c, if the run uses at most 25 classes.
 
-    Where generated images show a class that no held-out one does, KL is infinite: one count is added to each class of
-    the held-out images, as by Laplace, to keep it finite. Natural logarithm, as in PacGAN's tables.
+    Laplace smoothing, one more count per class of the held-out images, keeps the KL divergence finite.
     """
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         classes = data.real.logits.shape[1]
-        fake, real = (torch.bincount(sample.named, minlength=classes).double() for sample in (data.fake, data.real))
+        fake, real = (torch.bincount(sample.predicted, minlength=classes).double() for sample in (data.fake, data.real))
         share = fake / fake.sum()
-        shown = data.classes if len(data.classes) <= SHOWN else []
-        shares = {f"class_share_{each}": share[each].item() for each in shown}
+        listed = data.classes if len(data.classes) <= MAX_CLASSES else []
+        shares = {f"class_share_{label}": share[label].item() for label in listed}
         return {"class_kl": float(entropy(fake.numpy(), real.numpy() + 1)), **shares}

@@ -1,13 +1,13 @@
-"""Whether a generator that transforms images keeps what they show."""
+"""Whether a generator that transforms images keeps their class."""
 
 from gans.metrics.base import EvaluationData, ImageMetric
 
 
 class ClassKept(ImageMetric):
-    """``class_kept``, the share of outputs in which the classifier sees the class of the input."""
+    """``class_kept``: the share of outputs whose predicted class is the class of the input."""
 
     def applies(self, data: EvaluationData) -> bool:
         return super().applies(data) and data.answers is not None
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
-        return {"class_kept": (data.fake.named == data.fake.labels).float().mean().item()}
+        return {"class_kept": (data.fake.predicted == data.fake.labels).float().mean().item()}

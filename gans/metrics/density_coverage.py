@@ -10,24 +10,24 @@ ROWS = 2000
 
 
 class DensityCoverage(Metric):
-    """``density``, in how many real images' balls a generated one lies, relative to k, and ``coverage``, the share of
-    real images whose ball holds a generated one.
+    """``density``: the number of real images' balls that contain a generated image, divided by k; it may exceed 1.
+    ``coverage``: the share of real images whose ball contains a generated image, in [0, 1].
 
-    A ball reaches the fifth-nearest other real image, the paper's choice. Density can exceed 1; coverage can't.
+    The radius of a ball is the distance to the k-th nearest other real image; k = 5, as in the paper.
     """
 
     minimum = NEIGHBOURS + 1
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         real, fake = data.real.features, data.fake.features
-        inside_of_a_ball = torch.zeros(len(fake))
+        balls_around_fake = torch.zeros(len(fake))
         covered = []
         for rows in real.split(ROWS):
-            radii = torch.cdist(rows, real).kthvalue(NEIGHBOURS + 1, dim=1).values  # the first is the image itself
+            radii = torch.cdist(rows, real).kthvalue(NEIGHBOURS + 1, dim=1).values  # the nearest is the image itself
             inside: Tensor = torch.cdist(rows, fake) <= radii[:, None]
-            inside_of_a_ball += inside.sum(0)
+            balls_around_fake += inside.sum(0)
             covered.append(inside.any(1))
         return {
-            "density": (inside_of_a_ball / NEIGHBOURS).mean().item(),
+            "density": (balls_around_fake / NEIGHBOURS).mean().item(),
             "coverage": torch.cat(covered).float().mean().item(),
         }

@@ -1,4 +1,4 @@
-"""From images to named figures: what is described, what is computed of it, and how far from perfect that is."""
+"""From generated samples to named metric values, and the values that real samples reach."""
 
 import hashlib
 import inspect
@@ -26,59 +26,58 @@ Subset = Literal["val", "test"]
 
 
 @dataclass(frozen=True)
-class Generated:
-    """What a generator made for held-out images."""
+class GeneratedSamples:
+    """Generated samples, one for each held-out sample."""
 
     images: Tensor
-    """float, as the data's batches are, with their shape: of images [0, 1], in the data's colours."""
+    """float, in the shape and range of the data's batches."""
     labels: Tensor
-    """Indices into the data's classes; ``NO_CLASS`` where none was asked for."""
+    """The requested class indices, shape (n,); ``NO_CLASS`` if none was requested."""
     more: Callable[[int], tuple[Tensor, Tensor]]
-    """Further images, with the class indices that were asked for."""
+    """Returns a number of further samples and their requested class indices."""
     conditional: bool
+    """Whether the generator takes classes."""
     transforms: bool
-    """Whether each image was made from the held-out image's negative, so that this is the exact answer."""
+    """Whether the generator transforms images: then the held-out images are the exact answers."""
 
 
 @dataclass
 class MetricResults:
     values: dict[str, float] = field(default_factory=dict)
-    """Figures under their full names: what, of how many images, by which features."""
+    """Values by ``MetricName``, as text."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """Metrics that could not be computed, and why."""
+    """The reason for each metric that could not be computed."""
     artifacts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
 class Evaluator:
-    """Judges generated images against held-out ones.
+    """Computes metrics of generated and held-out samples.
 
     Args:
-        metrics: what to compute, by name.
-        features: what describes the data's samples.
-        data: set up. Inverted images are inverted back before anything looks at them.
-        most: images of each kind that figures are computed of, at most.
+        metrics: the metrics by name.
+        features: the feature extractor for the data's samples.
+        data: the data module, set up.
+        max_samples: the largest number of samples of each kind to evaluate.
     """
 
-    def __init__(self, metrics: Mapping[str, Metric], features: FeatureExtractor, data: Source[Any], most: int) -> None:
+    def __init__(
+        self, metrics: Mapping[str, Metric], features: FeatureExtractor, data: Source[Any], max_samples: int
+    ) -> None:
         self.metrics = metrics
         self.features = features
         self.data = data
-        self.most = most
+        self.max_samples = max_samples
         self._real: dict[Subset, SampleFeatures] = {}
 
     def held_out(self, subset: Subset) -> Dataset:
-        """The held-out images of a subset that are generated for: all, or ``most`` of them, evenly spaced."""
+        """The held-out samples to evaluate: all, or ``max_samples`` of them, evenly spaced."""
         images = self.data.subsets[subset]
         total = len(images.labels)
-        count = min(total, self.most)
-        return images.at(torch.arange(count) * total // max(count, 1))
+        count = min(total, self.max_samples)
+        return images.select(torch.arange(count) * total // max(count, 1))
 
-    def evaluate(self, subset: Subset, generated: Generated) -> MetricResults:
-        """Validation computes the metrics that are meant for it, a test all of them.
-
-        Raises:
-            TrainingError: where an image is not finite.
-        """
+    def evaluate(self, subset: Subset, generated: GeneratedSamples) -> MetricResults:
+        """In a test all metrics, else those with ``during_training``; a TrainingError for non-finite samples."""
         if not bool(torch.isfinite(generated.images).all()):
             raise TrainingError("the generator makes images that are not finite: its weights have diverged")
         real = self.real(subset)
@@ -90,43 +89,43 @@ class Evaluator:
             more=lambda count: self.data.to_metric_format(self.data.to_dataset(*generated.more(count))),
             source_size=self._source_size,
             conditional=generated.conditional,
-            inverted=self.data.inverted,
+            inverted=self.data.invert,
             answers=real.images if generated.transforms else None,
         )
         return self._compute(subset, evaluation_data)
 
     def floors(self, subset: Subset, *, conditional: bool, transforms: bool) -> dict[str, float]:
-        """The same figures of as many real training images; kept in the user's cache. Empty where there are too few.
+        """The metrics of real training samples in place of generated ones, cached per user; empty if there are too few.
 
-        The images that take the place of generated ones are not among the training images that they are compared with.
+        The samples in place of generated ones are removed from the training samples.
         """
         real = self.real(subset)
-        count, pool = len(real.labels), self.data.pool
+        count, pool = len(real.labels), self.data.train_pool
         if count == 0 or count >= len(pool.labels):
             return {}
         random = torch.Generator().manual_seed(derive_seed(self.data.split_seed, "floor"))
         chosen = torch.randperm(len(pool.labels), generator=random)[:count].sort().values
         taken = torch.zeros(len(pool.labels), dtype=torch.bool).index_fill(0, chosen, value=True)
-        compared = ~taken[self.data.kept]
-        fake = self._sample(pool.at(chosen))
+        others = ~taken[self.data.train_indices]
+        fake = self._sample(pool.select(chosen))
         evaluation_data = EvaluationData(
             real=real,
             fake=fake,
             classes=self.data.classes,
-            training=lambda: self.training.at(compared),
-            more=lambda count: self.data.to_metric_format(_some(self._source, count)),
+            training=lambda: self.training.select(others),
+            more=lambda count: self.data.to_metric_format(self._random_real_samples(count)),
             source_size=self._source_size,
             conditional=conditional,
-            inverted=self.data.inverted,
+            inverted=self.data.invert,
             answers=fake.images if transforms else None,
         )
-        sets = (self.data.train_images.at(compared), pool, self.data.val_images)
+        sets = (self.data.train_images.select(others), pool, self.data.val_images)
         contents = (self.data.to_metric_format(samples).content for samples in sets)
         key = _digest(real.images, fake.images, *contents, self.features.sha256)
         return self._compute(subset, evaluation_data, cache_key=key).values
 
     def name(self, metric: str, subset: Subset) -> str | None:
-        """The full name of the first figure of a metric in a subset's results; None where it is not computed."""
+        """The full name of a metric in the results of a subset; None if it is not computed."""
         chosen = self.metrics.get(metric)
         count = len(self.held_out(subset).labels)
         if chosen is None or count < chosen.minimum or (subset == "val" and not chosen.during_training):
@@ -134,36 +133,35 @@ class Evaluator:
         return str(MetricName(metric, count, self.features.name))
 
     def real(self, subset: Subset) -> SampleFeatures:
-        """The held-out images, described once."""
+        """The held-out samples with features, which are extracted once."""
         if subset not in self._real:
             self._real[subset] = self._sample(self.held_out(subset))
         return self._real[subset]
 
     @cached_property
     def training(self) -> SampleFeatures:
-        """The training images, described once, when a metric first asks."""
+        """The training samples with features, which are extracted once, when a metric first needs them."""
         sample = self._sample(self.data.train_images)
-        return sample._replace(logits=sample.logits[:, :0].clone())  # a thousand classes would fill the memory
+        return sample._replace(logits=sample.logits[:, :0].clone())  # logits of 1,000 classes would fill the memory
 
     @property
     def _source_size(self) -> int:
-        return len(self.data.pool.labels) + len(self.data.val_images.labels)
+        return len(self.data.train_pool.labels) + len(self.data.val_images.labels)
 
-    @property
-    def _source(self) -> Dataset:
-        """All of the source's training images, those held out for validation too, in the chosen classes."""
-        parts = (self.data.pool, self.data.val_images)
-        return type(self.data.pool)(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
+    def _random_real_samples(self, count: int) -> Dataset:
+        """Random training and validation samples."""
+        parts = (self.data.train_pool, self.data.val_images)
+        samples = type(self.data.train_pool)(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
+        random = torch.Generator().manual_seed(derive_seed(0, "floor/more"))
+        return samples.select(torch.randperm(len(samples.labels), generator=random)[:count])
 
     def _compute(self, subset: Subset, data: EvaluationData, cache_key: str | None = None) -> MetricResults:
         results = MetricResults()
         for name, metric in self.metrics.items():
             if (subset == "val" and not metric.during_training) or not metric.applies(data):
                 continue
-            if len(data.real.labels) < metric.minimum:
-                results.left_out[name] = (
-                    f"{len(data.real.labels)} held-out images are too few: it needs {metric.minimum}"
-                )
+            if (count := len(data.real.labels)) < metric.minimum:
+                results.left_out[name] = f"{count} held-out images are too few: it needs {metric.minimum}"
                 continue
             images, features = metric.image_count(data), self.features.name if metric.uses_features else None
             values = _cached(cache_key, name, metric, data) if cache_key else metric.compute(data)
@@ -177,11 +175,6 @@ class Evaluator:
         return SampleFeatures(images, labels, *self.features.extract(images))
 
 
-def _some(images: Dataset, count: int) -> Dataset:
-    random = torch.Generator().manual_seed(derive_seed(0, "floor/more"))
-    return images.at(torch.randperm(len(images.labels), generator=random)[:count])
-
-
 def _digest(*parts: Tensor | str) -> str:
     digest = hashlib.sha256()
     for part in parts:
@@ -190,10 +183,10 @@ def _digest(*parts: Tensor | str) -> str:
 
 
 def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[str, float]:
-    """What the metric computes, from the user's cache where it has been computed of the same images before."""
+    """The metric's values, from the user's cache if the same code has computed them of the same samples."""
     code = Path(inspect.getfile(type(metric))).read_text(encoding="utf-8")
-    asked = repr((code, sorted(vars(metric).items()), data.conditional, data.inverted))
-    path = cache_folder() / "floors" / f"{name}-{_digest(key, asked)[:24]}.json"
+    options = repr((code, sorted(vars(metric).items()), data.conditional, data.inverted))
+    path = cache_folder() / "floors" / f"{name}-{_digest(key, options)[:24]}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -203,7 +196,7 @@ def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[s
         write_json(path, values)
     except OSError as error:
         print(
-            f"warning: '{path.parent}' can't be written ({error.strerror}), so that floors are computed anew in each run: "
+            f"warning: '{path.parent}' can't be written ({error.strerror}), so every run computes its floors again: "
             "name another folder with GANS_CACHE",
             file=sys.stderr,
         )

@@ -1,5 +1,6 @@
 """Fréchet distance between Gaussians fitted to the features (Heusel et al. 2017, equation 6)."""
 
+import torch
 from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -8,19 +9,19 @@ from gans.metrics.base import EvaluationData, Metric
 
 
 class FID(Metric):
-    """``fid`` >= 0, 0 for equal means and covariances; a biased estimate, so compare it at equal numbers of images."""
+    """``fid`` >= 0, 0 for equal means and covariances. The estimate is biased: compare equal numbers of images."""
 
-    minimum = FEATURES + 1  # with fewer, the covariance has no full rank
+    minimum = FEATURES + 1  # with fewer, the covariance is singular
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
-        as_they_are = _AsTheyAre(data.real.features.shape[1])
-        distance = FrechetInceptionDistance(feature=as_they_are).set_dtype(data.real.features.double().dtype)
+        identity = _Identity(data.real.features.shape[1])
+        distance = FrechetInceptionDistance(feature=identity).set_dtype(torch.float64)
         distance.update(data.real.features.double(), real=True)
         distance.update(data.fake.features.double(), real=False)
         return {"fid": max(0.0, distance.compute().item())}
 
 
-class _AsTheyAre(nn.Identity):
+class _Identity(nn.Identity):
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features

@@ -1,4 +1,4 @@
-"""Inception Score with the digit classifier in Inception's place (Salimans et al. 2016, section 4)."""
+"""Inception Score with the digit classifier instead of Inception (Salimans et al. 2016, section 4)."""
 
 import warnings
 
@@ -9,16 +9,14 @@ from gans.metrics.base import EvaluationData, ImageMetric
 
 
 class InceptionScore(ImageMetric):
-    """``inception_score``, between 1 and the number of classes: exp of the mean KL(p(y|x) || p(y)) over all images.
+    """``inception_score``: exp of the mean KL(p(y|x) || p(y)), between 1 and the number of classes.
 
-    In one split, so that it does not depend on the images' order.
+    All images form one split, so that their order does not matter.
     """
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # that it keeps all logits, and that one split has no deviation
+            warnings.simplefilter("ignore", UserWarning)  # about memory, and that one split has no standard deviation
             score = TorchmetricsInceptionScore(feature=nn.Identity(), splits=1)
             score.update(data.fake.logits.double())
             return {"inception_score": score.compute()[0].item()}

@@ -11,13 +11,12 @@ from gans.randomness import derive_seed
 
 
 class KID(Metric):
-    """``kid``, unbiased, about 0 for equal distributions, and ``kid_error``, its standard error.
+    """``kid``: unbiased, about 0 for equal distributions. ``kid_error``: its standard error.
 
-    Both come from disjoint subsets, so that the error is that of a mean of independent values. Which image is in which
-    subset depends on the images alone, not on their order.
+    Both are computed from disjoint subsets, which are independent. The order of the images does not matter.
 
     Args:
-        subset: images of each kind in a subset; a tenth of them all where that is less.
+        subset: number of images of each kind per subset; at most a tenth of all.
     """
 
     minimum = 10 * 2
@@ -35,7 +34,7 @@ class KID(Metric):
 
 
 def _shuffled(features: Tensor) -> Tensor:
-    """The same rows in an order that looks random and does not depend on the order they came in."""
+    """The rows, float64, in a random order that does not depend on their original order."""
     sorted_rows = features[torch.from_numpy(numpy.lexsort(features.numpy().T))].double()
     random = torch.Generator().manual_seed(derive_seed(0, "kid"))
     return sorted_rows[torch.randperm(len(features), generator=random)]

@@ -1,4 +1,4 @@
-"""What a generator makes of a mixture of Gaussians with known modes (Lin et al. 2018, section 4.1)."""
+"""Modes and quality of samples of a mixture of Gaussians (Lin et al. 2018, section 4.1)."""
 
 import torch
 from scipy.stats import entropy
@@ -10,10 +10,11 @@ DEVIATIONS = 3
 
 
 class Mixture(Metric):
-    """``modes``, those with at least one high-quality sample; ``high_quality``, the share of samples within three
-    standard deviations of the nearest mode; ``mode_kl``, KL(samples' nearest modes || uniform) in nats.
+    """``high_quality``: the share of samples within three standard deviations of the nearest mode.
+    ``modes``: the number of modes with at least one such sample.
+    ``mode_kl``: KL(nearest modes of the samples || uniform) in nats.
 
-    Of the true mixture, 1 - exp(-9/2) = 98.9 % of the samples are of high quality.
+    In two dimensions, 1 - exp(-9/2) = 98.9 % of the true mixture's samples are of high quality.
     """
 
     minimum = 1
@@ -23,21 +24,21 @@ class Mixture(Metric):
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         fake = data.fake
-        counts = torch.bincount(fake.named, minlength=fake.logits.shape[1]).numpy()
+        counts = torch.bincount(fake.predicted, minlength=fake.logits.shape[1]).numpy()
         return {
-            "modes": float(self._good_counts(fake).count_nonzero()),
-            "high_quality": self._good(fake).double().mean().item(),
+            "modes": float(self._high_quality_counts(fake).count_nonzero()),
+            "high_quality": self._is_high_quality(fake).double().mean().item(),
             "mode_kl": float(entropy(counts, [1] * len(counts))),
         }
 
     def artifacts(self, data: EvaluationData) -> dict[str, Tensor]:
-        return {"counts": self._good_counts(data.fake)}
+        return {"counts": self._high_quality_counts(data.fake)}
 
     @staticmethod
-    def _good(sample: SampleFeatures) -> Tensor:
-        """Which samples are of high quality: a logit is minus half the squared distance, in deviations."""
+    def _is_high_quality(sample: SampleFeatures) -> Tensor:
+        """Bool, shape (n,). A logit is minus half the squared distance, in standard deviations."""
         return sample.logits.amax(1) >= -(DEVIATIONS**2) / 2
 
-    def _good_counts(self, sample: SampleFeatures) -> Tensor:
-        """How many high-quality samples each mode has."""
-        return torch.bincount(sample.named[self._good(sample)], minlength=sample.logits.shape[1])
+    def _high_quality_counts(self, sample: SampleFeatures) -> Tensor:
+        """The number of high-quality samples of each mode."""
+        return torch.bincount(sample.predicted[self._is_high_quality(sample)], minlength=sample.logits.shape[1])

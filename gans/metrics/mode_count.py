@@ -1,4 +1,4 @@
-"""How many classes the generator reaches (Che et al. 2017; Lin et al. 2018, section 4.1)."""
+"""The number of classes that the generator reaches (Che et al. 2017; Lin et al. 2018, section 4.1)."""
 
 import torch
 from torch import Tensor
@@ -7,8 +7,8 @@ from gans.metrics.base import EvaluationData, ImageMetric
 
 
 class ModeCount(ImageMetric):
-    """``modes``, of the classes that the run is about: those that at least one generated image shows; ``mode_kl``,
-    KL(generated images' classes || equal shares) in nats, as in the tables of stacked MNIST.
+    """``modes``: the number of the run's classes with at least one generated image.
+    ``mode_kl``: KL(predicted classes || uniform) in nats, as in the papers' tables of stacked MNIST.
     """
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
@@ -22,5 +22,5 @@ class ModeCount(ImageMetric):
 
     @staticmethod
     def _counts(data: EvaluationData) -> Tensor:
-        """How many generated images are of each class."""
-        return torch.bincount(data.fake.named, minlength=data.fake.logits.shape[1])[data.classes]
+        """The number of generated images of each class."""
+        return torch.bincount(data.fake.predicted, minlength=data.fake.logits.shape[1])[data.classes]

@@ -1,4 +1,4 @@
-"""Memorisation: are generated images nearer to training images than held-out ones are? (Meehan et al. 2020)"""
+"""Memorisation: are generated images nearer to training images than held-out images are? (Meehan et al. 2020)"""
 
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -7,34 +7,35 @@ import torch
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
-from gans.data.pixels import as_shown
+from gans.data.pixels import to_display
 from gans.metrics.base import EvaluationData, ImageMetric
 
 ROWS, OTHERS = 4000, 16_000
-"""Of which all distances are found at once, a quarter of a GiB."""
-SHOWN = 20
+"""The size of a block of the distance matrix: a quarter of a GiB."""
+PAIRS = 20
+"""The number of pairs to draw."""
 
 
-class Found(NamedTuple):
+class NeighbourDistances(NamedTuple):
+    """Euclidean distances in feature space to the nearest training image, shape (n,) each."""
+
     generated: Tensor
-    """The distance of each generated image to the nearest training image, shape (n,)."""
     indices: Tensor
-    """Which training image that is."""
+    """The index of the training image that is nearest to each generated image."""
     held_out: Tensor
-    """The distance of each held-out image to the nearest training image."""
 
 
 class Neighbours(ImageMetric):
-    """``copying``, the probability that a generated image is nearer to its nearest training image than a held-out one
-    is to its own, and the medians of both distances, ``neighbour_distance`` and ``held_out_neighbour_distance``.
+    """``copying``: the probability that a generated image is nearer to its nearest training image than a held-out image
+    is to its own. ``neighbour_distance``, ``held_out_neighbour_distance``: the medians of both distances.
 
-    Distances are Euclidean, of features. ``copying`` is the Mann-Whitney statistic over the number of pairs, the one
-    behind that paper's C_T (section 3): about 1/2 without memorisation, 1 for a generator that repeats training images.
+    ``copying`` is the Mann-Whitney statistic, on which the paper's C_T is based (section 3), divided by the number of
+    pairs: about 1/2 without memorisation, 1 for a generator that repeats training images.
     """
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
-        fake, _, real = find(data)
-        statistic = mannwhitneyu(real.numpy(), fake.numpy()).statistic  # pairs in which the held-out one is farther
+        fake, _, real = neighbour_distances(data)
+        statistic = mannwhitneyu(real.numpy(), fake.numpy()).statistic  # number of pairs with a farther held-out image
         return {
             "copying": float(statistic) / (len(real) * len(fake)),
             "neighbour_distance": fake.median().item(),
@@ -42,35 +43,35 @@ class Neighbours(ImageMetric):
         }
 
     def artifacts(self, data: EvaluationData) -> dict[str, Tensor]:
-        """The nearest pairs of each class, as the classifier sees the generated image, or where classes are many of
-        all; and all distances."""
-        distances, indices, held_out = find(data)
+        """The nearest pairs, equally many of each predicted class if there are at most 20 classes; all distances."""
+        distances, indices, held_out = neighbour_distances(data)
         order = distances.argsort()
-        named, classes = data.fake.named[order], data.fake.named.unique()
-        each = SHOWN // len(classes)
-        shown = torch.cat([order[named == one][:each] for one in classes]) if each else order[:SHOWN]
+        predicted, classes = data.fake.predicted[order], data.fake.predicted.unique()
+        per_class = PAIRS // len(classes)
+        nearest_of_each = [order[predicted == label][:per_class] for label in classes]
+        shown = torch.cat(nearest_of_each) if per_class else order[:PAIRS]
         return {
-            "images": as_shown(data.fake.images[shown]),
-            "neighbours": as_shown(data.training().images[indices[shown]]),
+            "images": to_display(data.fake.images[shown]),
+            "neighbours": to_display(data.training().images[indices[shown]]),
             "distances": distances,
             "held_out_distances": held_out,
         }
 
 
-_kept: WeakKeyDictionary[EvaluationData, Found] = WeakKeyDictionary()
-"""The figures and the artifacts are of the same distances, which take long to find."""
+_cache: WeakKeyDictionary[EvaluationData, NeighbourDistances] = WeakKeyDictionary()
+"""``compute`` and ``artifacts`` share the distances, which are slow to compute."""
 
 
-def find(data: EvaluationData) -> Found:
-    if data not in _kept:
+def neighbour_distances(data: EvaluationData) -> NeighbourDistances:
+    if data not in _cache:
         features = data.training().features
         held_out, _ = nearest(data.real.features, features)
-        _kept[data] = Found(*nearest(data.fake.features, features), held_out)
-    return _kept[data]
+        _cache[data] = NeighbourDistances(*nearest(data.fake.features, features), held_out)
+    return _cache[data]
 
 
 def nearest(rows: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """The distance of each row to the nearest of the others, and which that is; both of shape (n,)."""
+    """For each row, the distance to the nearest of the others and its index, both of shape (n,)."""
     blocks = others.split(OTHERS)
     distances, indices = [], []
     for part in rows.split(ROWS):

@@ -6,9 +6,10 @@ from gans.metrics.base import EvaluationData, Metric
 
 
 class PrecisionRecall(Metric):
-    """``precision``, the share of generated images in the real ones' manifold, and ``recall``, the reverse.
+    """``precision``: the share of generated images inside the real manifold. ``recall``: the reverse.
 
-    A manifold is the union of the balls around its images that reach their third-nearest neighbours, as in the paper.
+    A manifold is a union of balls around its images. The radius is the distance to the third-nearest neighbour, as in
+    the paper.
     """
 
     minimum = 4

@@ -1,4 +1,4 @@
-"""How far a generator that transforms images is from the exact answer."""
+"""The error of a generator that transforms images."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,9 @@ from gans.metrics.base import EvaluationData, ImageMetric
 
 
 class Reconstruction(ImageMetric):
-    """``mse`` in [0, 1], 0 when exact, and ``ssim`` in [-1, 1], 1 when exact: overall, and ``mse_of_<c>`` per class;
-    in the run's own colours.
+    """``mse`` in [0, 1], 0 if exact, and ``ssim`` in [-1, 1], 1 if exact; ``mse_of_<c>``, ``ssim_of_<c>`` per class.
 
-    SSIM is Wang et al. 2004, equation 13, with an 11x11 Gaussian window of deviation 1.5.
+    SSIM is equation 13 of Wang et al. 2004, with an 11x11 Gaussian window of standard deviation 1.5.
     """
 
     uses_features = False
@@ -22,24 +21,24 @@ class Reconstruction(ImageMetric):
     def compute(self, data: EvaluationData) -> dict[str, float]:
         assert data.answers is not None
         outputs, answers = (pixels / 255 for pixels in (data.fake.images, data.answers))
-        if data.inverted:  # SSIM is not the same of the negatives
+        if data.inverted:  # back to the run's colours: SSIM of negatives differs
             outputs, answers = 1 - outputs, 1 - answers
-        each = reconstruction_errors(outputs, answers)
-        overall = {name: values.mean().item() for name, values in each.items()}
+        errors = reconstruction_errors(outputs, answers)
+        overall = {name: values.mean().item() for name, values in errors.items()}
         labels = data.fake.labels
-        of_class = {
+        per_class = {
             f"{name}_of_{label}": values[labels == label].mean().item()
             for label in labels.unique().tolist()
-            for name, values in each.items()
+            for name, values in errors.items()
         }
-        return overall | of_class
+        return overall | per_class
 
 
 def reconstruction_errors(outputs: Tensor, answers: Tensor) -> dict[str, Tensor]:
-    """``mse`` and ``ssim`` of each of the images, shape (n, 1, height, width) in [0, 1]: one value per image, (n,)."""
-    similar = []
+    """``mse`` and ``ssim`` of each image, (n,), for images (n, 1, height, width) in [0, 1]."""
+    similarities = []
     for pair in zip(outputs.split(1000), answers.split(1000), strict=True):
         values = structural_similarity_index_measure(*pair, data_range=1.0, reduction="none")
-        assert isinstance(values, Tensor)  # a tuple only where more is asked for
-        similar.append(values.reshape(-1))
-    return {"mse": (outputs - answers).square().flatten(1).mean(1), "ssim": torch.cat(similar)}
+        assert isinstance(values, Tensor)  # it returns a tuple only with further options
+        similarities.append(values.reshape(-1))
+    return {"mse": (outputs - answers).square().flatten(1).mean(1), "ssim": torch.cat(similarities)}

@@ -1,4 +1,4 @@
-"""Train on synthetic, test on real: what a classifier learns from generated images (Bie et al. 2023, section 4)."""
+"""Train on synthetic, test on real: accuracy of a classifier of generated images (Bie et al. 2023, section 4)."""
 
 import copy
 from itertools import pairwise
@@ -15,14 +15,13 @@ from gans.randomness import derive_seed
 
 
 class SyntheticAccuracy(ImageMetric):
-    """``synthetic_accuracy``, the accuracy on the held-out images of a CNN that saw generated images only.
+    """``synthetic_accuracy``: the accuracy on held-out images of a CNN trained on generated images only.
 
-    One image in twelve (5,000 of 60,000) is kept from training and picks the epoch. The CNN has 32, 64 and 128
-    channels and trains with Adam 1e-3 for 10 epochs at batch 64. The number in the figure's name is that of the images
-    that it was given.
+    The CNN trains with Adam at 1e-3 and batch size 64. A twelfth of the generated images (5,000 of 60,000) selects the
+    best epoch. The number in the metric's name counts all generated images.
 
     Args:
-        images: how many to generate; the number of the source's training images where that is smaller.
+        images: number of images to generate; at most the number of the source's training and validation images.
     """
 
     uses_features = False
@@ -46,13 +45,13 @@ class SyntheticAccuracy(ImageMetric):
 
 
 def accuracy_of_training_on(images: Images, real: Images, epochs: int) -> float:
-    """Train a CNN on images, pick the epoch by a twelfth of them, and return its accuracy on real ones."""
+    """Train a CNN on images, select the epoch by a twelfth of them, and return its accuracy on real images."""
     random = torch.Generator().manual_seed(derive_seed(0, "synthetic_accuracy"))
     order = torch.randperm(len(images.labels), generator=random)
-    held_out, train = images.at(order[: len(order) // 12]), images.at(order[len(order) // 12 :])
-    with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():  # a test has no gradients
+    held_out, train = images.select(order[: len(order) // 12]), images.select(order[len(order) // 12 :])
+    with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():  # Lightning tests without gradients
         torch.manual_seed(derive_seed(0, "synthetic_accuracy/weights"))
-        network = judge()
+        network = make_classifier()
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         best, best_state = -1.0, network.state_dict()
         for _ in train_classifier(network, optimizer, train, epochs=epochs, batch_size=64, seed=0):
@@ -63,8 +62,8 @@ def accuracy_of_training_on(images: Images, real: Images, epochs: int) -> float:
     return accuracy(network, network, real)
 
 
-def judge(classes: int = 10) -> nn.Sequential:
-    """Three 3x3 convolutions of 32, 64 and 128 channels, each with ReLU and 2x2 max-pooling, and one Dense layer."""
+def make_classifier(classes: int = 10) -> nn.Sequential:
+    """3x3 convolutions of 32, 64 and 128 channels, each with ReLU and 2x2 max-pooling, then a linear layer."""
     layers: list[nn.Module] = []
     for channels_in, channels_out in pairwise((1, 32, 64, 128)):
         layers += [nn.Conv2d(channels_in, channels_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]

@@ -1,1 +1,1 @@
-"""Networks, and the GANs that play for more than real against fake."""
+"""Networks, and the subclasses of GAN with further loss terms or inputs."""

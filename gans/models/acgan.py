@@ -11,14 +11,13 @@ from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import ConditionalGenerator
 from gans.models.layers import Flatten, Unflatten, batch_norm, normal
-from gans.update import ScoredBatch
+from gans.update import ScoredBatch, Terms
 
 
 class ACGANGenerator(ConditionalGenerator):
     """Latents (n, latent_size) and class indices (n,) -> images (n, 1, 28, 28) in (-1, 1).
 
-    The class becomes one 7x7 channel beside the 384 that the latents become; two 5x5 transposed convolutions with
-    stride 2 follow.
+    384 channels of 7x7 from the latents and one from the class, then two 5x5 transposed convolutions with stride 2.
 
     Raises:
         InputError: for fewer than two classes.
@@ -33,16 +32,8 @@ class ACGANGenerator(ConditionalGenerator):
         _check_classes(classes)
         self.latent_size = latent_size
         self.class_count = len(classes)
-        self.class_channel = nn.Sequential(
-            nn.Embedding(self.class_count, 50),
-            nn.Linear(50, 7 * 7),
-            Unflatten(1, 7, 7),
-        )
-        self.latent_channels = nn.Sequential(
-            nn.Linear(latent_size, 384 * 7 * 7),
-            nn.ReLU(),
-            Unflatten(384, 7, 7),
-        )
+        self.class_channel = nn.Sequential(nn.Embedding(self.class_count, 50), nn.Linear(50, 7 * 7), Unflatten(1, 7, 7))
+        self.latent_channels = nn.Sequential(nn.Linear(latent_size, 384 * 7 * 7), nn.ReLU(), Unflatten(384, 7, 7))
         self.layers = nn.Sequential(
             nn.ConvTranspose2d(385, 192, 5, stride=2, padding=2, output_padding=1),
             batch_norm(192),
@@ -57,9 +48,9 @@ class ACGANGenerator(ConditionalGenerator):
 
 
 class ACGANDiscriminator(nn.Module):
-    """Images (n, 1, 28, 28) in [-1, 1] -> (n, 1 + classes): column 0 the score, the others the classes' logits.
+    """Images (n, 1, 28, 28) in [-1, 1] -> (n, 1 + classes): the score in column 0, then the classes' logits.
 
-    The report's two heads, Dense 1 and Dense classes, are the columns of one Dense layer: the same parameters.
+    The report's two output layers, for the score and the class, are the columns of one layer: the same parameters.
 
     Raises:
         InputError: for fewer than two classes.
@@ -90,17 +81,17 @@ class ACGANDiscriminator(nn.Module):
 
 
 class ACGAN(GAN):
-    """Both players also pay the cross-entropy of the class (equations 2 and 3: L_S + L_C, equal weight)."""
+    """Both players also minimize the cross-entropy of the class (equations 2 and 3: L_S + L_C, equal weight)."""
 
-    def discriminator_terms(self, batch: ScoredBatch) -> dict[str, Tensor]:
+    def discriminator_terms(self, batch: ScoredBatch) -> Terms:
         return super().discriminator_terms(batch) | {"class": self._class_loss(batch)}
 
-    def generator_terms(self, batch: ScoredBatch) -> dict[str, Tensor]:
+    def generator_terms(self, batch: ScoredBatch) -> Terms:
         return super().generator_terms(batch) | {"class": self._class_loss(batch)}
 
     def accuracies(self, batch: ScoredBatch) -> dict[str, Tensor]:
-        named = batch.outputs[:, 1:].argmax(1)
-        return super().accuracies(batch) | {"class_accuracy": (named == batch.both.labels).float()}
+        predicted = batch.outputs[:, 1:].argmax(1)
+        return super().accuracies(batch) | {"class_accuracy": (predicted == batch.both.labels).float()}
 
     @staticmethod
     def _class_loss(batch: ScoredBatch) -> Tensor:
@@ -118,4 +109,4 @@ def _block(channels_in: int, channels_out: int, stride: int, dropout: float) -> 
 
 def _check_classes(classes: list[int]) -> None:
     if len(classes) < 2:
-        raise InputError(f"model=acgan tells classes apart, so it needs two or more: data.digits={classes} has one")
+        raise InputError(f"model=acgan classifies, so it needs two or more classes: data.digits={classes} has one")

@@ -1,4 +1,4 @@
-"""A fully connected GAN whose generator is an autoencoder: it is shown a digit's negative and must write the digit."""
+"""A fully connected GAN whose generator is an autoencoder: its input is a digit's negative, its output the digit."""
 
 from itertools import pairwise
 from typing import Annotated
@@ -6,7 +6,6 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from typing_extensions import override
 
 from gans.data.batches import Batch
 from gans.errors import InputError
@@ -19,9 +18,9 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 class AutoencoderGenerator(Generator):
     """Images (n, 1, 28, 28) in [0, 1] -> images of the same shape in (0, 1); 1,153,712 parameters.
 
-    Ten Dense layers, 784-512-256-128-64-32-64-128-256-512-784, LeakyReLU after each hidden one, dropout after each
-    hidden one but the bottleneck. It takes no noise: its inputs are the negatives 1 - x of the images x that the
-    discriminator knows as real, so the exact answer to each input is known.
+    Ten linear layers, 784-512-256-128-64-32-64-128-256-512-784, with LeakyReLU after each hidden layer, and dropout
+    after each but the bottleneck. There is no noise: inputs are the negatives 1 - x of real images x, so the correct
+    output is known for each input.
     """
 
     takes_images = True
@@ -42,15 +41,14 @@ class AutoencoderGenerator(Generator):
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(images)
 
-    @override
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
         if batch is None or count > len(batch.images):
-            raise InputError(f"{count} images were asked of a generator that makes one from each image it is given")
+            raise InputError(f"this generator needs one input image per sample: give at least {count} images")
         return Inputs((1 - batch.images[:count],), batch.labels[:count])
 
 
 class DenseDiscriminator(nn.Module):
-    """Images (n, 1, 28, 28) -> scores (n, 1): Dense 784-512-256-1 with LeakyReLU; 533,505 parameters."""
+    """Images (n, 1, 28, 28) -> scores (n, 1): linear layers 784-512-256-1 with LeakyReLU; 533,505 parameters."""
 
     def __init__(self, negative_slope: float = 0.2) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""DCGAN for 28x28 digits, a small one (after Radford et al. 2016)."""
+"""A small DCGAN for 28x28 images (after Radford et al. 2016)."""
 
 from typing import Annotated
 
@@ -10,11 +10,9 @@ from gans.models.layers import Flatten, Unflatten, batch_norm, glorot_uniform
 
 
 class DCGANGenerator(Generator):
-    """Latents (n, latent_size) -> images (n, 1, 28, 28) in (-1, 1); 840,705 parameters with its moving averages.
+    """Latents (n, latent_size) -> images (n, 1, 28, 28) in (-1, 1); 840,705 parameters, moving averages included.
 
-    Dense to 128x7x7, BatchNorm, transposed convolution to 64x14x14 with SELU, BatchNorm, transposed convolution to
-    1x28x28 with tanh. Kernels are 5x5 with stride 2; "same" padding puts the extra pixel on the other side than Keras
-    does, which is the same network up to flipped kernels.
+    Keras pads the other side of the images by the extra pixel, which is the same network with flipped kernels.
     """
 
     pixel_range = (-1.0, 1.0)

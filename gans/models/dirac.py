@@ -1,4 +1,4 @@
-"""The GAN that is solved exactly: one weight each (Mescheder et al. 2018, definition 2.1)."""
+"""The Dirac-GAN, with one weight per player and known dynamics (Mescheder et al. 2018, definition 2.1)."""
 
 import torch
 from torch import Tensor, nn
@@ -7,10 +7,10 @@ from gans.generator import Generator
 
 
 class DiracGenerator(Generator):
-    """G = theta, whatever the latent: latents (n, 1) -> points (n, 1)."""
+    """Latents (n, 1) -> points (n, 1), all equal to theta."""
 
     makes_points = True
-    pixel_range = (0.0, 1.0)  # the coordinate itself
+    pixel_range = (0.0, 1.0)  # coordinates are not scaled
     latent_size = 1
 
     def __init__(self, theta: float = 1.0) -> None:

@@ -1,11 +1,10 @@
-"""What networks share: Keras's initialisation and constants, as the reports' networks have them, and its layers."""
+"""Keras's initialization, constants and order of values, which the reports' networks have."""
 
 from torch import Tensor, nn
-from typing_extensions import override
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """With Keras's epsilon, and its moving-average momentum 0.99 in PyTorch's convention."""
+    """BatchNorm with Keras's epsilon and momentum; Keras's 0.99 is 0.01 in PyTorch."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
@@ -34,24 +33,21 @@ def _zero_bias(module: nn.Module) -> None:
 
 
 class Flatten(nn.Flatten):
-    """Images (n, c, h, w) -> (n, h w c), in Keras's order, which in channels_last is that of the memory: no copy."""
+    """Images (n, c, h, w) -> (n, h w c), in Keras's order. Images in channels_last are not copied."""
 
-    @override
     def forward(self, input: Tensor) -> Tensor:
         return input.permute(0, 2, 3, 1).flatten(1)
 
 
 class Unflatten(nn.Module):
-    """(n, h w c), in Keras's order, -> images (n, c, h, w) in channels_last: no copy."""
+    """(n, h w c), in Keras's order -> images (n, c, h, w) in channels_last, without a copy."""
 
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
         self.size = (height, width, channels)
 
-    @override
     def forward(self, values: Tensor) -> Tensor:
         return values.unflatten(1, self.size).permute(0, 3, 1, 2)
 
-    @override
     def extra_repr(self) -> str:
         return f"rows, columns, channels={self.size}"

@@ -12,11 +12,15 @@ from gans.models.layers import normal
 class MLPGenerator(Generator):
     """Latents (n, latent_size) -> points (n, dimensions); 484,802 parameters by default.
 
-    Hidden layers of Dense, BatchNorm and ReLU, and a Dense layer: Lin et al. 2018 (PacGAN), section 4.1.
+    Hidden layers are linear, BatchNorm and ReLU; the last is linear: Lin et al. 2018 (PacGAN), section 4.1.
+
+    Args:
+        depth: number of hidden layers.
+        initial_deviation: standard deviation of the initial weights; None for PyTorch's own initialization.
     """
 
     makes_points = True
-    pixel_range = (0.0, 1.0)  # the coordinates themselves
+    pixel_range = (0.0, 1.0)  # coordinates are not scaled
 
     def __init__(
         self,
@@ -36,14 +40,15 @@ class MLPGenerator(Generator):
             for layer in (nn.Linear(inputs, outputs), *([nn.BatchNorm1d(outputs)] if batch_norm else []), nn.ReLU())
         ]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, dimensions))
-        initialize(self, initial_deviation)
+        if initial_deviation is not None:
+            normal(self, initial_deviation)
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.layers(latents)
 
 
 class Maxout(nn.Module):
-    """The largest of ``pieces`` linear functions, for each output (Goodfellow et al. 2013, section 3)."""
+    """Each output is the largest of ``pieces`` linear functions (Goodfellow et al. 2013, section 3)."""
 
     def __init__(self, inputs: int, outputs: int, pieces: int) -> None:
         super().__init__()
@@ -57,7 +62,7 @@ class Maxout(nn.Module):
 class MaxoutDiscriminator(nn.Module):
     """Points (n, dimensions) -> scores (n, 1); 405,201 parameters by default.
 
-    Hidden layers of maxout units, and a Dense layer: Lin et al. 2018 (PacGAN), section 4.1.
+    Hidden layers of maxout units, and a linear layer: Lin et al. 2018 (PacGAN), section 4.1.
     """
 
     def __init__(
@@ -72,13 +77,8 @@ class MaxoutDiscriminator(nn.Module):
         widths = [dimensions] + [width] * depth
         hidden = [Maxout(inputs, outputs, pieces) for inputs, outputs in pairwise(widths)]
         self.layers = nn.Sequential(*hidden, nn.Linear(width, 1))
-        initialize(self, initial_deviation)
+        if initial_deviation is not None:
+            normal(self, initial_deviation)
 
     def forward(self, points: Tensor) -> Tensor:
         return self.layers(points)
-
-
-def initialize(network: nn.Module, deviation: float | None) -> None:
-    """N(0, deviation²) weights and zero biases; where there is no deviation, those that PyTorch's layers begin with."""
-    if deviation is not None:
-        normal(network, deviation)

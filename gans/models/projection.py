@@ -14,7 +14,7 @@ Width = Annotated[int, Field(ge=4, multiple_of=4)]
 
 
 class ConditionalBatchNorm(nn.Module):
-    """BatchNorm whose scale and shift are learned for each class (Dumoulin et al. 2017, equation 4).
+    """BatchNorm with a learned scale and shift for each class (Dumoulin et al. 2017, equation 4).
 
     Values (n, channels, height, width) and class indices (n,) -> values of the same shape.
     """
@@ -35,8 +35,8 @@ class ConditionalBatchNorm(nn.Module):
 class ProjectionGenerator(ConditionalGenerator):
     """Latents (n, latent_size) and class indices (n,) -> images (n, 1, 28, 28) in (-1, 1).
 
-    Dense to ``width`` channels of 7x7, then transposed convolutions 4x4 with stride 2 to a half of them at 14x14 and a
-    quarter at 28x28, each behind BatchNorm of the class and ReLU; a convolution 3x3 with tanh makes the image.
+    ``width`` channels at 7x7, half of them at 14x14 and a quarter at 28x28, by 4x4 transposed convolutions with stride
+    2. A 3x3 convolution with tanh makes the image. Conditional BatchNorm and ReLU precede each convolution.
     """
 
     pixel_range = (-1.0, 1.0)
@@ -62,9 +62,8 @@ class ProjectionGenerator(ConditionalGenerator):
 class ProjectionDiscriminator(nn.Module):
     """Images (n, 1, 28, 28) in [-1, 1] and class indices (n,) -> scores (n, 1).
 
-    score = psi(features) + <embedding of the class, features> (equation 4). Convolutions 4x4 with stride 2 to a quarter
-    and a half of ``width`` channels, and 3x3 to ``width``, each with LeakyReLU 0.1; the features are their sums over
-    places.
+    score = psi(features) + <embedding of the class, features> (equation 4). The features are the sums over all places
+    of ``width`` channels, after three convolutions with LeakyReLU 0.1.
     """
 
     def __init__(self, classes: list[int], width: Width = 128) -> None:
@@ -87,7 +86,7 @@ class ProjectionDiscriminator(nn.Module):
 
 
 class ProjectionGAN(GAN):
-    """Its discriminator is told the class of what it judges."""
+    """A GAN with a discriminator that takes each sample's class."""
 
     discriminator_takes_classes = True
 

@@ -1,4 +1,4 @@
-"""A small residual GAN for 28x28 images in the manner of R3GAN (Huang et al. 2024, section 4 and appendix D)."""
+"""Small residual networks for 28x28 images, after R3GAN (Huang et al. 2024, section 4 and appendix D)."""
 
 from itertools import pairwise
 from math import sqrt
@@ -17,22 +17,22 @@ Weighted = TypeVar("Weighted", nn.Linear, nn.Conv2d)
 
 SLOPE = 0.2
 LINEAR = sqrt((1 + SLOPE**2) / 2)
-"""The gain for layers without an activation behind them."""
+"""The gain of layers without an activation after them."""
 SIDE = 7
-"""Of the smallest images; each further width doubles it."""
+"""Side of the smallest feature maps, in pixels; each further width doubles it."""
 EXPANSION = 2
 GROUP = 8
-"""Channels of each group of a 3x3 convolution."""
+"""Channels per group of the 3x3 convolutions."""
 
 
 class Block(nn.Module):
-    """values + f(values): 1x1 to more channels, grouped 3x3, 1x1 back, activations between, and no normalization.
+    """values + f(values), where f is a 1x1 convolution to more channels, a grouped 3x3 and a 1x1 back.
 
-    The last layer begins at 0, so that a block begins as the identity, and the others with the variance that keeps the
-    gradient's size over all blocks of a network (Zhang et al. 2019, Fixup, section 3).
+    There is no normalization. The last layer's weights are initially 0, so that a block is initially the identity. The
+    others have the variance that keeps the gradient's size over all blocks (Zhang et al. 2019, Fixup, section 3).
 
     Args:
-        blocks: how many of them the network has.
+        blocks: number of blocks in the network.
     """
 
     def __init__(self, channels: int, blocks: int) -> None:
@@ -64,7 +64,7 @@ class Activation(nn.Module):
 
 
 def scaled(layer: Weighted, gain: float) -> Weighted:
-    """The layer with weights N(0, gain² 2 / ((1 + slope²) inputs)): He et al. 2015, equation 15, times the gain."""
+    """Initialize a layer's weights: N(0, gain² 2 / ((1 + slope²) inputs)), He et al. 2015, equation 15, times gain."""
     nn.init.kaiming_normal_(layer.weight, a=SLOPE)
     with torch.no_grad():
         layer.weight.mul_(gain)
@@ -72,15 +72,15 @@ def scaled(layer: Weighted, gain: float) -> Weighted:
 
 
 class ResidualGenerator(Generator):
-    """Latents (n, latent_size) -> images (n, channels, 28, 28), unbounded; data are in [-1, 1].
+    """Latents (n, latent_size) -> images (n, channels, 28, 28), not bounded; data are in [-1, 1].
 
-    A learned 7x7 basis, weighted by a linear function of the latents, blocks, and twice a bilinear resize with a 1x1
-    convolution to the next width and blocks; a 1x1 convolution makes the image.
+    A linear function of the latents weights a learned 7x7 basis. At each size there are residual blocks; a 1x1
+    convolution and bilinear upsampling lead to the next size. A 1x1 convolution makes the image.
 
     Args:
         widths: channels at 7x7, 14x14 and 28x28.
-        blocks: at each size.
-        channels: of the images.
+        blocks: residual blocks at each size.
+        channels: channels of the images.
     """
 
     pixel_range = (-1.0, 1.0)
@@ -95,7 +95,8 @@ class ResidualGenerator(Generator):
         self.weighting = scaled(nn.Linear(latent_size, widths[0], bias=False), LINEAR)
         stages: list[nn.Module] = [Block(widths[0], count) for _ in range(blocks)]
         for wide, narrow in pairwise(widths):
-            stages += [upward(wide, narrow), *(Block(narrow, count) for _ in range(blocks))]
+            upsample = nn.Upsample(scale_factor=2, mode="bilinear")
+            stages += [nn.Sequential(linear(wide, narrow), upsample), *(Block(narrow, count) for _ in range(blocks))]
         self.stages = nn.Sequential(*stages)
         self.last = linear(widths[-1], channels, bias=True)
 
@@ -104,7 +105,7 @@ class ResidualGenerator(Generator):
 
 
 class ResidualDiscriminator(nn.Module):
-    """Images (n, channels, 28, 28) in [-1, 1] -> scores (n, 1): the generator's mirror image, with a basis at its end.
+    """Images (n, channels, 28, 28) in [-1, 1] -> scores (n, 1): the generator's layers in reverse order.
 
     Args:
         widths: channels at 28x28, 14x14 and 7x7.
@@ -116,7 +117,8 @@ class ResidualDiscriminator(nn.Module):
         stages: list[nn.Module] = [linear(channels, widths[0], bias=True)]
         stages += [Block(widths[0], count) for _ in range(blocks)]
         for narrow, wide in pairwise(widths):
-            stages += [downward(narrow, wide), *(Block(wide, count) for _ in range(blocks))]
+            downsample = nn.AvgPool2d(2)  # bilinear, by a factor of 2
+            stages += [nn.Sequential(downsample, linear(narrow, wide)), *(Block(wide, count) for _ in range(blocks))]
         self.stages = nn.Sequential(*stages)
         self.basis = scaled(nn.Conv2d(widths[-1], widths[-1], SIDE, groups=widths[-1], bias=False), LINEAR)
         self.last = scaled(nn.Linear(widths[-1], 1, bias=False), LINEAR)
@@ -125,16 +127,6 @@ class ResidualDiscriminator(nn.Module):
         return self.last(self.basis(self.stages(images)).flatten(1))
 
 
-def upward(inputs: int, outputs: int) -> nn.Module:
-    """1x1 to the next width, and twice the size."""
-    return nn.Sequential(linear(inputs, outputs), nn.Upsample(scale_factor=2, mode="bilinear"))
-
-
-def downward(inputs: int, outputs: int) -> nn.Module:
-    """Half the size, which is what bilinear means there, and 1x1 to the next width."""
-    return nn.Sequential(nn.AvgPool2d(2), linear(inputs, outputs))
-
-
 def linear(inputs: int, outputs: int, bias: bool = False) -> nn.Module:
-    """A 1x1 convolution, without an activation behind it."""
+    """A 1x1 convolution without an activation after it."""
     return scaled(nn.Conv2d(inputs, outputs, 1, bias=bias), LINEAR)

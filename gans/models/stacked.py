@@ -1,4 +1,4 @@
-"""The networks of stacked MNIST, of full size and of limited capacity (Lin et al. 2018, PacGAN, section 4.2)."""
+"""Networks for stacked MNIST, full-size and small (Lin et al. 2018, PacGAN, section 4.2)."""
 
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -13,8 +13,9 @@ from gans.models.layers import Flatten, Unflatten, normal
 from gans.update import NO_CLASS
 
 DEVIATION = 0.02
-"""Of the initial weights: Radford et al. 2016, section 4."""
+"""Standard deviation of the initial weights: Radford et al. 2016, section 4."""
 SIZES = (2, 4, 7, 14, 28)
+"""Sides of the feature maps, in pixels; networks with fewer layers use the last ones."""
 CHANNELS = 3
 
 Widths = Annotated[list[PositiveInt], Field(min_length=2, max_length=4)]
@@ -23,15 +24,13 @@ Widths = Annotated[list[PositiveInt], Field(min_length=2, max_length=4)]
 class StackedGenerator(Generator):
     """Latents (n, latent_size) -> images (n, 3, 28, 28) in (-1, 1).
 
-    Dense to the first width, BatchNorm, ReLU, then a transposed convolution with stride 2 to each further width, each
-    with BatchNorm and ReLU, and one to three channels with tanh. Sizes end in ..., 7, 14, 28, so that the number of
-    widths decides where they begin.
+    A linear layer, then transposed convolutions with stride 2; BatchNorm and ReLU precede each; tanh makes the image.
 
     Args:
-        widths: channels, from the smallest size on.
-        kernel: the side of the kernels.
+        widths: channels at each size before 28x28, smallest size first. Four widths start at 2x2, two at 7x7.
+        kernel: side of the kernels, in pixels.
         latents: "uniform", U(-1, 1), or "normal", N(0, 1).
-        last_width: channels at full size, from which a convolution without stride makes the image; null for none.
+        last_width: channels at 28x28, from which one more convolution makes the image; None for no such layer.
     """
 
     pixel_range = (-1.0, 1.0)
@@ -48,26 +47,16 @@ class StackedGenerator(Generator):
         self.latent_size = latent_size
         self.uniform = latents == "uniform"
         first, *sizes = SIZES[-len(widths) - 1 :]
-        layers: list[nn.Module] = [
-            nn.Linear(latent_size, widths[0] * first**2),
-            Unflatten(widths[0], first, first),
-        ]
-        for (inputs, outputs), (small, large) in zip(
-            pairwise([*widths, last_width or CHANNELS]), pairwise((first, *sizes)), strict=True
-        ):
-            padding = kernel // 2
+        padding = kernel // 2
+        layers: list[nn.Module] = [nn.Linear(latent_size, widths[0] * first**2), Unflatten(widths[0], first, first)]
+        channels = pairwise([*widths, last_width or CHANNELS])
+        for (inputs, outputs), (small, large) in zip(channels, pairwise((first, *sizes)), strict=True):
             extra = large - (2 * (small - 1) - 2 * padding + kernel)
-            layers += [
-                nn.BatchNorm2d(inputs),
-                nn.ReLU(),
-                nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=padding, output_padding=extra),
-            ]
+            upsample = nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=padding, output_padding=extra)
+            layers += [nn.BatchNorm2d(inputs), nn.ReLU(), upsample]
         if last_width is not None:
-            layers += [
-                nn.BatchNorm2d(last_width),
-                nn.ReLU(),
-                nn.Conv2d(last_width, CHANNELS, kernel, padding=kernel // 2),
-            ]
+            to_image = nn.Conv2d(last_width, CHANNELS, kernel, padding=padding)
+            layers += [nn.BatchNorm2d(last_width), nn.ReLU(), to_image]
         self.layers = nn.Sequential(*layers, nn.Tanh())
         normal(self, DEVIATION)
 
@@ -84,11 +73,11 @@ class StackedGenerator(Generator):
 class StackedDiscriminator(nn.Module):
     """Images (n, 3, 28, 28) in [-1, 1] -> scores (n, 1).
 
-    A convolution with stride 2 to each width, with BatchNorm and LeakyReLU; then a Dense layer.
+    Convolutions with stride 2, BatchNorm and LeakyReLU, then a linear layer.
 
     Args:
-        widths: channels, from the largest size on.
-        first_norm: whether the first convolution has BatchNorm too.
+        widths: channels after each convolution, largest size first.
+        first_norm: whether BatchNorm follows the first convolution too.
     """
 
     def __init__(
@@ -101,12 +90,9 @@ class StackedDiscriminator(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise([CHANNELS, *widths]):
-            normalized = [nn.BatchNorm2d(outputs)] if layers or first_norm else []
-            layers += [
-                nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
-                *normalized,
-                nn.LeakyReLU(negative_slope),
-            ]
+            norm = [nn.BatchNorm2d(outputs)] if layers or first_norm else []
+            downsample = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2)
+            layers += [downsample, *norm, nn.LeakyReLU(negative_slope)]
         side = SIZES[-len(widths) - 1]
         self.layers = nn.Sequential(*layers, Flatten(), nn.Linear(widths[-1] * side**2, 1))
         normal(self, DEVIATION)

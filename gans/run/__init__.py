@@ -1,1 +1,1 @@
-"""One run: its folder, training, final test, diagnosis, export and sampling."""
+"""A single run: its folder, training, final test, diagnosis, export and sampling."""

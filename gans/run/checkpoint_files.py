@@ -1,4 +1,4 @@
-"""Checkpoint files: numbered by training step, never changed, each with its digest in its name."""
+"""Checkpoint files: immutable, with the training step and a digest of the content in their names."""
 
 import hashlib
 import io
@@ -20,17 +20,17 @@ Kind = Literal["last", "best"]
 NAME = re.compile(r"(last|best)_(?P<step>\d+)_(?P<digest>[0-9a-f]{32})\.ckpt")
 
 KEPT = {"last": 2, "best": 1}
-"""How many of the newest files of each kind are kept. Of the last two, one is whole whatever happens to the other."""
+"""The number of files of each kind to keep, the newest ones. The second last one replaces a damaged last one."""
 
 
 class DamagedCheckpoint(InputError):
-    """A checkpoint that is not what was written."""
+    """A checkpoint whose content does not match its digest."""
 
 
 class VerifiedCheckpointIO(CheckpointIO):
-    """Writes a checkpoint under another name, flushes it and renames it to a name that tells its digest; deletes old ones.
+    """Saves checkpoints atomically, verifies them when it loads them, and deletes old ones.
 
-    So every file with a checkpoint's name is whole, whatever kills the process, and damage done later is noticed.
+    A killed process leaves no incomplete file under a checkpoint's name. The digest reveals later damage.
     """
 
     @override
@@ -55,7 +55,7 @@ class VerifiedCheckpointIO(CheckpointIO):
 
 
 def checkpoint_path(folder: Path, kind: Kind, step: int) -> Path:
-    """Where to save a checkpoint; the file's own name also has its digest."""
+    """The path to save a checkpoint to; ``VerifiedCheckpointIO`` adds the digest."""
     return folder / f"{kind}_{step:07d}.ckpt"
 
 
@@ -67,28 +67,28 @@ def checkpoints_in(folder: Path, kind: Kind) -> list[Path]:
 
 
 def newest_whole(folder: Path, kind: Kind) -> Path | None:
-    """The newest checkpoint of a kind that is what was written; None where there is none."""
+    """The newest undamaged checkpoint of a kind; None if there is none."""
     return next((path for path in checkpoints_in(folder, kind) if is_whole(path)), None)
 
 
 def recover_previous(folder: Path) -> Path | None:
-    """The newest whole checkpoint to resume from. Newer, damaged ones are set aside as ``<name>.damaged``, and said so."""
+    """The newest undamaged last checkpoint. Renames newer ones to ``<name>.damaged``, with a warning."""
     whole = newest_whole(folder, "last")
     for path in checkpoints_in(folder, "last"):
         if path == whole:
             break
         aside = path.replace(path.with_name(f"{path.name}.damaged"))
-        before = f"resuming from '{whole.name}'" if whole else "there is none before it"
-        print(f"warning: '{path}' is damaged, and set aside as '{aside.name}': {before}", file=sys.stderr)
+        consequence = f"resuming from '{whole.name}'" if whole else "there is no earlier checkpoint"
+        print(f"warning: '{path}' is damaged, and set aside as '{aside.name}': {consequence}", file=sys.stderr)
     return whole
 
 
 def load_verified(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """A checkpoint's contents: tensors and plain values only; nothing in the file is run.
+    """A checkpoint's tensors and plain values. No code in the file is run.
 
     Raises:
-        DamagedCheckpoint: where the file is not what was written.
-        InputError: where it can't be read, or holds more than tensors and plain values.
+        DamagedCheckpoint: if the content does not match the digest in the name.
+        InputError: if the file can't be read, or holds other objects than tensors and plain values.
     """
     try:
         content = path.read_bytes()
@@ -96,9 +96,9 @@ def load_verified(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         raise InputError(f"can't read '{path}': {error.strerror or error}") from error
     name = NAME.fullmatch(path.name)
     if name is None:
-        print(f"warning: '{path}' can't be verified: its name does not end in its digest", file=sys.stderr)
+        print(f"warning: '{path}' can't be verified: its name has no digest", file=sys.stderr)
     elif digest_of(content) != name["digest"]:
-        raise DamagedCheckpoint(f"'{path}' is damaged: its SHA-256 does not begin with what its name says")
+        raise DamagedCheckpoint(f"'{path}' is damaged: its SHA-256 is not the one in its name")
     try:
         return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
     except Exception as error:
@@ -106,11 +106,11 @@ def load_verified(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a checkpoint is what was written."""
+    """Whether a checkpoint's content matches the digest in its name."""
     name = NAME.fullmatch(path.name)
     return name is not None and digest_of(path.read_bytes()) == name["digest"]
 
 
 def digest_of(content: bytes | memoryview) -> str:
-    """The first half of the SHA-256 of a file's content, as text."""
+    """The first half of the SHA-256 of a file's content, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What train.py can be asked for: start a run, resume it, test it, or do what is missing of a sweep's member."""
+"""The commands of train.py: start, resume or test a run; start, resume or return a sweep member."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,21 +17,23 @@ from gans.gan import GAN
 from gans.machine import keep_freed_memory
 from gans.nonfinite import NonFiniteError
 from gans.run import slurm
+from gans.run.callbacks.checkpoints import Checkpoints
+from gans.run.callbacks.interrupt import Interrupt
 from gans.run.checkpoint_files import recover_previous
 from gans.run.diagnose import diagnose
 from gans.run.export import read_checkpoint
 from gans.run.final_test import final_test
-from gans.run.folder import RunFolder, new_folder, run_name, runs_named
+from gans.run.folder import RunFolder, new_folder, run_name, runs_of
 from gans.run.history import History
 from gans.run.rewind import truncate_after
-from gans.run.train import make_interrupt, make_tester, train
+from gans.run.train import make_tester, train
 
 
 def start(config: RunConfig, choices: Mapping[str, str]) -> RunFolder:
-    """Train, test and draw a run, in a new run folder; nothing is written before everything is checked.
+    """Train, test and draw a run in a new run folder, which is made after all checks.
 
     Args:
-        choices: the option chosen in each config group, to name the run by.
+        choices: the choice in each config group, for the run's name.
     """
     components = build_run(config)
     options = config.model_dump()
@@ -43,17 +45,17 @@ def start(config: RunConfig, choices: Mapping[str, str]) -> RunFolder:
 
 
 def start_or_requeued(config: RunConfig, choices: Mapping[str, str]) -> RunFolder:
-    """Start a run, or resume the one that this SLURM job had begun when it was requeued."""
-    for run in runs_of(config, choices) if slurm.was_requeued() else []:
-        begun_here = slurm.job() in [event.get("slurm_job") for event in run.history.events]
-        if begun_here and run.history.last != "finished":
+    """Start a run; in a requeued SLURM job, resume the run that the job had started."""
+    for run in runs_of(config.model_dump(), choices) if slurm.was_requeued() else []:
+        is_of_this_job = slurm.job() in [event.get("slurm_job") for event in run.history.events]
+        if is_of_this_job and run.history.last != "finished":
             return resume(run, config)
     return start(config, choices)
 
 
 def start_resume_or_return(config: RunConfig, choices: Mapping[str, str]) -> RunFolder:
     """Start, resume or return one sweep member."""
-    for run in runs_of(config, choices):
+    for run in runs_of(config.model_dump(), choices):
         if run.history.last == "finished":
             print(f"finished before: {run.path}", flush=True)
             return run
@@ -61,26 +63,27 @@ def start_resume_or_return(config: RunConfig, choices: Mapping[str, str]) -> Run
     return start(config, choices)
 
 
-def runs_of(config: RunConfig, choices: Mapping[str, str]) -> Iterator[RunFolder]:
-    """The runs that have this config, in order."""
-    options = config.model_dump()
-    return (run for run in runs_named(Path(config.runs), run_name(choices, options)) if run.config == options)
-
-
-def config_of(run: RunFolder, trust: list[str], trainer: Mapping[str, Any] | None = None) -> RunConfig:
-    """An existing run's config, which may name classes of this package, torch and the trusted packages only.
+def read_config(run: RunFolder, trust: list[str], trainer: Mapping[str, Any] | None = None) -> RunConfig:
+    """The validated config of an existing run.
 
     Args:
-        trainer: options of the trainer that replace the run's.
+        trust: packages, beside this one and torch, that the config may name.
+        trainer: trainer options that replace the run's.
     """
-    return validate(run.config | {"trainer": run.config["trainer"] | dict(trainer or {})}, trusted=trust)
+    options = dict(run.config)
+    if trainer and isinstance(options.get("trainer"), dict):
+        options["trainer"] = options["trainer"] | dict(trainer)
+    try:
+        return validate(options, trusted=trust)
+    except InputError as error:
+        raise InputError(f"'{run.path}' can't be used: {error}") from error
 
 
 def resume(run: RunFolder, config: RunConfig) -> RunFolder:
     """Resume a run from its last checkpoint.
 
     Args:
-        config: the run's; ``trainer.max_epochs`` and ``max_steps`` may differ, to train longer.
+        config: the run's config; ``trainer.max_epochs`` and ``max_steps`` may be larger, to train longer.
     """
     run.refuse_links_out()
     with run.lock():
@@ -92,7 +95,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
             require_same_weights(components.gan, checkpoint, run)
         options = config.model_dump()
         if options != run.config:
-            refuse_shorter(config.trainer, components.data, step)
+            refuse_shorter_budget(config.trainer, components.data, step)
             run = RunFolder.create(run.path, options)
         if checkpoint:
             truncate_after(run, checkpoint["file_positions"])
@@ -102,7 +105,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
 
 
 def test(run: RunFolder, config: RunConfig) -> RunFolder:
-    """Test a run again, without training: new test.json, verdict.json and figures; the rest stays as it is."""
+    """Test a run again, without training. Replaces test.json, verdict.json and the figures only."""
     run.refuse_links_out()
     with run.lock():
         checkpoint = last_checkpoint(run)
@@ -116,106 +119,100 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
 
 
 def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> RunFolder:
-    """Train, roll back where a value is not finite, test, diagnose and draw. The history says what ended it early."""
+    """Train, test, diagnose and draw. Roll back after a non-finite value if the options allow it."""
     keep_freed_memory()
     history = run.history
-    with noting_stops(run, history):
+    with record_stops(run, history):
         while True:
             try:
-                with make_interrupt(run, config, components) as interrupt:
+                with Interrupt(Checkpoints(run, config, components.best_by)) as interrupt:
                     trainer = train(run, config, components, interrupt)
                     final_test(run, trainer, components)
                     diagnose_and_plot(run, config)
                 break
             except NonFiniteError as error:
-                require_rollback(run, config, history, error)
+                roll_back(run, config, history, error)
                 components = build_run(config, branch=history.count("rolled back"))
     history.add("finished")
     return run
 
 
 def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
-    """Say what happened in the run, and draw its figures."""
-    fresh = RunFolder(run.path)  # what was read before training is out of date
+    """Write the verdict, and draw the figures."""
+    fresh = RunFolder(run.path)  # without cached contents from before training
     diagnose(fresh)
     files = draw(fresh, build_figures(config))
     print(f"figures: {len(files)} files in {run.figures}")
 
 
 @contextmanager
-def noting_stops(run: RunFolder, history: History) -> Iterator[None]:
-    """Note in the history why a run stops, and say how to resume it."""
-    resuming = f"python train.py resume={run.path}"
+def record_stops(run: RunFolder, history: History) -> Iterator[None]:
+    """Record in the history why a run stops, and raise an error that says how to resume it."""
+    command = f"python train.py resume={run.path}"
     try:
         yield
     except InterruptedTraining as stop:
         history.add("stopped", why=str(stop))
         requeued = stop.signal_number == slurm.REQUEUE_SIGNAL
-        message = f"{stop}: {slurm.requeue()}" if requeued else f"{stop}. Resume it with: {resuming}"
+        message = f"{stop}: {slurm.requeue()}" if requeued else f"{stop}. Resume it with: {command}"
         raise InterruptedTraining(message, stop.signal_number) from None
     except OSError as error:
         raise InputError(
-            f"{error.strerror or error}: '{run.path}' can't be written and is incomplete. Once it can, resume it with: "
-            f"{resuming}"
+            f"{error.strerror or error}: can't write to '{run.path}'. Solve this, and resume the run with: {command}"
         ) from error
 
 
-def require_rollback(run: RunFolder, config: RunConfig, history: History, error: NonFiniteError) -> None:
-    """Go back to the last checkpoint, if the options allow it once more.
-
-    Raises:
-        TrainingError: where they do not.
-    """
+def roll_back(run: RunFolder, config: RunConfig, history: History, error: NonFiniteError) -> None:
+    """Roll back to the last checkpoint; a TrainingError if the options allow no further rollback."""
     rollbacks = history.count("rolled back")
     if config.on_nan == "stop" or rollbacks == config.rollbacks:
         history.add("failed", training_step=error.training_step, why=str(error))
         diagnose_and_plot(run, config)
         hint = (
-            f"; it was the last of {config.rollbacks} rollbacks"
+            f"rollbacks={config.rollbacks} are used up"
             if rollbacks
-            else ". A smaller learning rate may help, or on_nan=rollback"
+            else "a smaller learning rate or on_nan=rollback may help"
         )
-        raise TrainingError(f"{error}{hint}. The last checkpoint in '{run.checkpoints}' is from before")
+        raise TrainingError(f"{error}: {hint}. The last checkpoint before it is in '{run.checkpoints}'")
     checkpoint = last_checkpoint(run)
     step = checkpoint["training_steps"] if checkpoint else 0
     if checkpoint:
         truncate_after(run, checkpoint["file_positions"])
-    print(f"warning: {error}: back to step {step:,}, with other random numbers", file=sys.stderr, flush=True)
+    print(f"warning: {error}: rolled back to step {step:,}, with other random numbers", file=sys.stderr, flush=True)
     history.add("rolled back", to_step=step, why=str(error))
 
 
 def last_checkpoint(run: RunFolder) -> dict[str, Any] | None:
-    """The contents of the newest whole checkpoint; None where the run stopped before its first one."""
+    """The contents of the newest undamaged checkpoint; None if the run stopped before its first one."""
     path = recover_previous(run.checkpoints)
     if path is None:
         if run.curves or any(run.checkpoints.glob("last.ckpt")):
             raise InputError(
-                f"'{run.checkpoints}' holds no whole checkpoint of this version: the run can't be resumed or tested"
+                f"'{run.checkpoints}' has no undamaged checkpoint of this version: the run can't be resumed or tested"
             )
         return None
     checkpoint = read_checkpoint(path)
     for group in ("model", "objective", "stabilize"):
         if checkpoint["config"].get(group) != run.config.get(group):
-            raise InputError(f"'{path}' is of another {group} than '{run.config_file}' says")
+            raise InputError(f"'{path}' has another {group} than '{run.config_file}'")
     return checkpoint
 
 
-def refuse_shorter(trainer: Mapping[str, Any], data: Source[Any], steps: int) -> None:
-    """Refuse a budget that is spent already."""
-    per_epoch = {"max_steps": 1, "max_epochs": len(data.train_batches)}
-    for name, step_count in per_epoch.items():
+def refuse_shorter_budget(trainer: Mapping[str, Any], data: Source[Any], steps: int) -> None:
+    """Refuse a budget of fewer steps than the run has trained."""
+    for name, steps_each in (("max_steps", 1), ("max_epochs", len(data.train_batches))):
         limit = trainer[name]
-        if limit is not None and limit * step_count < steps:
+        if limit is not None and limit * steps_each < steps:
             raise InputError(f"trainer.{name}={limit} is less than the {steps:,} steps that the run has trained")
 
 
 def require_same_weights(gan: GAN, checkpoint: Mapping[str, Any], run: RunFolder) -> None:
-    """Refuse a checkpoint whose networks have other layers than this version's."""
-    own, kept = (
+    """Refuse a checkpoint with other weights than the GAN."""
+    own, saved = (
         {name: value.shape for name, value in state.items()} for state in (gan.state_dict(), checkpoint["state_dict"])
     )
-    if others := dict(kept.items() ^ own.items()):
+    if differences := dict(saved.items() ^ own.items()):
         raise InputError(
-            f"'{run.path}' was trained by another version, whose networks have other weights, such as "
-            f"'{min(others)}': use that version, which '{run.versions_file}' names, or train anew"
+            f"'{run.path}' was trained by another version with other weights, such as '{min(differences)}': use that "
+            f"version, which '{run.versions_file}' names, or start a new run"
         )

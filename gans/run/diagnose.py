@@ -1,23 +1,22 @@
-"""What happened in a run, told from its curves alone: a few definitions, the same for every GAN.
+"""A diagnosis of a run from its curves, with the same definitions for every GAN.
 
 ========================  ============================================================================================
-label                     it holds
+label                     condition
 ========================  ============================================================================================
-discriminator saturation  while, for 10 recorded points, the discriminator's accuracy stays at 0.99 or more, or the
-                          generator's loss stands still (within 0.001): the generator hardly learns from it any more
-mode collapse             while, of the real validation images, fewer than a tenth have their like among the generated
-                          ones (recall < 0.1), or the generated classes lack the equivalent of half of the real ones
-                          (class_kl > log 2): for three evaluations in a row, or to the end. An untrained generator
-                          is like that too, so a stretch from the first evaluation on counts only if it never ends
-divergence                while a loss is not finite or, averaged over 10 points, beyond ±100; at the step that ended
-                          the run, as a loss, gradient or weight was not finite; or once the validation FID leaves for
-                          good: beyond three times its best, to the end, for three evaluations or more
-oscillation               while the generator's loss, averaged over 10 points, swings: three peaks and three troughs in
-                          turn, each at least half of the loss's median size away from its neighbours
-healthy                   where none of these held
+discriminator saturation  For 10 points, the discriminator's accuracy is at least 0.99, or the generator's loss stays
+                          within 0.001: the generator hardly learns any more.
+mode collapse             Recall < 0.1, or class_kl > log 2 (as if half of the real classes were missing), for three
+                          evaluations in a row or to the end. A period from the first evaluation on counts only if it
+                          lasts to the end, because an untrained generator has such values too.
+divergence                A loss is not finite, or beyond ±100 averaged over 10 points; or a loss, gradient or weight
+                          that was not finite ended the run; or the validation FID stays above three times its minimum
+                          to the end, for at least three evaluations.
+oscillation               The generator's loss, averaged over 10 points, has three alternating peaks and troughs, whose
+                          prominence is at least half of the loss's median absolute value.
+healthy                   None of these.
 ========================  ============================================================================================
 
-A curve has a point every ``log_every`` steps. Steps are training steps.
+A curve has a point every ``log_every`` training steps.
 """
 
 import math
@@ -43,7 +42,7 @@ SWINGS = 3
 
 @dataclass(frozen=True)
 class LabelPeriod:
-    """A label, and when it held."""
+    """The period of a label, in training steps."""
 
     first_step: int
     last_step: int
@@ -53,37 +52,34 @@ class LabelPeriod:
 @dataclass(frozen=True)
 class Verdict:
     labels: dict[str, LabelPeriod]
-    """In order of first step; ``healthy`` alone where there is no other."""
+    """In order of first step; only ``healthy`` if no other label holds."""
     late_fluctuation: dict[str, float]
-    """How much a curve fluctuates late in training: the standard deviation of its points in the second half of the
-    run's steps; for ``fid`` relative to their mean. A curve with fewer than two points there has none."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {"schema": 1, **asdict(self)}
+    """The standard deviation of a curve over the second half of the run's steps, for ``fid`` divided by the mean.
+    Curves with fewer than two points there are missing."""
 
     def __str__(self) -> str:
         return "; ".join(
-            f"{name} from step {held.first_step:,} to {held.last_step:,} ({held.why})"
-            for name, held in self.labels.items()
+            f"{name} from step {period.first_step:,} to {period.last_step:,} ({period.why})"
+            for name, period in self.labels.items()
         )
 
 
 def diagnose(run: RunFolder) -> None:
-    """Write verdict.json, and print what happened."""
+    """Write verdict.json, and print the verdict."""
     verdict = find_verdict(run)
-    write_json(run.verdict_file, verdict.to_json())
+    write_json(run.verdict_file, {"schema": 1, **asdict(verdict)})
     print(f"what happened: {str(verdict) or 'too little to tell'}")
 
 
 def find_verdict(run: RunFolder) -> Verdict:
-    """The labels of a run, and its stability."""
+    """The labels of a run and their periods, and its late fluctuation."""
     finders: dict[str, Callable[[RunFolder], LabelPeriod | None]] = {
         "discriminator saturation": saturation,
         "mode collapse": collapse,
         "divergence": divergence,
         "oscillation": oscillation,
     }
-    found = {name: held for name, find in finders.items() if (held := find(run)) is not None}
+    found = {name: period for name, find in finders.items() if (period := find(run)) is not None}
     if not found:
         steps, _ = _curve(run, "train/generator_loss")
         found = {"healthy": LabelPeriod(int(steps[0]), int(steps[-1]), "none of the others held")} if len(steps) else {}
@@ -96,57 +92,51 @@ def saturation(run: RunFolder) -> LabelPeriod | None:
     _, generator = _curve(run, "train/generator_loss")
     if len(steps) < POINTS:
         return None
-    sure = _windows(accuracy).min(1) >= 0.99
-    still = numpy.ptp(_windows(generator), 1) < 1e-3
-    if not (sure | still).any():
+    accurate = _windows(accuracy).min(1) >= 0.99
+    constant = numpy.ptp(_windows(generator), 1) < 1e-3
+    saturated = numpy.flatnonzero(accurate | constant)
+    if saturated.size == 0:
         return None
-    first = int((sure | still).argmax())
-    last = int(numpy.flatnonzero(sure | still)[-1]) + POINTS - 1
-    why = "its accuracy stays at 0.99 or more" if sure[first] else "the generator's loss stands still"
+    first, last = saturated[0], saturated[-1] + POINTS - 1
+    why = "its accuracy stays at 0.99 or more" if accurate[first] else "the generator's loss stands still"
     return LabelPeriod(int(steps[first]), int(steps[last]), why)
 
 
 def collapse(run: RunFolder) -> LabelPeriod | None:
-    recall_at, recall = _evaluations(run, "recall")
-    kl_at, kl = _evaluations(run, "class_kl")
-    reasons = (
-        (recall_at, recall < 0.1, recall, "recall"),
-        (kl_at, kl > math.log(2), kl, "class_kl"),
-    )
-    held = []
-    for steps, bad, values, name in reasons:
-        runs = [
+    periods = []
+    for name in ("recall", "class_kl"):
+        steps, values = _evaluations(run, name)
+        collapsed = values < 0.1 if name == "recall" else values > math.log(2)
+        ranges = [
             (start, end)
-            for start, end in _stretches(bad)
-            if end == len(bad) or (start > 0 and end - start >= EVALUATIONS)
+            for start, end in _true_ranges(collapsed)
+            if end == len(values) or (start > 0 and end - start >= EVALUATIONS)
         ]
-        if runs:
-            first, last = runs[0][0], runs[-1][1] - 1
-            held.append(LabelPeriod(int(steps[first]), int(steps[last]), f"{name} {values[first]:.2f}"))
-    return min(held, key=lambda each: each.first_step, default=None)
+        if ranges:
+            first, last = ranges[0][0], ranges[-1][1] - 1
+            periods.append(LabelPeriod(int(steps[first]), int(steps[last]), f"{name} {values[first]:.2f}"))
+    return min(periods, key=lambda period: period.first_step, default=None)
 
 
 def divergence(run: RunFolder) -> LabelPeriod | None:
     failure = run.history.failure
-    held = [LabelPeriod(failure[0], failure[0], failure[1])] if failure else []
+    periods = [LabelPeriod(failure[0], failure[0], failure[1])] if failure else []
     for player in ("discriminator", "generator"):
         steps, loss = _curve(run, f"train/{player}_loss")
-        beyond = ~numpy.isfinite(loss)
+        diverged = ~numpy.isfinite(loss)
         if len(loss) >= POINTS:
-            beyond[POINTS - 1 :] |= numpy.abs(_windows(loss).mean(1)) > 100
-        if beyond.any():
-            where = numpy.flatnonzero(beyond)
-            held.append(LabelPeriod(int(steps[where[0]]), int(steps[where[-1]]), f"{player} loss {loss[where[0]]:.3g}"))
+            diverged[POINTS - 1 :] |= numpy.abs(_windows(loss).mean(1)) > 100
+        if diverged.any():
+            first, last = numpy.flatnonzero(diverged)[[0, -1]]
+            periods.append(LabelPeriod(int(steps[first]), int(steps[last]), f"{player} loss {loss[first]:.3g}"))
     steps, fid = _evaluations(run, "fid")
     if len(fid):
-        best = int(fid.argmin())
-        near = numpy.flatnonzero(fid <= 3 * fid[best])
-        left = int(near[-1]) + 1
-        if len(fid) - left >= EVALUATIONS:
-            held.append(
-                LabelPeriod(int(steps[left]), int(steps[-1]), f"FID {fid[left]:.3g}, after {fid[best]:.3g} at its best")
-            )
-    return min(held, key=lambda each: each.first_step, default=None)
+        best = fid.min()
+        first = int(numpy.flatnonzero(fid <= 3 * best)[-1]) + 1
+        if len(fid) - first >= EVALUATIONS:
+            why = f"FID {fid[first]:.3g}, after {best:.3g} at its best"
+            periods.append(LabelPeriod(int(steps[first]), int(steps[-1]), why))
+    return min(periods, key=lambda period: period.first_step, default=None)
 
 
 def oscillation(run: RunFolder) -> LabelPeriod | None:
@@ -157,18 +147,16 @@ def oscillation(run: RunFolder) -> LabelPeriod | None:
     size = 0.5 * float(numpy.median(numpy.abs(smooth)))
     if size == 0:
         return None
-    turns = sorted((int(index), sign) for sign in (1, -1) for index in find_peaks(sign * smooth, prominence=size)[0])
-    alternating = [next(group) for _, group in groupby(turns, key=lambda turn: turn[1])]
+    extrema = sorted((int(index), sign) for sign in (1, -1) for index in find_peaks(sign * smooth, prominence=size)[0])
+    alternating = [next(group) for _, group in groupby(extrema, key=lambda extremum: extremum[1])]
     if len(alternating) < 2 * SWINGS:
         return None
     first, last = alternating[0][0], alternating[-1][0] + POINTS - 1
-    return LabelPeriod(
-        int(steps[first]), int(steps[last]), f"the generator's loss swings {len(alternating) // 2} times"
-    )
+    why = f"the generator's loss swings {len(alternating) // 2} times"
+    return LabelPeriod(int(steps[first]), int(steps[last]), why)
 
 
 def late_fluctuation(run: RunFolder) -> dict[str, float]:
-    """See ``Verdict.late_fluctuation``."""
     names = {"discriminator_loss": "train/discriminator_loss", "generator_loss": "train/generator_loss"}
     fid = run.validation_name("fid")
     found = {}
@@ -193,7 +181,7 @@ def _windows(values: Values) -> NDArray[Any]:
     return sliding_window_view(values, POINTS)
 
 
-def _stretches(holds: NDArray[numpy.bool_]) -> list[tuple[int, int]]:
-    """Where it holds, as half-open ranges of indices."""
-    edges = numpy.flatnonzero(numpy.diff(numpy.concatenate(([0], holds.astype(int), [0]))))
+def _true_ranges(values: NDArray[numpy.bool_]) -> list[tuple[int, int]]:
+    """The ranges of consecutive true values, as half-open intervals of indices."""
+    edges = numpy.flatnonzero(numpy.diff(numpy.concatenate(([0], values.astype(int), [0]))))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""A trained generator in one file, and back: weights and what is needed to rebuild the network, no code."""
+"""Export and load trained generators: a file holds the weights and the config, but no code."""
 
 import inspect
 import json
@@ -30,7 +30,7 @@ class TrainedGenerator:
     network: Generator
     """In inference mode."""
     config: dict[str, Any]
-    """The config of the run that trained it."""
+    """The run's config."""
     training_steps: int
 
 
@@ -43,14 +43,14 @@ class GeneratorData(BaseModel):
 
 
 class GeneratorConfig(BaseModel):
-    """The part of a run's config that loading its generator needs."""
+    """The part of a run's config that is needed to load and use its generator."""
 
     model: GeneratorModel
     data: GeneratorData
 
 
 def export_generator(gan: GAN, config: dict[str, Any], path: Path) -> None:
-    """Write the network that draws samples, with its config, as safetensors."""
+    """Write the network that generates samples, and the run's config, as safetensors."""
     network = gan.stabilizers.sampling_generator(gan.generator)
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     metadata = {"format": FORMAT, "config": json.dumps(config), "training_steps": str(gan.training_steps)}
@@ -59,22 +59,22 @@ def export_generator(gan: GAN, config: dict[str, Any], path: Path) -> None:
 
 
 def load_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
-    """Read a ``.safetensors`` file of ``export_generator`` or a checkpoint; no code in the file is run.
+    """Read a checkpoint, or a ``.safetensors`` file of ``export_generator``. No code in the file is run.
 
     Args:
-        trust: packages, beside this one and torch, whose classes the file may name.
+        trust: packages, beside this one and torch, that the config in the file may name.
 
     Raises:
-        InputError: where the file is neither, or does not fit the network that it describes.
+        InputError: if the file is neither, or if its weights do not fit the network in its config.
     """
-    weights, config, steps = _read_safetensors(path) if path.suffix == ".safetensors" else _read_checkpoint(path)
+    weights, config, steps = _from_safetensors(path) if path.suffix == ".safetensors" else _from_checkpoint(path)
     try:
         node = GeneratorConfig.model_validate(config).model.generator
     except ValidationError as error:
-        raise InputError(f"'{path}' describes no generator of this package") from error
+        raise InputError(f"'{path}' has no config of a generator of this package") from error
     target = find_target(node.get("_target_"), "model.generator", trust)
     if not (inspect.isclass(target) and issubclass(target, Generator)):
-        raise InputError(f"'{path}' describes {node['_target_']}, which is not a generator")
+        raise InputError(f"'{path}' is not of a generator, but of {node['_target_']}")
     validate_values(node, "model.generator", trusted=trust)
     network = use_fast_layers(build(node, "model.generator"))
     try:
@@ -84,38 +84,36 @@ def load_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
     return TrainedGenerator(network.eval(), config, steps)
 
 
-def weights_of(path: Path) -> Path:
-    """The file that holds a generator's weights: the path itself, or the generator of a run folder.
-
-    Raises:
-        InputError: where there is none.
-    """
+def find_weights(path: Path) -> Path:
+    """The file with the weights: the path itself, or in a run folder the exported generator or the last checkpoint."""
     if path.is_file():
         return path
     if not path.exists():
-        raise InputError(f"there is no '{path}': give a run folder or one of its checkpoints")
+        raise InputError(f"'{path}' does not exist: use a run folder or one of its checkpoints")
     run = RunFolder(path)
     run.refuse_links_out()
     file = run.generator_file if run.generator_file.is_file() else newest_whole(run.checkpoints, "last")
     if file is None:
-        raise InputError(f"'{path}' holds no trained generator: its training has not saved one yet")
+        raise InputError(f"'{path}' has no trained generator yet: training has not saved one")
     return file
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's contents: tensors and plain values only.
-
-    Raises:
-        InputError: where the file is no checkpoint of this package.
-    """
+    """A checkpoint's tensors and plain values; an ``InputError`` if it is not a checkpoint of this package."""
     checkpoint = load_verified(path)
-    kinds = {"state_dict": dict, "config": dict, "training_steps": int}
+    kinds = {
+        "state_dict": dict,
+        "config": dict,
+        "training_steps": int,
+        "sampling_generator": str,
+        "file_positions": dict,
+    }
     if not isinstance(checkpoint, dict) or not all(isinstance(checkpoint.get(key), kinds[key]) for key in kinds):
         raise InputError(f"'{path}' is not a checkpoint of this package")
     return checkpoint
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+def _from_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
     checkpoint = read_checkpoint(path)
     prefix = f"{checkpoint['sampling_generator']}."
     weights = {
@@ -124,7 +122,7 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int
     return weights, checkpoint["config"], checkpoint["training_steps"]
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+def _from_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -136,4 +134,4 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], in
     try:
         return weights, json.loads(metadata["config"]), int(metadata["training_steps"])
     except (KeyError, ValueError) as error:
-        raise InputError(f"'{path}' does not say what it is a generator of: its metadata are damaged") from error
+        raise InputError(f"'{path}' is damaged: its metadata can't be read") from error

@@ -1,4 +1,4 @@
-"""The end of training: the best and the last checkpoint are tested on held-out images."""
+"""The final test: metrics of the best and the last checkpoint on test images."""
 
 import signal
 import sys
@@ -19,7 +19,8 @@ from gans.run.test_results import CheckpointResults, TestResults
 
 def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) -> None:
     """Test both checkpoints, write test.json and print it as a table."""
-    files = {kind: newest_whole(run.checkpoints, kind) for kind in ("best", "last")}  # the last one's samples stay
+    # the last checkpoint comes second, so that its sample files replace those of the best one
+    files = {kind: newest_whole(run.checkpoints, kind) for kind in ("best", "last")}
     steps = {kind: read_checkpoint(path)["training_steps"] for kind, path in files.items() if path}
     tested: dict[str, CheckpointResults] = {}
     for kind, step in steps.items():
@@ -28,16 +29,16 @@ def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) ->
         print(f"testing the {kind} checkpoint, of training step {step:,}", flush=True)
         try:
             trainer.test(components.gan, datamodule=components.data, ckpt_path=files[kind], verbose=False)
-        except SystemExit:  # Lightning's answer to Ctrl-C
-            message = f"stopped while testing. Test it again with: python train.py test={run.path}"
+        except SystemExit:  # Lightning raises it after Ctrl-C
+            message = f"stopped during the test. Repeat it with: python train.py test={run.path}"
             raise InterruptedTraining(message, signal.SIGINT) from None
-        figures = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
-        named = {key.removeprefix("test/"): value for key, value in figures.items()}
-        tested[kind] = CheckpointResults(training_steps=step, results=named)
+        metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
+        values = {key.removeprefix("test/"): value for key, value in metrics.items()}
+        tested[kind] = CheckpointResults(training_steps=step, results=values)
     tested = {"last": tested["last"], **({"best": tested.get("best", tested["last"])} if "best" in steps else {})}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(flatten(run.config), figures)
+            logger.log_hyperparams(flatten(run.config), metrics)
         logger.finalize("success")
     results = collect(trainer, components, tested)
     results.write(run.test_results_file)
@@ -45,13 +46,13 @@ def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) ->
 
 
 def collect(trainer: L.Trainer, components: RunComponents, tested: dict[str, CheckpointResults]) -> TestResults:
-    """The figures of the tested checkpoints with their protocol."""
-    found = next((callback for callback in trainer.callbacks if isinstance(callback, Evaluation)), None)
+    """The metrics of the tested checkpoints, with floors and protocol."""
+    evaluation = next((callback for callback in trainer.callbacks if isinstance(callback, Evaluation)), None)
     return TestResults(
         held_out_images=len(components.data.test_images.labels),
-        evaluated_images=len(found.evaluator.held_out("test").labels) if found else 0,
-        features=found.evaluator.features.sha256 if found else None,
+        evaluated_images=len(evaluation.evaluator.held_out("test").labels) if evaluation else 0,
+        features=evaluation.evaluator.features.sha256 if evaluation else None,
         checkpoints=tested,
-        floors=found.floors["test"] if found else {},
-        left_out=found.left_out if found else {},
+        floors=evaluation.floors["test"] if evaluation else {},
+        left_out=evaluation.left_out if evaluation else {},
     )

@@ -1,4 +1,4 @@
-"""A run folder: the names of its files, and what they hold for those that read it back."""
+"""A run folder: the names of its files, and how to read them."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from gans.run.metrics_file import read_rows
 
 
 def run_name(choices: Mapping[str, str], config: dict[str, Any]) -> str:
-    """What was run: data, model, objective, stabilizers and seed."""
+    """The name of a run: data, model, objective, stabilizers and seed."""
     digits = config["data"].get("digits", range(10))
     data = choices["data"] + ("" if len(digits) == 10 else "".join(map(str, digits)))
     stabilizers = "+".join(config["stabilize"]) or "none"
@@ -32,11 +32,7 @@ def run_name(choices: Mapping[str, str], config: dict[str, Any]) -> str:
 
 
 def new_folder(parent: Path, name: str) -> Path:
-    """Make ``parent/name``, or the first of ``name_2``, ``name_3``, ... that does not exist yet.
-
-    Raises:
-        InputError: where the folder can't be made.
-    """
+    """Make ``parent/name``, or the first of ``name_2``, ``name_3``, ... that is free; an InputError if it can't."""
     attempt = 1
     while True:
         folder = parent / (name if attempt == 1 else f"{name}_{attempt}")
@@ -52,167 +48,141 @@ def new_folder(parent: Path, name: str) -> Path:
 
 
 def runs_named(parent: Path, name: str) -> "list[RunFolder]":
-    """The runs in folders that ``new_folder`` has made of a name, in order."""
+    """The runs in the folders that ``new_folder`` makes for a name, in order."""
     pattern = re.compile(rf"{re.escape(name)}(?:_(\d+))?")
     numbered = [(pattern.fullmatch(path.parent.name), path.parent) for path in parent.glob("*/config.yaml")]
     return [RunFolder(path) for _, path in sorted((int(match[1] or 1), path) for match, path in numbered if match)]
 
 
+def runs_of(config: dict[str, Any], choices: Mapping[str, str]) -> "Iterator[RunFolder]":
+    """The runs that have this config, in order.
+
+    Args:
+        choices: the option chosen in each config group.
+    """
+    runs = runs_named(Path(config["runs"]), run_name(choices, config))
+    return (run for run in runs if run.config == config)
+
+
 @dataclass(frozen=True)
 class Grid:
-    """Generated samples at one moment of training."""
+    """Generated samples of a training step."""
 
     step: int
     epoch: float
     images: NDArray[Any]
-    """uint8, shape (n, height, width); or points, float32, shape (n, dimensions)."""
+    """Images, uint8, shape (n, height, width), or channels last; or points, float32, shape (n, dimensions)."""
     labels: NDArray[numpy.int64]
-    """The class asked for or shown to the generator, shape (n,); -1 where there is none."""
+    """The requested classes, or those of the generator's input images, shape (n,); -1 if there are none."""
     landscape: dict[str, NDArray[numpy.float32]]
-    """Of points, the discriminator's scores around them: see ``gans.run.callbacks.landscape``."""
+    """For points: the arrays of ``gans.run.callbacks.landscape.Landscape``; for images empty."""
+
+
+class Child:
+    """Attribute of ``RunFolder``: the path of a file or folder in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: "RunFolder", _: type) -> Path:
+        return run.path / self.name
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run folder that exists: it has a config.yaml.
-
-    Raises:
-        InputError: for any other path.
-    """
+    """An existing run folder; an InputError for a path without config.yaml."""
 
     path: Path
+
+    config_file = Child("config.yaml")
+    metrics_file = Child("metrics.csv")
+    versions_file = Child("versions.json")
+    floors_file = Child("floors.json")
+    test_results_file = Child("test.json")
+    verdict_file = Child("verdict.json")
+    generator_file = Child("generator.safetensors")
+    checkpoints = Child("checkpoints")
+    tensorboard = Child("tensorboard")
+    figures = Child("figures")
 
     def __post_init__(self) -> None:
         if not self.config_file.is_file():
             raise InputError(f"'{self.path}' is not a run folder: it has no config.yaml (train.py makes run folders)")
-
-    @classmethod
-    def create(cls, folder: Path, config: dict[str, Any]) -> "RunFolder":
-        """Make an empty folder a run folder."""
-        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
-        return cls(folder)
-
-    # --- the names of its files ---------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
         return self.path.name
 
     @property
-    def config_file(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
     def history(self) -> History:
         return History(self.path / "history.json")
 
-    @property
-    def metrics_file(self) -> Path:
-        return self.path / "metrics.csv"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def versions_file(self) -> Path:
-        return self.path / "versions.json"
-
-    @property
-    def floors_file(self) -> Path:
-        return self.path / "floors.json"
-
-    @property
-    def test_results_file(self) -> Path:
-        return self.path / "test.json"
-
-    @property
-    def verdict_file(self) -> Path:
-        return self.path / "verdict.json"
-
-    @property
-    def generator_file(self) -> Path:
-        return self.path / "generator.safetensors"
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of checkpoints; see ``gans.run.checkpoint_files``."""
-        return self.path / "checkpoints"
-
-    @property
-    def figures(self) -> Path:
-        return self.path / "figures"
+    @classmethod
+    def create(cls, folder: Path, config: dict[str, Any]) -> "RunFolder":
+        """Write the config, which makes a folder a run folder."""
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+        return cls(folder)
 
     def samples_file(self, name: str) -> Path:
-        """Arrays behind a figure: data, pairs, neighbours, ..."""
+        """The arrays of a figure: data, pairs, neighbours, ..."""
         return self.path / "samples" / f"{name}.npz"
 
     def grid_file(self, step: int) -> Path:
         """The sample grid of a training step."""
         return self.samples_file(f"step_{step:07d}")
 
-    # --- what they hold -----------------------------------------------------------------------------------------
-
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The run's options, as plain values.
-
-        Raises:
-            InputError: where they can't be read.
-        """
+        """The run's options as plain values; an ``InputError`` if the file can't be read."""
         try:
             config = OmegaConf.to_container(OmegaConf.load(self.config_file), resolve=True)
             if not isinstance(config, dict):
-                raise InputError("it holds no options")
+                raise InputError("it has no options")
             return {str(name): option for name, option in config.items()}
         except Exception as error:
             raise InputError(f"'{self.config_file}' can't be read: {one_line(error)}") from error
 
-    @property
-    def classes(self) -> list[int]:
-        return self.config["data"]["digits"]
-
     @cached_property
     def curves(self) -> dict[str, dict[str, NDArray[numpy.float64]]]:
-        """``curves[name]`` has the arrays ``step``, ``epoch`` and ``value``, one entry per recorded point."""
+        """``curves[name]`` has the arrays ``step``, ``epoch`` and ``value``, with one entry per recorded point."""
         columns, rows = read_rows(self.metrics_file)
         names = [name for name in columns if name not in ("step", "epoch")]
         return {name: _curve([row for row in rows if row[name] != ""], name) for name in names}
 
     @property
     def last_step(self) -> int:
-        """The last step of which the curves have a point; 0 where there is none."""
+        """The last step in the curves; 0 if they are empty."""
         return max((int(curve["step"][-1]) for curve in self.curves.values() if len(curve["step"])), default=0)
 
     def validation_name(self, figure: str) -> str | None:
-        """The full name under which the curves hold a figure of merit of validation images; None if they do not."""
+        """The full name of a validation metric in the curves; None if it is not there."""
         names = {name: MetricName.parse(name.removeprefix("val/")) for name in self.curves if name.startswith("val/")}
         return next((name for name, parsed in names.items() if parsed and parsed.figure == figure), None)
 
     @cached_property
     def floors(self) -> dict[str, float]:
-        """The figures of real training images in the place of generated ones, under the figures' full names."""
+        """The validation metrics of real training images, by full name."""
         return json.loads(self.floors_file.read_text(encoding="utf-8")) if self.floors_file.is_file() else {}
 
     @cached_property
     def neighbours(self) -> dict[str, NDArray[Any]] | None:
-        """The memorisation check, if it was made: see ``gans.metrics.neighbours``."""
+        """The arrays of ``gans.metrics.neighbours.Neighbours.artifacts``; None if the run has none."""
         return self._arrays("neighbours")
 
     @cached_property
     def mode_counts(self) -> dict[str, NDArray[Any]] | None:
-        """``counts`` (k,), how many samples of the test are of each mode, if they were counted."""
+        """``counts`` (k,): the number of the final test's samples of each mode; None if they were not counted."""
         return self._arrays("mode_count") or self._arrays("mixture")
 
     @cached_property
     def data_samples(self) -> tuple[NDArray[numpy.uint8], NDArray[numpy.int64]]:
-        """Images (n, height, width) of the training set and their class indices (n,)."""
+        """Training images (n, height, width), or points (n, dimensions), and their labels (n,)."""
         arrays = load_arrays(self.samples_file("data"))
         return arrays["images"], arrays["labels"]
 
     @cached_property
     def grids(self) -> list[Grid]:
-        """The fixed-noise grids in order of training."""
+        """The fixed-noise grids in order of their steps."""
         grids = []
         for path in sorted((self.path / "samples").glob("step_*.npz")):
             arrays = load_arrays(path)
@@ -222,22 +192,16 @@ class RunFolder:
 
     @cached_property
     def pairs(self) -> dict[str, NDArray[Any]] | None:
-        """``inputs``, ``outputs``, ``answers`` (n, height, width), ``labels`` (n,) of held-out images, if recorded."""
+        """``inputs``, ``outputs``, ``answers`` (n, height, width), ``labels`` (n,) of test images, or None."""
         return self._arrays("pairs")
 
     def _arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
         path = self.samples_file(name)
         return load_arrays(path) if path.is_file() else None
 
-    # --- before it is written to --------------------------------------------------------------------------------
-
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes from writing to this folder.
-
-        Raises:
-            InputError: where another process has locked it.
-        """
+        """Lock the folder against other processes; an ``InputError`` if another process has locked it."""
         try:
             with FileLock(self.path / ".lock", timeout=0):
                 yield
@@ -245,26 +209,21 @@ class RunFolder:
             raise InputError(f"'{self.path}' is locked by another process, which trains or tests this run") from error
 
     def refuse_links_out(self) -> None:
-        """Refuse a folder with a link that leads out of it: writing to the run must write nothing else."""
+        """Refuse a folder with a link that leads out of it: writing to the run must not change other files."""
         home = self.path.resolve()
         for path in self.path.rglob("*"):
             if path.is_symlink() and not path.resolve().is_relative_to(home):
-                raise InputError(
-                    f"'{path}' leads out of the run folder, to '{path.resolve()}': put the file itself there"
-                )
+                target = path.resolve()
+                raise InputError(f"'{path}' leads out of the run folder, to '{target}': put the file itself there")
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a file in a run folder.
-
-    Raises:
-        InputError: where it can't be read.
-    """
+    """The arrays of an .npz file; an ``InputError`` if it can't be read."""
     try:
         with numpy.load(path) as file:
             return dict(file)
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-        raise InputError(f"'{path}' is damaged or lost ({error}): delete it, and go on") from error
+        raise InputError(f"'{path}' is damaged or lost ({error}): delete it, and run the command again") from error
 
 
 def _curve(rows: list[dict[str, str]], name: str) -> dict[str, NDArray[numpy.float64]]:

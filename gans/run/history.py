@@ -1,4 +1,4 @@
-"""history.json: what happened to a run, in order."""
+"""history.json: the events of a run, in order."""
 
 import json
 from datetime import UTC, datetime
@@ -12,11 +12,7 @@ Event = Literal["started", "resumed", "stopped", "failed", "rolled back", "finis
 
 
 class History:
-    """A list of events, each with its time.
-
-    Raises:
-        InputError: where the file can't be read.
-    """
+    """The events of a run, each with its time; an ``InputError`` if the file can't be read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -25,7 +21,7 @@ class History:
             self.events: list[dict[str, Any]] = json.loads(text)
             self.last = self.events[-1]["event"] if self.events else None
         except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"'{self.path}' is damaged ({error}): delete it, and a new one is made") from error
+            raise InputError(f"'{self.path}' is damaged ({error}): delete it to start a new one") from error
 
     def add(self, event: Event, **facts: Any) -> None:
         self.events.append({"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts})
@@ -37,6 +33,6 @@ class History:
 
     @property
     def failure(self) -> tuple[int, str] | None:
-        """The training step that ended the run because a value was not finite, and which value; None if none did."""
+        """Step and reason of the failure that ended the run; None if it did not fail."""
         last = self.events[-1] if self.events else {}
         return (last["training_step"], last["why"]) if last.get("event") == "failed" else None

@@ -1,4 +1,4 @@
-"""Making the feature network of a source of images: ``python features.py data=mnist``."""
+"""Training and saving the feature network of a source: ``python features.py data=mnist``."""
 
 import shlex
 import sys
@@ -19,25 +19,20 @@ from gans.randomness import derive_seed
 
 
 def make_features(config: FeaturesConfig) -> Path:
-    """Train a feature network on all training images of a source, and write it with its accuracy on the test images.
-
-    Raises:
-        InputError: for data that are not the whole source, white on black.
-    """
+    """Train and save a feature network; an InputError for data other than all images of a source, white on black."""
     data = read_data(config.data, config.seed)
     if not isinstance(data, ImageData):
         raise InputError(f"data={data.source} needs no feature network: use other data, such as data=mnist")
     for option in ("invert", "limit", "replacement", "val_size", "label_noise"):
         if getattr(data, option):
-            raise InputError(f"data.{option}: a feature network is trained on all of a source, white on black")
+            raise InputError(f"data.{option}: a feature network needs all images of a source, white on black")
     network = train_features(data, config)
-    images = len(data.train_images.labels)
-    right = accuracy(network, lambda inputs: network(inputs).logits, data.test_images)
+    test_accuracy = accuracy(network, lambda images: network(images).logits, data.test_images)
     card = {
         "command": shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "training_images": images,
+        "training_images": len(data.train_images.labels),
         "test_images": len(data.test_images.labels),
-        "test_accuracy": round(right, 5),
+        "test_accuracy": round(test_accuracy, 5),
         "torch": torch.__version__,
     }
     folder = Path(config.output) if config.output else cache_folder() / "features"

@@ -1,4 +1,4 @@
-"""metrics.csv: one row for each recorded moment of training, with ``step``, ``epoch`` and what was measured then."""
+"""metrics.csv: one row per recorded training step, with ``step``, ``epoch`` and the values measured there."""
 
 import csv
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Row = dict[str, Any]
 
 
 def read_rows(path: Path) -> tuple[list[str], list[Row]]:
-    """The columns and the complete rows of a file, cells as text; empty where nothing was measured, or there is no file."""
+    """The columns and the complete rows, with cells as text; a missing file has none. Missing values are empty."""
     if not path.exists():
         return [], []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
@@ -22,12 +22,12 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write a whole file."""
+    """Write a new file."""
     write_text(path, _text(columns, [dict(zip(columns, columns, strict=True)), *rows]))
 
 
 def append_rows(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """Add rows to a file that has these columns; new columns make it be written anew. Returns the columns then."""
+    """Append rows to a file with these columns, and return its columns. New columns rewrite the file."""
     new = dict.fromkeys(name for row in rows for name in row if name not in columns)
     if new:
         _, old = read_rows(path)

@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 def parameter_count(network: nn.Module) -> int:
-    """All numbers that a network holds: weights and BatchNorm's moving averages, which Keras counts too."""
+    """The number of weights and of BatchNorm's moving averages, which Keras counts too."""
     averages = [value for value in network.buffers() if value.is_floating_point()]
     return sum(value.numel() for value in [*network.parameters(), *averages])
 
 
 @torch.no_grad()
 def summarize(title: str, network: nn.Module, forward: Callable[[], object]) -> str:
-    """One line per layer for what happens in ``forward``, which passes a batch through the network."""
+    """A line per layer with its output shape in ``forward``, which passes a batch through the network."""
     rows: list[tuple[str, str, int]] = []
 
     def record(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:

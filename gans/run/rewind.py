@@ -1,4 +1,4 @@
-"""The files that grow while a run trains: how far they were at a checkpoint, and truncated to there."""
+"""Truncation of the growing files of a run, metrics.csv and TensorBoard's, to a checkpoint."""
 
 import os
 import sys
@@ -14,16 +14,16 @@ from gans.run.metrics_file import read_rows, write_rows
 
 
 class FilePositions(BaseModel):
-    """How far the files were at a checkpoint."""
+    """The sizes of the files at a checkpoint."""
 
     rows: NonNegativeInt
-    """Of metrics.csv."""
+    """The rows of metrics.csv."""
     events: dict[str, NonNegativeInt]
-    """The size in bytes of each TensorBoard file, by name."""
+    """The bytes of each TensorBoard file, by name."""
 
 
 def file_positions(run: RunFolder, loggers: list[Logger]) -> dict[str, Any]:
-    """How far the files are once the loggers have written everything, as plain values: see ``FilePositions``."""
+    """Flush the loggers, and return the current ``FilePositions`` as plain values."""
     for logger in loggers:
         logger.save()
     rows = next((logger.written for logger in loggers if isinstance(logger, MetricsLogger)), 0)
@@ -32,25 +32,25 @@ def file_positions(run: RunFolder, loggers: list[Logger]) -> dict[str, Any]:
 
 
 def truncate_after(run: RunFolder, positions: dict[str, Any]) -> None:
-    """Drop what was written after a checkpoint: a run that is resumed from there writes it again.
+    """Remove everything written after a checkpoint. A run that resumes from it writes it again.
 
-    A warning names what the checkpoint has seen and is lost.
+    Prints a warning for contents from before the checkpoint that are missing.
     """
-    seen = check_options(FilePositions, positions)
+    expected = check_options(FilePositions, positions)
     columns, rows = read_rows(run.metrics_file)
-    if len(rows) < seen.rows:
-        _warn(f"'{run.metrics_file}' has only {len(rows)} of {seen.rows} rows: its curves have a gap")
+    if len(rows) < expected.rows:
+        _warn(f"'{run.metrics_file}' has only {len(rows)} of {expected.rows} rows: its curves have a gap")
     if columns:
-        write_rows(run.metrics_file, columns, rows[: seen.rows])
+        write_rows(run.metrics_file, columns, rows[: expected.rows])
     for path in run.tensorboard.glob("*tfevents*"):
-        size = seen.events.pop(path.name, 0)
+        size = expected.events.pop(path.name, 0)
         if path.stat().st_size < size:
             _warn(f"'{path}' has lost its end: TensorBoard's curves have a gap")
         elif size:
             os.truncate(path, size)
         else:
             path.unlink()
-    for name in seen.events:
+    for name in expected.events:
         _warn(f"'{run.tensorboard / name}' is lost: TensorBoard's curves have a gap")
 
 

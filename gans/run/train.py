@@ -1,4 +1,4 @@
-"""Training: a trainer whose callbacks and loggers write the run folder."""
+"""Training, with callbacks and loggers that write the run folder."""
 
 import sys
 from typing import Any
@@ -12,7 +12,6 @@ from gans.config.schema import RunConfig
 from gans.data.source import Source
 from gans.gan import GAN
 from gans.machine import emulates_bfloat16
-from gans.run.callbacks.checkpoints import Checkpoints
 from gans.run.callbacks.curves import Curves
 from gans.run.callbacks.evaluation import Evaluation
 from gans.run.callbacks.interrupt import Interrupt
@@ -27,7 +26,7 @@ from gans.run.network_summary import parameter_count
 
 
 def train(run: RunFolder, config: RunConfig, components: RunComponents, interrupt: Interrupt) -> L.Trainer:
-    """Train to the end of the budget, from the last checkpoint on if there is one; returns the trainer, which can test."""
+    """Train to the end of the budget, from the last checkpoint if there is one. Returns the trainer, for the test."""
     trainer = make_trainer(run, config, components, interrupt)
     print(f"{run.name}: {headline(trainer, components.data, components.gan)}", flush=True)
     if trainer.precision == "bf16-mixed" and emulates_bfloat16(trainer.strategy.root_device.type):
@@ -37,7 +36,7 @@ def train(run: RunFolder, config: RunConfig, components: RunComponents, interrup
             flush=True,
         )
     if components.best_by is None:
-        print("no best checkpoint will be chosen: that takes metric=[fid,...] and enough validation images")
+        print("no best checkpoint will be saved: that needs metric=[fid,...] and enough validation images")
     checkpoint = newest_whole(run.checkpoints, "last")
     trainer.fit(components.gan, datamodule=components.data, ckpt_path=checkpoint)
     return trainer
@@ -50,10 +49,10 @@ def make_trainer(run: RunFolder, config: RunConfig, components: RunComponents, i
     ]
     curves = Curves(config.log_every)
     callbacks: list[Callback] = [
-        *evaluation_of(run, components),  # before the curves and the best checkpoint, which read its figures
+        *make_evaluation(run, components),  # before the curves and the best checkpoint, which use its metrics
         curves,
-        Progress(curves, run.name),
-        samples_of(run, config, components.data),
+        Progress(curves),
+        make_samples(run, config, components.data),
         Provenance(run, config),
         interrupt.checkpoints,
         interrupt,
@@ -62,30 +61,23 @@ def make_trainer(run: RunFolder, config: RunConfig, components: RunComponents, i
     return build(config.trainer, "trainer", callbacks=callbacks, logger=loggers, plugins=plugins)
 
 
-def make_interrupt(run: RunFolder, config: RunConfig, components: RunComponents) -> Interrupt:
-    """What answers signals while a run trains and is tested."""
-    options = config.checkpoint
-    checkpoints = Checkpoints(run, config, components.best_by, options.every_steps, options.every_minutes)
-    return Interrupt(checkpoints)
-
-
 def make_tester(run: RunFolder, config: RunConfig, components: RunComponents) -> L.Trainer:
     """A trainer that only tests."""
-    callbacks = [samples_of(run, config, components.data), *evaluation_of(run, components)]
+    callbacks = [make_samples(run, config, components.data), *make_evaluation(run, components)]
     return build(config.trainer, "trainer", callbacks=callbacks, logger=False, plugins=[VerifiedCheckpointIO()])
 
 
-def samples_of(run: RunFolder, config: RunConfig, data: Source[Any]) -> Samples:
+def make_samples(run: RunFolder, config: RunConfig, data: Source[Any]) -> Samples:
     kind = Samples if data.extent is None else Landscape
     return kind(run, **config.samples.model_dump())
 
 
-def evaluation_of(run: RunFolder, components: RunComponents) -> list[Callback]:
+def make_evaluation(run: RunFolder, components: RunComponents) -> list[Callback]:
     return [Evaluation(components.evaluator, run)] if components.evaluator else []
 
 
 def headline(trainer: L.Trainer, data: Source[Any], gan: GAN) -> str:
-    """What runs where, in one line."""
+    """Device, precision, data and network sizes in one line."""
     counts = {name: len(images.labels) for name, images in data.subsets.items()}
     return (
         f"{type(gan).__name__} on {device_name(trainer)}, {trainer.precision}: "

@@ -1,7 +1,7 @@
-"""Lightning's Trainer with budgets in training steps, one step being one update of each player.
+"""Lightning's Trainer with a budget in training steps. A step updates each player once.
 
-This is the only file that touches what Lightning keeps to itself. Its loop is private: an epoch's end can't be run again
-by any other means, and its checkpoints hold how far an evaluation was.
+This is the only file that uses private parts of Lightning: its loop, because nothing else can run the end of an epoch
+again, and the loop's state in checkpoints, which includes the progress of an evaluation.
 """
 
 import os
@@ -14,13 +14,13 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.io import CheckpointIO
 from pydantic import PositiveInt
 
-# Lightning has PyTorch open the driver's library to see whether there is a GPU, which is safe before a fork. Nothing
-# forks here, and optimizers look in every step.
+# Lightning sets it to make the check for GPUs safe before a fork, but slower. Nothing forks here, and every optimizer
+# step runs the check.
 os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 
 class StopAtStep(Callback):
-    """Ends training after a number of training steps. Lightning's own ``max_steps`` counts each optimizer's steps."""
+    """Ends training after a number of training steps. Lightning's ``max_steps`` counts optimizer steps."""
 
     def __init__(self, max_steps: int) -> None:
         self.max_steps = max_steps
@@ -34,9 +34,9 @@ class StopAtStep(Callback):
 
 
 class EndOfEpoch(Callback):
-    """Does what ends an epoch in a run that goes on from the state after the epoch's last step.
+    """Runs the end of an epoch when a run resumes from the epoch's last step.
 
-    Lightning takes such an epoch for ended. Here a checkpoint is the state after a step, and nothing that follows.
+    Checkpoints are saved before validation, but Lightning treats such an epoch as finished.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -52,11 +52,11 @@ class EndOfEpoch(Callback):
             trainer.training = True
         for callback in trainer.callbacks:
             callback.on_train_epoch_end(trainer, pl_module)
-        trainer.fit_loop.reset_restart_stage()  # the next epoch is no restarted one
+        trainer.fit_loop.reset_restart_stage()  # else Lightning treats the next epoch as restarted
 
 
 def drop_validation_progress(checkpoint: dict[str, Any]) -> None:
-    """Remove how far an evaluation is from a checkpoint: it is no state of training, and a resumed run evaluates anew."""
+    """Remove the progress of an evaluation from a checkpoint: a resumed run starts the evaluation again."""
     loops = checkpoint["loops"]["fit_loop"]
     for name in [name for name in loops if name.startswith("epoch_loop.val_loop")]:
         del loops[name]
@@ -65,7 +65,7 @@ def drop_validation_progress(checkpoint: dict[str, Any]) -> None:
 class Trainer(L.Trainer):
     """A Trainer for ``max_epochs`` epochs or ``max_steps`` training steps, whichever comes first.
 
-    The other options are Lightning's, those of them that make sense for two players on one device.
+    The other options are the options of Lightning's Trainer that make sense for two players on one device.
     """
 
     def __init__(
@@ -80,9 +80,8 @@ class Trainer(L.Trainer):
         logger: list[Logger] | bool = False,
         plugins: list[CheckpointIO] | None = None,
     ) -> None:
-        self.training_step_budget = max_steps
+        self.max_training_steps = max_steps
         budget = [] if max_steps is None else [StopAtStep(max_steps)]
-        environment = LightningEnvironment()  # one process, whatever a cluster's scheduler says; see Interrupt
         super().__init__(
             max_epochs=max_epochs or -1,
             accelerator=accelerator,
@@ -91,8 +90,8 @@ class Trainer(L.Trainer):
             check_val_every_n_epoch=check_val_every_n_epoch,
             callbacks=[*(callbacks or []), *budget, EndOfEpoch()],
             logger=logger,
-            plugins=[*(plugins or []), environment],
-            enable_checkpointing=False,  # Checkpoints writes them
+            plugins=[*(plugins or []), LightningEnvironment()],  # even in a SLURM job: Interrupt handles its signals
+            enable_checkpointing=False,  # the callback Checkpoints saves them
             num_sanity_val_steps=0,
             enable_model_summary=False,
             enable_progress_bar=False,
@@ -100,8 +99,8 @@ class Trainer(L.Trainer):
 
     @property
     def planned_steps(self) -> int:
-        """How many training steps the budget allows; known once training has started."""
-        budgets = [self.training_step_budget] if self.training_step_budget else []
+        """The budget in training steps; available once training has started."""
+        budgets = [self.max_training_steps] if self.max_training_steps else []
         if self.max_epochs != -1:
             budgets.append(self.max_epochs * int(self.num_training_batches))
         return min(budgets)

@@ -1,4 +1,4 @@
-"""Techniques that stabilize training, each a small class that acts at one or two places of the step."""
+"""Techniques that stabilize training: small classes that act at one or two places of the training step."""
 
 from gans.stabilize.base import Stabilizer, Stabilizers
 

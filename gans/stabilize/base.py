@@ -1,88 +1,103 @@
 """The hooks of a stabilizer, and the container that combines several stabilizers into one."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
-from typing import TYPE_CHECKING
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from gans.generator import Generator
+from gans.means import MeanAccumulator
 from gans.objectives import Objective
 from gans.randomness import Streams
-from gans.update import PlayerBatch, ScoredBatch
+from gans.update import PlayerBatch, ScoredBatch, Terms
 
-if TYPE_CHECKING:
-    from gans.gan import GAN
+Targets = tuple[Tensor, Tensor]
+"""The targets of real samples, shape (n,), and of fake samples, (m,)."""
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+class StabilizedGAN(Protocol):
+    """What a stabilizer may use and change of a GAN; see ``gans.gan.GAN``."""
+
+    discriminator_takes_classes: ClassVar[bool]
+    generator: Generator
+    discriminator: nn.Module
+    objective: Objective
+    stabilizers: "Stabilizers"
+    optimizer_factories: tuple[OptimizerFactory, OptimizerFactory]
+    separate_forward: bool
+    training_steps: int
+    means: MeanAccumulator
+
+    def optimizers(self) -> Any: ...
+
+    def discriminator_terms(self, batch: ScoredBatch) -> Terms: ...
+
+    def generator_terms(self, batch: ScoredBatch) -> Terms: ...
 
 
 class Stabilizer(nn.Module):
-    """Does nothing. A technique overrides the hook at which it acts.
+    """Base class: every hook does nothing. A technique overrides the hooks that it needs.
 
-    It is a module, so that its state (averaged weights, an adaptive probability) is saved in checkpoints.
+    A stabilizer is a module, so that checkpoints save its state, such as averaged weights.
     """
 
     @property
     def pack_size(self) -> int:
-        """How many samples of a kind the discriminator scores as one; they are joined along the channels."""
+        """How many samples, all real or all fake, get one score; they are joined along the channels."""
         return 1
 
-    def rebuild(self, gan: GAN) -> None:
-        """Called once, before any stabilizer is attached. May replace layers of the networks.
+    def rebuild(self, gan: StabilizedGAN) -> None:
+        """Called once, before any ``attach``. May replace layers, or raise InputError as ``attach`` does."""
+
+    def attach(self, gan: StabilizedGAN) -> None:
+        """Called once, before the optimizers are made. May change the networks' weights and the optimizers.
 
         Raises:
-            InputError: as ``attach`` does.
-        """
-
-    def attach(self, gan: GAN) -> None:
-        """Called once, before the optimizers are made. May change how the networks' weights and optimizers work.
-
-        Raises:
-            InputError: with a sentence that says why this technique means nothing for this GAN, and what to use.
+            InputError: if the technique has no effect on this GAN; the message says why, and what to use.
         """
 
     def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
-        """Transform the discriminator's inputs, real and fake alike; differentiable, same shape."""
+        """Transform the discriminator's inputs, real or fake; differentiable, same shape."""
         return images
 
-    def transform_targets(
-        self, real: Tensor, fake: Tensor, objective: Objective, random: Streams
-    ) -> tuple[Tensor, Tensor]:
-        """Transform the targets of real samples, shape (n,), and of fake ones, (m,), in the discriminator's update."""
+    def transform_targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> Targets:
+        """Transform the targets in the discriminator's update."""
         return real, fake
 
-    def penalties(self, batch: PlayerBatch, random: Streams) -> dict[str, Tensor]:
-        """Further loss terms of the discriminator beside E[fakes] + E[reals]: named, one value per sample."""
+    def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
+        """Loss terms to add to the discriminator's E[fakes] + E[reals]."""
         return {}
 
-    def after_discriminator(self, gan: GAN, batches: list[ScoredBatch]) -> None:
-        """Called after the discriminator's last update of a step. Each batch's scores are from before its update."""
+    def after_discriminator(self, gan: StabilizedGAN, batches: list[ScoredBatch]) -> None:
+        """Called after the discriminator's last update of a step, with the scores from before each update."""
 
     def skips_generator(self, step: int) -> bool:
-        """Whether the generator is not updated in a training step, counted from 0."""
+        """Whether training step ``step``, counted from 0, leaves out the generator's update."""
         return False
 
-    def generator_terms(
-        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
-    ) -> dict[str, Tensor]:
-        """Replace the generator's loss terms: named, one value per sample.
+    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
+        """Replace the generator's loss terms.
 
         Args:
-            batch: the generator's.
-            discriminator_batch: the discriminator's of the same step.
+            batch: the generator's batch.
+            discriminator_batch: the discriminator's batch of the same step.
         """
         return terms
 
-    def after_generator(self, gan: GAN) -> None:
+    def after_generator(self, gan: StabilizedGAN) -> None:
         """Called after the generator's update."""
 
     def sampling_generator(self, generator: nn.Module) -> nn.Module:
-        """The network that makes the samples which are shown and evaluated."""
+        """The network that makes samples for display and evaluation."""
         return generator
 
 
 class Stabilizers(Stabilizer):
-    """Several stabilizers as one: functions compose in order, dictionaries merge, effects run in sequence."""
+    """Several stabilizers as one: functions compose in order, dictionaries are merged, effects run in sequence."""
 
     def __init__(self, named: Mapping[str, Stabilizer] | None = None) -> None:
         super().__init__()
@@ -97,11 +112,11 @@ class Stabilizers(Stabilizer):
     def pack_size(self) -> int:
         return prod(stabilizer.pack_size for stabilizer in self)
 
-    def rebuild(self, gan: GAN) -> None:
+    def rebuild(self, gan: StabilizedGAN) -> None:
         for stabilizer in self:
             stabilizer.rebuild(gan)
 
-    def attach(self, gan: GAN) -> None:
+    def attach(self, gan: StabilizedGAN) -> None:
         for stabilizer in self:
             stabilizer.attach(gan)
 
@@ -110,31 +125,27 @@ class Stabilizers(Stabilizer):
             images = stabilizer.transform_inputs(images, random)
         return images
 
-    def transform_targets(
-        self, real: Tensor, fake: Tensor, objective: Objective, random: Streams
-    ) -> tuple[Tensor, Tensor]:
+    def transform_targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> Targets:
         for stabilizer in self:
             real, fake = stabilizer.transform_targets(real, fake, objective, random)
         return real, fake
 
-    def penalties(self, batch: PlayerBatch, random: Streams) -> dict[str, Tensor]:
+    def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
         return {name: term for stabilizer in self for name, term in stabilizer.penalties(batch, random).items()}
 
-    def after_discriminator(self, gan: GAN, batches: list[ScoredBatch]) -> None:
+    def after_discriminator(self, gan: StabilizedGAN, batches: list[ScoredBatch]) -> None:
         for stabilizer in self:
             stabilizer.after_discriminator(gan, batches)
 
     def skips_generator(self, step: int) -> bool:
         return any(stabilizer.skips_generator(step) for stabilizer in self)
 
-    def generator_terms(
-        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
-    ) -> dict[str, Tensor]:
+    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
         for stabilizer in self:
             terms = stabilizer.generator_terms(terms, batch, discriminator_batch)
         return terms
 
-    def after_generator(self, gan: GAN) -> None:
+    def after_generator(self, gan: StabilizedGAN) -> None:
         for stabilizer in self:
             stabilizer.after_generator(gan)
 

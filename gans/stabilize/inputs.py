@@ -1,10 +1,8 @@
-"""Stabilizers that alter what the discriminator sees, real and fake alike."""
-
-from __future__ import annotations
+"""Stabilizers that transform the discriminator's inputs, real and fake alike."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,20 +11,18 @@ from torch import Tensor
 
 from gans.errors import InputError
 from gans.randomness import Streams
-from gans.stabilize.base import Stabilizer
+from gans.stabilize.base import StabilizedGAN, Stabilizer
 from gans.update import ScoredBatch
-
-if TYPE_CHECKING:
-    from gans.gan import GAN
 
 
 class InstanceNoise(Stabilizer):
-    """Adds N(0, deviation²), which falls linearly to nothing over the first ``steps`` training steps.
+    """Adds noise N(0, deviation²); the deviation falls linearly to 0 over the first ``steps`` training steps.
 
-    Sønderby et al. 2017, section 4, who anneal it from 0.1 linearly. In units of the GAN's pixel range.
+    Sønderby et al. 2017, section 4, who also anneal it linearly from 0.1.
 
     Args:
-        steps: null for noise that stays.
+        deviation: in the units of the discriminator's inputs: pixels in [-1, 1] or [0, 1], or coordinates.
+        steps: None for constant noise.
     """
 
     def __init__(self, deviation: PositiveFloat = 0.1, steps: PositiveInt | None = 10_000) -> None:
@@ -35,31 +31,30 @@ class InstanceNoise(Stabilizer):
         self.steps = steps
 
     def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
-        left = 1.0 if self.steps is None else max(0.0, 1 - random.step / self.steps)
-        if left == 0:
+        remaining = 1.0 if self.steps is None else max(0.0, 1 - random.step / self.steps)
+        if remaining == 0:
             return images
         noise = torch.randn(images.shape, generator=random("instance_noise"), device=images.device)
-        return images + left * self.deviation * noise
+        return images + remaining * self.deviation * noise
 
 
-Augmentation = Literal["brightness", "contrast", "translation", "cutout"]
-Policy = Annotated[list[Augmentation], Field(min_length=1)]
+Policy = Annotated[list[Literal["brightness", "contrast", "translation", "cutout"]], Field(min_length=1)]
 
 
 class Augmentations(Stabilizer, ABC):
-    """What augments images: in [-1, 1] as in the papers, whatever range the GAN's pixels have."""
+    """Base class of augmentations, which work on images in [-1, 1] as in the papers, for any pixel range."""
 
     name: str
 
     def __init__(self, policy: Policy | None = None) -> None:
         super().__init__()
-        self.policy = ["brightness", "contrast", "translation", "cutout"] if policy is None else policy
+        self.policy = list(AUGMENTATIONS) if policy is None else policy
         self.pixel_range = (-1.0, 1.0)
 
-    def attach(self, gan: GAN) -> None:
+    def attach(self, gan: StabilizedGAN) -> None:
         if gan.generator.makes_points:
             raise InputError(
-                f"stabilize.{self.name} augments images, and {type(gan.generator).__name__} makes points: "
+                f"stabilize.{self.name} augments images, but {type(gan.generator).__name__} makes points: "
                 "use stabilize=instance_noise"
             )
         self.pixel_range = gan.generator.pixel_range
@@ -73,15 +68,15 @@ class Augmentations(Stabilizer, ABC):
 
     @abstractmethod
     def augment(self, images: Tensor, random: torch.Generator) -> Tensor:
-        """Images in [-1, 1], augmented; the same shape."""
+        """Augment images in [-1, 1]; the shape stays the same."""
 
 
 class DiffAugment(Augmentations):
-    """Random differentiable augmentations of all that the discriminator sees (Zhao et al. 2020, equations 4 to 6).
+    """Random differentiable augmentations of all the discriminator's inputs (Zhao et al. 2020, equations 4 to 6).
 
-    Their policy without the color of three channels: brightness + U(-1/2, 1/2); contrast, the distance from the image's
-    mean times U(1/2, 3/2); translation by up to an eighth of the size, zeros moving in; cutout of a square of half the
-    size, set to zero. All of this in [-1, 1], where zero is grey.
+    The paper's policy without color saturation: brightness adds U(-1/2, 1/2); contrast multiplies the distance from the
+    image's mean by U(1/2, 3/2); translation shifts by up to 1/8 of the size and fills with zeros; cutout sets a square
+    of half the size to zero. Pixels are in [-1, 1], so zero is grey.
     """
 
     name = "diff_augment"
@@ -93,21 +88,21 @@ class DiffAugment(Augmentations):
 
 
 class AdaptiveAugmentation(Augmentations):
-    """DiffAugment's augmentations, each on each image with a probability that follows the discriminator (ADA).
+    """DiffAugment's augmentations, each applied to each image with an adaptive probability (ADA).
 
-    Karras et al. 2020, "Training generative adversarial networks with limited data", section 3.1: the probability
-    rises while more than ``target`` of the verdicts on real samples are "real" rather than "fake" (the difference of
-    both shares, r_t), and falls otherwise. Their augmentations are more; these are those that suit digits.
+    Karras et al. 2020, "Training generative adversarial networks with limited data", section 3.1: r_t is the share of
+    real samples classified as real minus the share classified as fake. The probability rises while r_t is above
+    ``target``, and falls otherwise. The paper has more augmentations; these suit digits.
 
     Args:
-        target: of r_t; the default is theirs, and so are the next two.
-        ramp: over so many real samples the probability rises from 0 to 1 if it only rises.
+        target: of r_t. Its default and the next two are the paper's.
+        ramp: real samples in which the probability can rise from 0 to 1.
         interval: training steps between two adjustments.
     """
 
     name = "adaptive_augmentation"
     probability: Tensor
-    verdicts: Tensor
+    r_t_sum: Tensor
 
     def __init__(
         self,
@@ -121,14 +116,14 @@ class AdaptiveAugmentation(Augmentations):
         self.ramp = ramp
         self.interval = interval
         self.register_buffer("probability", torch.zeros(()))
-        self.register_buffer("verdicts", torch.zeros(()))  # the sum of r_t since the last adjustment
+        self.register_buffer("r_t_sum", torch.zeros(()))  # since the last adjustment
 
-    def attach(self, gan: GAN) -> None:
+    def attach(self, gan: StabilizedGAN) -> None:
         super().attach(gan)
         if not gan.objective.has_absolute_scores:
             raise InputError(
-                "stabilize.adaptive_augmentation follows how many reals are taken for real, and scores of "
-                f"{type(gan.objective).__name__} do not say that, they compare: use stabilize=diff_augment, or another "
+                "stabilize.adaptive_augmentation counts the reals that are classified as real, but scores of "
+                f"{type(gan.objective).__name__} only compare samples: use stabilize=diff_augment, or another "
                 "objective, such as objective=bce"
             )
 
@@ -139,15 +134,15 @@ class AdaptiveAugmentation(Augmentations):
         return images
 
     @torch.no_grad()
-    def after_discriminator(self, gan: GAN, batches: list[ScoredBatch]) -> None:
-        believed = torch.cat([gan.objective.predicts_real(batch.scores)[len(batch.fake.images) :] for batch in batches])
-        self.verdicts += (2 * believed.float() - 1).mean()
-        gan.means.add({"augmentation_probability": self.probability.clone()}, weight=len(believed))
+    def after_discriminator(self, gan: StabilizedGAN, batches: list[ScoredBatch]) -> None:
+        correct = torch.cat([gan.objective.predicts_real(batch.scores)[len(batch.fake.images) :] for batch in batches])
+        self.r_t_sum += (2 * correct.float() - 1).mean()
+        gan.means.add({"augmentation_probability": self.probability.clone()}, weight=len(correct))
         if (gan.training_steps + 1) % self.interval == 0:
-            step = self.interval * len(believed) * gan.stabilizers.pack_size / self.ramp
-            self.probability += step * (self.verdicts / self.interval - self.target).sign()
+            step = self.interval * len(correct) * gan.stabilizers.pack_size / self.ramp
+            self.probability += step * (self.r_t_sum / self.interval - self.target).sign()
             self.probability.clamp_(0, 1)
-            self.verdicts.zero_()
+            self.r_t_sum.zero_()
 
 
 def brightness(images: Tensor, random: torch.Generator) -> Tensor:

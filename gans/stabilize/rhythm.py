@@ -1,29 +1,24 @@
-"""Stabilizers that set how fast each player moves."""
+"""Stabilizers that change the players' learning rates, their number of updates, or the updates themselves."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gans.stabilize.base import Stabilizer
-
-if TYPE_CHECKING:
-    from gans.gan import GAN, OptimizerFactory
+from gans.stabilize.base import StabilizedGAN, Stabilizer
 
 
 class TwoTimeScales(Stabilizer):
-    """The discriminator's learning rate times ``ratio`` (Heusel et al. 2017; 4 as in Zhang et al. 2019, section 4)."""
+    """Multiplies the discriminator's learning rate (Heusel et al. 2017). Default: Zhang et al. 2019, section 4."""
 
     def __init__(self, ratio: PositiveFloat = 4.0) -> None:
         super().__init__()
         self.ratio = ratio
 
-    def attach(self, gan: GAN) -> None:
+    def attach(self, gan: StabilizedGAN) -> None:
         generator, discriminator = gan.optimizer_factories
 
         def faster(weights: Iterable[nn.Parameter]) -> Optimizer:
@@ -36,9 +31,9 @@ class TwoTimeScales(Stabilizer):
 
 
 class LearningRateDecay(Stabilizer):
-    """Both players' learning rates fall linearly to ``final`` times their value over the first ``steps`` steps.
+    """Both learning rates fall linearly to ``final`` times their initial value over the first ``steps`` steps.
 
-    After Gulrajani et al. 2017, appendix F, who let it fall to 0 over all of training; here it stays at ``final``.
+    Gulrajani et al. 2017, appendix F, let them fall to 0 at the end of training; here they stay at ``final``.
     """
 
     def __init__(self, steps: PositiveInt = 10_000, final: Annotated[float, Field(ge=0, lt=1)] = 0.01) -> None:
@@ -46,29 +41,24 @@ class LearningRateDecay(Stabilizer):
         self.steps = steps
         self.final = final
 
-    def attach(self, gan: GAN) -> None:
-        def slowing(factory: OptimizerFactory) -> OptimizerFactory:
-            def make(weights: Iterable[nn.Parameter]) -> Optimizer:
-                optimizer = factory(weights)
-                optimizer.register_step_pre_hook(slow)
-                return optimizer
-
-            return make
-
-        def slow(optimizer: Optimizer, *_: object) -> None:
-            share = max(self.final, 1 - (1 - self.final) * gan.training_steps / self.steps)
+    def attach(self, gan: StabilizedGAN) -> None:
+        def decay(optimizer: Optimizer, *_: object) -> None:
+            factor = max(self.final, 1 - (1 - self.final) * gan.training_steps / self.steps)
             for group in optimizer.param_groups:
-                group["lr"] = share * group.setdefault("initial_lr", group["lr"])
+                group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
 
-        first, second = gan.optimizer_factories
-        gan.optimizer_factories = (slowing(first), slowing(second))
+        def decaying(optimizer: Optimizer) -> Optimizer:
+            optimizer.register_step_pre_hook(decay)
+            return optimizer
+
+        wrap_optimizers(gan, decaying)
 
 
 class DiscriminatorSteps(Stabilizer):
-    """The generator moves in every n-th training step only, the discriminator in each (Goodfellow et al. 2014).
+    """Updates the discriminator in every training step, the generator in every ``steps``-th (Goodfellow et al. 2014).
 
-    A training step is one batch, so that n of them are what the papers call one iteration. Default: Arjovsky et al.
-    2017, algorithm 1.
+    A training step is one batch, so one iteration of the papers takes ``steps`` training steps. Default: Arjovsky et
+    al. 2017, algorithm 1.
     """
 
     def __init__(self, steps: PositiveInt = 5) -> None:
@@ -80,32 +70,34 @@ class DiscriminatorSteps(Stabilizer):
 
 
 class Optimism(Stabilizer):
-    """Each update goes twice as far and takes back the one before (Daskalakis et al. 2018, equation 7, algorithm 1).
+    """Twice each update minus the last update (Daskalakis et al. 2018, equation 7 and algorithm 1).
 
-    w <- w + 2 u(t) - u(t - 1), where u(t) is what the players' own optimizers do; with Adam: their optimistic Adam.
-    Where reals and fakes come in two updates a step, each takes back the one before it, which was of the other kind.
+    w <- w + 2 u(t) - u(t - 1), where u(t) is the update of the player's optimizer; with Adam it is the paper's
+    optimistic Adam. With discriminator_updates=alternating, the last update is that of the other kind of samples.
     """
 
-    def attach(self, gan: GAN) -> None:
-        first, second = gan.optimizer_factories
-        gan.optimizer_factories = (
-            lambda weights: optimistic(first(weights)),
-            lambda weights: optimistic(second(weights)),
-        )
+    def attach(self, gan: StabilizedGAN) -> None:
+        wrap_optimizers(gan, optimistic)
+
+
+def wrap_optimizers(gan: StabilizedGAN, wrap: Callable[[Optimizer], Optimizer]) -> None:
+    """Pass both players' optimizers through a function when they are made."""
+    first, second = gan.optimizer_factories
+    gan.optimizer_factories = (lambda weights: wrap(first(weights)), lambda weights: wrap(second(weights)))
 
 
 def optimistic(optimizer: Optimizer) -> Optimizer:
-    """The optimizer, whose steps are optimistic from now on. What it must remember is in its state."""
+    """Make an optimizer's steps optimistic. The last update is in its state, so checkpoints save it."""
     before: dict[Tensor, Tensor] = {}
 
     def weights() -> list[Tensor]:
         return [weight for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None]
 
-    def remember(*_: object) -> None:
+    def save_weights(*_: object) -> None:
         before.update({weight: weight.detach().clone() for weight in weights()})
 
     @torch.no_grad()
-    def look_ahead(*_: object) -> None:
+    def extrapolate(*_: object) -> None:
         for weight in weights():
             update = weight - before[weight]
             state = optimizer.state[weight]
@@ -113,9 +105,9 @@ def optimistic(optimizer: Optimizer) -> Optimizer:
             if "previous_update" in state:
                 weight.sub_(state["previous_update"])
             else:
-                weight.sub_(update)  # the first step has nothing to take back
+                weight.sub_(update)  # the first step has no last update
             state["previous_update"] = update
 
-    optimizer.register_step_pre_hook(remember)
-    optimizer.register_step_post_hook(look_ahead)
+    optimizer.register_step_pre_hook(save_weights)
+    optimizer.register_step_post_hook(extrapolate)
     return optimizer

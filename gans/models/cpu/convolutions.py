@@ -1,4 +1,4 @@
-"""Convolutions that are faster on a CPU: those of images with one channel, and weights' gradients in bfloat16."""
+"""Convolutions with faster forward or backward passes on a CPU, for images with one channel and for bfloat16."""
 
 from math import gcd
 from typing import Any, NamedTuple
@@ -6,16 +6,15 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from typing_extensions import override
 
 Gradients = tuple[Tensor | None, ...]
 
-WORTH_COPYING = 128
-"""Values of a row of a patch, from which on a product of copied patches is faster than a convolution's own gradient."""
+MIN_ROW_SIZE = 128
+"""Values in a row of a patch from which a product of copied patches is faster than PyTorch's gradient."""
 
 
 class Geometry(NamedTuple):
-    """What a convolution has the same of in both directions."""
+    """A convolution's kernel size, stride and padding in pixels, equal in both directions."""
 
     kernel: int
     stride: int
@@ -27,19 +26,17 @@ class Geometry(NamedTuple):
 
 
 class Conv2d(nn.Conv2d):
-    """nn.Conv2d for many channels, whose weights' gradient in bfloat16 is faster."""
+    """nn.Conv2d for many channels, with a faster gradient of the weights in bfloat16."""
 
-    @override
     def forward(self, input: Tensor) -> Tensor:
-        if input.dim() != 4 or not (self.training and input.is_cpu and by_products(input, self.weight)):
+        if input.dim() != 4 or not (self.training and input.is_cpu and prefers_patches(input, self.weight)):
             return super().forward(input)
         return _Convolution.apply(input, self.weight, self.bias, Geometry.of(self))
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
-    """nn.ConvTranspose2d for many channels, whose bias's gradient is faster, and weights' gradient in bfloat16."""
+    """nn.ConvTranspose2d for many channels: faster gradients of the bias, and of the weights in bfloat16."""
 
-    @override
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         if output_size is not None or input.dim() != 4 or not (self.training and input.is_cpu):
             return super().forward(input, output_size)
@@ -47,12 +44,11 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 
 class ImageConv2d(nn.Conv2d):
-    """nn.Conv2d for a first layer, whose gradient with respect to the images is faster.
+    """nn.Conv2d for a first layer, with a faster gradient with respect to the images.
 
-    Images have few channels, on which a CPU's transposed convolutions, made for many, waste most of their work.
+    PyTorch computes it as a transposed convolution for many channels, which wastes most of its work on one channel.
     """
 
-    @override
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4 or not (input.requires_grad and input.is_cpu):
             return super().forward(input)
@@ -60,9 +56,8 @@ class ImageConv2d(nn.Conv2d):
 
 
 class ImageConvTranspose2d(nn.ConvTranspose2d):
-    """nn.ConvTranspose2d for a last layer, faster where images have few channels."""
+    """nn.ConvTranspose2d for a last layer, faster for images with few channels."""
 
-    @override
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         if output_size is not None or input.dim() != 4 or not input.is_cpu:
             return super().forward(input, output_size)
@@ -74,30 +69,27 @@ class ImageConvTranspose2d(nn.ConvTranspose2d):
 
 
 class _Convolution(torch.autograd.Function):
-    """Of the older kind: with ``setup_context`` each call looks up the signature of ``forward`` and binds it."""
+    """Without ``setup_context``, with which each call would inspect the signature of ``forward``."""
 
     @staticmethod
-    @override
     def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.geometry = geometry
         return F.conv2d(images, weight, bias, geometry.stride, geometry.padding)
 
     @staticmethod
-    @override
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
         images, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)
-        wanted = ctx.needs_input_grad[:3]
-        if torch.is_grad_enabled():  # for a gradient's gradient
-            return *_gradients(gradient, images, weight, ctx.geometry, wanted), None
-        to_images, _, _ = _gradients(gradient, images, weight, ctx.geometry, (wanted[0], False, False))
-        to_weight = product_of_patches(gradient, images, ctx.geometry) if wanted[1] else None
-        return to_images, to_weight, gradient.sum((0, 2, 3)) if wanted[2] else None, None
+        needed = ctx.needs_input_grad[:3]
+        if torch.is_grad_enabled():  # gradient penalties need differentiable gradients
+            return *_gradients(gradient, images, weight, ctx.geometry, needed), None
+        to_images, _, _ = _gradients(gradient, images, weight, ctx.geometry, (needed[0], False, False))
+        to_weight = product_of_patches(gradient, images, ctx.geometry) if needed[1] else None
+        return to_images, to_weight, gradient.sum((0, 2, 3)) if needed[2] else None, None
 
 
 class _TransposedConvolution(torch.autograd.Function):
     @staticmethod
-    @override
     def forward(
         ctx: Any, values: Tensor, weight: Tensor, bias: Tensor, geometry: Geometry, output_padding: tuple[int, ...]
     ) -> Tensor:
@@ -106,28 +98,27 @@ class _TransposedConvolution(torch.autograd.Function):
         return F.conv_transpose2d(values, weight, bias, geometry.stride, geometry.padding, output_padding)
 
     @staticmethod
-    @override
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
-        """The bias's gradient as a sum: PyTorch's own backward takes a fifth of its time, in bfloat16, for it."""
+        """The bias's gradient is a sum here; PyTorch's backward pass spends a fifth of its time on it in bfloat16."""
         values, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)
         geometry: Geometry = ctx.geometry
         to_values, to_weight, to_bias = ctx.needs_input_grad[:3]
-        products = to_weight and not torch.is_grad_enabled() and by_products(gradient, weight)
-        wanted = (to_values, to_weight and not products, False)
-        found = _gradients(gradient, values, weight, geometry, wanted, ctx.output_padding)
-        by_patches = product_of_patches(values, gradient, geometry) if products else found[1]
-        return found[0], by_patches, gradient.sum((0, 2, 3)) if to_bias else None, None, None
+        by_patches = to_weight and not torch.is_grad_enabled() and prefers_patches(gradient, weight)
+        needed = (to_values, to_weight and not by_patches, False)
+        of_values, of_weight, _ = _gradients(gradient, values, weight, geometry, needed, ctx.output_padding)
+        if by_patches:
+            of_weight = product_of_patches(values, gradient, geometry)
+        return of_values, of_weight, gradient.sum((0, 2, 3)) if to_bias else None, None, None
 
 
 class _ImageConvolution(_Convolution):
     @staticmethod
-    @override
     def backward(ctx: Any, gradient: Tensor) -> Gradients:
-        """Of differentiable functions: a gradient penalty takes the gradient's gradient."""
+        """Differentiable, for gradient penalties."""
         images, weight = (saved.to(gradient.dtype) for saved in ctx.saved_tensors)
-        wanted = (False, *ctx.needs_input_grad[1:3])
+        needed = (False, *ctx.needs_input_grad[1:3])
         to_images = add_patches(gradient, weight, images.shape[2:], ctx.geometry) if ctx.needs_input_grad[0] else None
-        _, to_weight, to_bias = _gradients(gradient, images, weight, ctx.geometry, wanted)
+        _, to_weight, to_bias = _gradients(gradient, images, weight, ctx.geometry, needed)
         return to_images, to_weight, to_bias, None
 
 
@@ -136,32 +127,32 @@ def _gradients(
     input: Tensor,
     weight: Tensor,
     geometry: Geometry,
-    wanted: tuple[bool, ...],
+    needed: tuple[bool, ...],
     output_padding: tuple[int, ...] | None = None,
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """PyTorch's own gradients of a convolution, or of a transposed one where output_padding is given."""
+    """PyTorch's gradients of a convolution, or with output_padding of a transposed one: of input, weight and bias."""
     stride, padding = [geometry.stride] * 2, [geometry.padding] * 2
-    transposed, more = output_padding is not None, list(output_padding or (0, 0))
+    transposed, extra = output_padding is not None, list(output_padding or (0, 0))
     return torch.ops.aten.convolution_backward(
-        gradient, input, weight, [gradient.shape[1]], stride, padding, [1, 1], transposed, more, 1, list(wanted)
+        gradient, input, weight, [gradient.shape[1]], stride, padding, [1, 1], transposed, extra, 1, list(needed)
     )
 
 
-def by_products(values: Tensor, weight: Tensor) -> bool:
-    """Whether the gradient of weights (coarse channels, fine channels, kernel, kernel) is faster by products."""
-    return values.dtype == torch.bfloat16 and weight.shape[1] * weight.shape[2] >= WORTH_COPYING
+def prefers_patches(values: Tensor, weight: Tensor) -> bool:
+    """Whether ``product_of_patches`` is faster than PyTorch's gradient of weights (c, f, kernel, kernel)."""
+    return values.dtype == torch.bfloat16 and weight.shape[1] * weight.shape[2] >= MIN_ROW_SIZE
 
 
 def product_of_patches(coarse: Tensor, fine: Tensor, geometry: Geometry) -> Tensor:
-    """The gradient of a convolution's weights: for each row of the kernel a product of the values of one side, at all
-    places of all images, with the rows of patches of the other side that these places see.
+    """The gradient of a convolution's weights, as one matrix product for each row of the kernel.
 
-    Each thread multiplies the images that it made the rows of, where threads can share the images equally. Where all
-    threads read all rows, these move from one core's cache to the other's, which takes long where cores share no cache.
+    The product is of ``coarse`` at all places with the rows of the patches of ``fine`` that belong to these places. If
+    the threads can share the images equally, each thread multiplies the rows that it has copied: rows that all threads
+    read would have to move from one core's cache to another's.
 
     Args:
-        coarse: (n, c, h, w), the gradient of a convolution's result, or the values that a transposed one reads.
-        fine: (n, f, height, width), the values that a convolution reads, or the gradient of a transposed one's result.
+        coarse: (n, c, h, w), the gradient of a convolution's output, or the input of a transposed convolution.
+        fine: (n, f, height, width), the input of a convolution, or the gradient of a transposed convolution's output.
 
     Returns:
         (c, f, kernel, kernel), float32 or better, in channels_last.
@@ -176,20 +167,20 @@ def product_of_patches(coarse: Tensor, fine: Tensor, geometry: Geometry) -> Tens
     parts = gcd(count, torch.get_num_threads())
     products = coarse.new_empty(kernel, parts, coarse_channels, row)
     for index, product in enumerate(products):
-        above = padding - index  # lines of the image's border that the row of the first places sees
+        above = padding - index  # rows of padding above the image that the first row of places would read
         first = max(0, -(-above // stride))
         last = max(first, min(down, (height - 1 + above) // stride + 1))
         left = places[:, first:last].reshape(parts, -1, coarse_channels).transpose(1, 2)
         rows = padded.as_strided((count, last - first, across, row), strides, (first * stride - above) * line)
         torch.bmm(left, rows.reshape(parts, -1, row), out=product)
-    exact = torch.promote_types(products.dtype, torch.float32)
-    found = torch.empty(coarse_channels, kernel, row, dtype=exact, device=products.device)
-    torch.sum(products, 1, dtype=exact, out=found.transpose(0, 1))
-    return found.view(coarse_channels, kernel, kernel, fine_channels).permute(0, 3, 1, 2)
+    dtype = torch.promote_types(products.dtype, torch.float32)
+    weight = torch.empty(coarse_channels, kernel, row, dtype=dtype, device=products.device)
+    torch.sum(products, 1, dtype=dtype, out=weight.transpose(0, 1))
+    return weight.view(coarse_channels, kernel, kernel, fine_channels).permute(0, 3, 1, 2)
 
 
 def add_patches(values: Tensor, weight: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
-    """A transposed convolution: a matrix product makes of each place a patch of the image, and patches add up.
+    """A transposed convolution: a matrix product makes one patch of the image per place, and ``fold`` adds them up.
 
     Args:
         values: (n, c, h, w).
@@ -197,7 +188,6 @@ def add_patches(values: Tensor, weight: Tensor, size: tuple[int, int], geometry:
         size: height and width of the images (n, channels, height, width).
     """
     patches = values.permute(0, 2, 3, 1).flatten(1, 2) @ weight.flatten(1)  # (n, places, values of a patch)
-    exact = torch.promote_types(patches.dtype, torch.float32)  # sums in half precision are slower, and rounded
-    return F.fold(
-        patches.transpose(1, 2).to(exact), size, geometry.kernel, padding=geometry.padding, stride=geometry.stride
-    )
+    dtype = torch.promote_types(patches.dtype, torch.float32)  # sums in half precision are slower and less exact
+    patches = patches.transpose(1, 2).to(dtype)
+    return F.fold(patches, size, geometry.kernel, padding=geometry.padding, stride=geometry.stride)

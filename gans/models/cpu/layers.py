@@ -1,4 +1,4 @@
-"""Exchanges a network's layers for those that are faster on a CPU, and back."""
+"""Replaces a network's layers by layers that are faster on a CPU, and back."""
 
 from typing import TypeVar
 
@@ -13,9 +13,9 @@ FAST = (Dropout, Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d)
 
 
 def use_fast_layers(network: Network) -> Network:
-    """Exchange the network's layers, in place: the same weights under the same names, and the same function.
+    """Replace the network's layers in place; weights, their names and the function stay the same.
 
-    The layers decide in each pass: values that are not on a CPU pass PyTorch's own.
+    The layers check the device in each forward pass, and use PyTorch's implementation on others than the CPU.
     """
     for layer in network.modules():
         layer.__class__ = fast_class(layer)
@@ -31,7 +31,7 @@ def use_plain_layers(network: Network) -> Network:
 
 
 def fast_class(layer: nn.Module) -> type[nn.Module]:
-    """The class for a layer; its own if there is no faster one."""
+    """The faster class for a layer; the layer's own class if there is none."""
     kind = type(layer)
     if kind is nn.Dropout:
         return Dropout
@@ -43,7 +43,7 @@ def fast_class(layer: nn.Module) -> type[nn.Module]:
 
 
 def _has_plain_geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    """Whether a convolution is ungrouped, undilated, zero-padded, larger than 1x1, and the same in both directions."""
+    """Whether a convolution has no groups or dilation, zero padding, a kernel above 1x1, and equal directions."""
     pairs = (layer.kernel_size, layer.stride, layer.padding, layer.output_padding)
     return (
         all(not isinstance(pair, str) and pair[0] == pair[1] for pair in pairs)

@@ -1,1 +1,1 @@
-"""Callbacks of the trainer: each writes one kind of record, or ends training in order."""
+"""Callbacks of the trainer: each writes one kind of file, shows progress, or handles signals."""

@@ -1,4 +1,4 @@
-"""When checkpoints are written: the last one after steps, the best one after evaluations."""
+"""Saves the last checkpoint after training steps, and the best one after validations."""
 
 from math import inf
 from time import monotonic
@@ -17,41 +17,32 @@ from gans.run.rewind import file_positions
 from gans.run.trainer import Trainer, drop_validation_progress
 
 EPOCHS_SHARE = 0.005
-"""Of the time, for checkpoints at the ends of epochs."""
+"""The largest share of the time that checkpoints at the ends of epochs may take."""
 
 
 class Checkpoints(Callback):
-    """A checkpoint is the state after a training step, and before anything that follows from it: what ends an epoch
-    (evaluation, the epoch's means, the best checkpoint) is done again by a run that goes on from there.
+    """Saves the state after a training step, before the end of an epoch. A run that resumes from an epoch's last step
+    runs the end of the epoch (validation, the epoch's means, the best checkpoint) again.
 
-    The last checkpoint is written before the first step, every ``every_steps`` steps, where ``every_minutes`` have passed
-    since the one before, after the last step of training, and after that of each epoch, unless epochs are so short that
-    this would take more than half a percent of the time.
+    The last checkpoint is saved before the first step, every ``every_steps`` steps, every ``every_minutes`` minutes, at
+    the end of training, and at the end of each epoch unless this takes more than half a percent of the time.
 
-    It must come after the callbacks that record what a step did.
+    This callback must come after the callbacks that record a step.
 
     Args:
         run: the run folder.
-        config: the run's, which goes into each checkpoint, so that a checkpoint alone can be read.
-        best_by: the validation figure that the best checkpoint minimizes; None for no such checkpoint.
+        config: the run's config. Every checkpoint includes it, so that it can be loaded without the run folder.
+        best_by: the validation metric that the best checkpoint minimizes; None for no best checkpoint.
 
     Raises:
-        NotFinite: where a weight is not finite; the checkpoint stays as it was.
+        NonFiniteError: if a weight is not finite; then nothing is saved.
     """
 
-    def __init__(
-        self,
-        run: RunFolder,
-        config: RunConfig,
-        best_by: str | None,
-        every_steps: int | None,
-        every_minutes: float | None,
-    ) -> None:
+    def __init__(self, run: RunFolder, config: RunConfig, best_by: str | None) -> None:
         self.run = run
         self.config = config.model_dump()
         self.best_by = best_by
-        self.every_steps = every_steps
-        self.every_minutes = every_minutes
+        self.every_steps, self.every_minutes = config.checkpoint.every_steps, config.checkpoint.every_minutes
         self.best = inf
         self.saved_step = -1
         self._saved_at = monotonic()
@@ -81,7 +72,7 @@ class Checkpoints(Callback):
             trainer.save_checkpoint(checkpoint_path(self.run.checkpoints, "best", pl_module.training_steps))
 
     def save(self, trainer: L.Trainer, gan: GAN) -> None:
-        """Write the last checkpoint, unless it is of this step already."""
+        """Save the last checkpoint, unless this step is saved already."""
         if self.saved_step == gan.training_steps:
             return
         require_finite_state(gan, trainer.optimizers, gan.training_steps)

@@ -1,4 +1,4 @@
-"""Curves: what the step measured, read every few steps and written to the run's loggers."""
+"""Curves: losses and accuracies, written to the run's loggers every few steps."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from gans.means import MeanAccumulator
 
 
 class Curves(Callback):
-    """Writes ``train/...`` every ``log_every`` steps, ``epoch/...`` and ``val/...`` at the end of each epoch.
+    """Writes ``train/...`` every ``log_every`` steps, ``epoch/...`` after an epoch, ``val/...`` after a validation.
 
-    The x-axis is training steps; each row also has the epoch as a fraction. ``train`` figures are means over the steps
-    since the last point, ``epoch`` figures over the epoch.
+    ``train`` values are means since the last point, ``epoch`` values means over the epoch. Each row has the training
+    step and the epoch, as a fraction.
     """
 
     def __init__(self, log_every: int) -> None:
@@ -28,7 +28,7 @@ class Curves(Callback):
             self._write(trainer, pl_module, {f"train/{name}": value for name, value in self._read(pl_module).items()})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        if self._steps_since:  # steps that fill no point of the curve belong to the epoch all the same
+        if self._steps_since:  # the epoch's mean includes steps after the last point
             self._read(pl_module)
         self._write(trainer, pl_module, {f"epoch/{name}": value for name, value in self._epoch.pop().items()})
 
@@ -37,7 +37,7 @@ class Curves(Callback):
         self._write(trainer, pl_module, held_out)
 
     def _read(self, gan: GAN) -> dict[str, float]:
-        """The means since the last reading."""
+        """The means since the last call."""
         self.latest = gan.means.pop()
         self._epoch.add_numbers(self.latest, self._steps_since)
         self._steps_since = 0

@@ -1,4 +1,6 @@
-"""Evaluation: generated images judged at every validation and in the test, without a trace in training."""
+"""Evaluation of generated samples, at every validation and in the final test."""
+
+from collections.abc import Iterable
 
 import lightning as L
 import torch
@@ -6,10 +8,10 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from typing_extensions import override
 
-from gans.data.batches import Batch, Dataset
+from gans.data.batches import Batch, Dataset, SequentialLoader
 from gans.files import write_arrays, write_json
 from gans.gan import GAN
-from gans.metrics.evaluator import Evaluator, Generated, MetricResults, Subset
+from gans.metrics.evaluator import Evaluator, GeneratedSamples, MetricResults, Subset
 from gans.randomness import Streams
 from gans.run.folder import RunFolder
 
@@ -17,10 +19,9 @@ ROWS = 500
 
 
 class Evaluation(Callback):
-    """Logs ``val/...`` and ``test/...`` figures, and writes floors.json and the metrics' artifacts.
+    """Logs ``val/...`` and ``test/...`` metrics, and writes floors.json and the metrics' artifacts.
 
-    The generated images are a function of the weights and the run's seed: the same latents each time. All random
-    numbers come from streams of their own.
+    The latents are the same each time. Their random streams are independent of training's.
     """
 
     def __init__(self, evaluator: Evaluator, run: RunFolder) -> None:
@@ -34,7 +35,7 @@ class Evaluation(Callback):
         self.evaluator.features.to(trainer.strategy.root_device)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        if "val" not in self.floors:  # not before: the real images take seconds, for which training need not wait
+        if "val" not in self.floors:  # not at the start: floors take seconds to compute
             write_json(self.run.floors_file, self._floors("val", pl_module))
         self._evaluate("val", pl_module)
 
@@ -59,32 +60,31 @@ class Evaluation(Callback):
         return self.floors[subset]
 
 
-def generate_for(gan: GAN, held_out: Dataset) -> Generated:
-    """One image for each held-out one: of its class, if the generator takes classes; of it, if it takes images."""
-    network = gan.generator
-    images, labels = [], []
-    for chunk, start in enumerate(range(0, len(held_out.labels), ROWS)):
-        part = held_out.at(slice(start, start + ROWS)).to_batch()
-        batch = Batch(*(rows.to(gan.device) for rows in part))
-        random = Streams(gan.seed, "evaluation", chunk, gan.device)
-        inputs = network.inputs(len(batch.labels), random("latent"), batch, batch.labels)
-        images.append(gan.sample(inputs).cpu())
-        labels.append(inputs.labels.cpu())
-    return Generated(
-        images=torch.cat(images),
-        labels=torch.cat(labels),
+def generate_for(gan: GAN, held_out: Dataset) -> GeneratedSamples:
+    """Generate a sample for each held-out sample: of its class or from its image, if the generator takes these."""
+    batches = (batch.to(gan.device) for batch in SequentialLoader(held_out, ROWS))
+    images, labels = _generate(gan, "evaluation", ((batch, batch.labels) for batch in batches))
+    return GeneratedSamples(
+        images=images,
+        labels=labels,
         more=lambda count: generate_more(gan, count),
-        conditional=network.takes_classes,
-        transforms=network.takes_images,
+        conditional=gan.generator.takes_classes,
+        transforms=gan.generator.takes_images,
     )
 
 
 def generate_more(gan: GAN, count: int) -> tuple[Tensor, Tensor]:
-    """Images of a generator that takes classes, as many of each as can be, in turn."""
-    images = []
-    labels = torch.arange(count) % gan.generator.class_count
-    for chunk, classes in enumerate(labels.split(ROWS)):
-        random = Streams(gan.seed, "evaluation/more", chunk, gan.device)
-        inputs = gan.generator.inputs(len(classes), random("latent"), None, classes.to(gan.device))
+    """Samples of a generator that takes classes, with cyclic class indices 0, 1, ..., 0, 1, ..."""
+    classes = torch.arange(count, device=gan.device) % gan.generator.class_count
+    return _generate(gan, "evaluation/more", ((None, part) for part in classes.split(ROWS)))
+
+
+def _generate(gan: GAN, stream: str, parts: Iterable[tuple[Batch | None, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Samples and their labels on the host, for parts with images, if the generator takes them, and class indices."""
+    images, labels = [], []
+    for number, (batch, classes) in enumerate(parts):
+        random = Streams(gan.seed, stream, number, gan.device)
+        inputs = gan.generator.inputs(len(classes), random("latent"), batch, classes)
         images.append(gan.sample(inputs).cpu())
-    return torch.cat(images), labels
+        labels.append(inputs.labels.cpu())
+    return torch.cat(images), torch.cat(labels)

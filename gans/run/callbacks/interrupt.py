@@ -1,4 +1,4 @@
-"""Signals that end a run in order: the step under way is finished and saved."""
+"""Signal handling: a signal ends a run after the current step and a checkpoint."""
 
 import os
 import signal
@@ -16,24 +16,24 @@ from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
 
 REPEATED = 1.0
-"""Seconds in which a second signal is the first one again: a process and its group may both be sent it."""
+"""Seconds in which a second signal is ignored: both a process and its group may receive the same signal."""
 
 
 class Interrupt(Callback):
-    """Ctrl-C, SIGTERM and, in a SLURM job, its request to make room end the run with ``InterruptedTraining``.
+    """Raises ``InterruptedTraining`` after Ctrl-C, SIGTERM or, in a SLURM job, ``slurm.REQUEUE_SIGNAL``.
 
-    While it is entered as a context, the first signal is answered: after the step under way and a checkpoint; at once
-    where nothing of training is unsaved, as in an evaluation. A second signal, a second later, kills the process, which
-    loses no more than the time since the last checkpoint. Signals that the process ignores are left ignored.
+    Used as a context manager. After the first signal, it finishes and saves the current step, and raises; it raises at
+    once if the last step is saved, as in a test. A second signal kills the process, without a new checkpoint. Signals
+    that the process ignores stay ignored.
 
-    It must come after ``checkpoints``.
+    This callback must come after ``checkpoints``.
     """
 
     def __init__(self, checkpoints: Checkpoints) -> None:
         self.checkpoints = checkpoints
         self._step = checkpoints.saved_step
-        self._asked: int | None = None
-        self._asked_at = 0.0
+        self._received: int | None = None
+        self._received_at = 0.0
         self._in_step = False
         self._previous: dict[int, Any] = {}
 
@@ -43,7 +43,7 @@ class Interrupt(Callback):
             numbers.append(slurm.REQUEUE_SIGNAL)
         before = {number: signal.getsignal(number) for number in numbers}
         self._previous = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
-        self._listen()
+        self._install_handlers()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,33 +53,33 @@ class Interrupt(Callback):
     @override
     def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self._step = pl_module.training_steps
-        self._listen()
+        self._install_handlers()
 
     def on_test_start(self, *_: Any) -> None:
-        self._listen()
+        self._install_handlers()
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._in_step = True
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         self._step = pl_module.training_steps
-        if self._asked is not None:
+        if self._received is not None:
             self.checkpoints.save(trainer, pl_module)
-            self._stop(self._asked)
+            self._stop(self._received)
         self._in_step = False
 
-    def _listen(self) -> None:
-        """Also in the place of Lightning, which would end training between two steps, saved or not."""
+    def _install_handlers(self) -> None:
+        """Called at the start of training and test too, because Lightning installs its own handlers before."""
         for number in self._previous:
-            signal.signal(number, self._answer)
+            signal.signal(number, self._handle)
 
-    def _answer(self, number: int, _: FrameType | None) -> None:
-        if self._asked is not None:
-            if monotonic() - self._asked_at < REPEATED:
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        if self._received is not None:
+            if monotonic() - self._received_at < REPEATED:
                 return
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        self._asked, self._asked_at = number, monotonic()
+        self._received, self._received_at = number, monotonic()
         if not self._in_step and self._step == self.checkpoints.saved_step:
             self._stop(number)
 

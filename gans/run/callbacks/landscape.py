@@ -1,4 +1,4 @@
-"""Samples of points, with the discriminator's landscape around them."""
+"""Samples of points, with the discriminator's scores around them."""
 
 from collections.abc import Sequence
 
@@ -11,42 +11,42 @@ from gans.run.callbacks.samples import Samples
 from gans.update import NO_CLASS
 
 SIDE = 41
-"""Of the lattice that the landscape is recorded on, in points."""
+"""The number of lattice points along each dimension."""
 
 
 class Landscape(Samples):
-    """Also records, for each moment, ``lattice`` (m, dimensions), and there the discriminator's ``scores`` (m,), higher
-    where it sees more of real data, and their ``gradients`` (m, dimensions): the way samples are drawn."""
+    """Also records a ``lattice`` (m, dimensions), and the discriminator's ``scores`` (m,) there, higher for more real,
+    with their ``gradients`` (m, dimensions)."""
 
-    def further(self, gan: GAN) -> dict[str, Tensor]:
+    def extra_arrays(self, gan: GAN) -> dict[str, Tensor]:
         line = torch.linspace(-1, 1, SIDE, device=gan.device) * self.data.extent
         dimensions = self.data.test_images.positions.shape[1]
         lattice = torch.cartesian_prod(*[line] * dimensions).reshape(-1, dimensions)
         held_out = self.data.test_images.positions.to(gan.device)
         rows = torch.arange(len(lattice))
-        beside = [held_out[(rows + number) % len(held_out)] for number in range(1, gan.stabilizers.pack_size)]
-        scores, gradients = landscape(gan, lattice, beside)
+        others = [held_out[(rows + number) % len(held_out)] for number in range(1, gan.stabilizers.pack_size)]
+        scores, gradients = landscape(gan, lattice, others)
         return {"lattice": lattice.cpu(), "scores": scores.cpu(), "gradients": gradients.cpu()}
 
-    def show(self, trainer: L.Trainer, images: Tensor, step: int) -> None:
-        """Nothing: points make no picture for TensorBoard; see the figures."""
+    def log_images(self, trainer: L.Trainer, images: Tensor, step: int) -> None:
+        """Logs nothing: points are not images."""
 
 
-def landscape(gan: GAN, points: Tensor, beside: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
-    """The discriminator's scores of points (n, dimensions) and their gradients, in inference mode; higher is more real.
+def landscape(gan: GAN, points: Tensor, others: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
+    """The discriminator's scores (n,), higher for more real, and their gradients (n, dimensions), in inference mode.
 
     Args:
-        points: float32, on the GAN's device.
-        beside: real points, (n, dimensions) each, that fill up the packs of a discriminator which judges packs.
+        points: float32, shape (n, dimensions), on the GAN's device.
+        others: the other points of each pack, if the discriminator takes packs; (n, dimensions) each.
     """
     low, high = gan.objective.predicts_real(torch.tensor([-1e3, 1e3])).tolist()
-    way = float(high) - float(low)  # a Wasserstein critic scores reals low
+    sign = float(high) - float(low)  # a Wasserstein critic scores reals low
     was_training = gan.discriminator.training
     gan.discriminator.eval()
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(points.device.type, enabled=False):
-        places = points.clone().requires_grad_()
+        inputs = points.clone().requires_grad_()
         labels = torch.full((len(points),), NO_CLASS, device=points.device)
-        scores = way * gan.discriminate(torch.cat((places, *beside), 1), labels)[:, 0].float()
-        (gradients,) = torch.autograd.grad(scores.sum(), places)
+        scores = sign * gan.discriminate(torch.cat((inputs, *others), 1), labels)[:, 0].float()
+        (gradients,) = torch.autograd.grad(scores.sum(), inputs)
     gan.discriminator.train(was_training)
     return scores.detach(), gradients

@@ -1,4 +1,4 @@
-"""Writes what is logged to metrics.csv."""
+"""A logger that writes metrics.csv."""
 
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,7 @@ from gans.run.metrics_file import append_rows, read_rows
 
 
 class MetricsLogger(Logger):
-    """Appends a row for each call, to the file that is there or to a new one.
-
-    Rows are written whenever ``rows_in_memory`` of them are waiting, and when ``save`` is called.
-    """
+    """Appends a row for each call to a new or existing file, ``rows_in_memory`` rows at a time or with ``save``."""
 
     name = "metrics"
     version = ""
@@ -32,7 +29,7 @@ class MetricsLogger(Logger):
             self.save()
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Nothing: config.yaml holds them."""
+        """Does nothing: config.yaml has them."""
 
     def save(self) -> None:
         if self.rows:

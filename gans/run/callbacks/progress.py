@@ -1,4 +1,4 @@
-"""One progress bar over the whole run."""
+"""A progress bar of the training."""
 
 import sys
 from time import monotonic
@@ -16,26 +16,17 @@ from gans.run.trainer import Trainer
 
 SHOWN = {"D loss": "discriminator_loss", "G loss": "generator_loss", "D accuracy": "discriminator_accuracy"}
 
-line_on_screen: int | None = None
-"""Which line of the screen is for this process's bar, counted from 0, where processes share the screen."""
-
 
 class Progress(Callback):
-    """Images per second, time left, and the latest point of the curves that a person watches.
+    """Shows images per second, the time left, and the latest losses and accuracy."""
 
-    Args:
-        name: of the run, shown where its bar is one of several.
-    """
-
-    def __init__(self, curves: Curves, name: str) -> None:
+    def __init__(self, curves: Curves) -> None:
         self.curves = curves
-        self.name = name
         self.bar: tqdm | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         images_per_step = trainer.datamodule.batch_size
         self.bar = tqdm(
-            desc=self.name if line_on_screen is not None else None,
             total=trainer.planned_steps * images_per_step,
             initial=pl_module.training_steps * images_per_step,
             unit="img",
@@ -43,7 +34,6 @@ class Progress(Callback):
             bar_format="{l_bar}{bar:20}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left, {rate_fmt}{postfix}]",
             dynamic_ncols=True,
             mininterval=0.2 if sys.stderr.isatty() else 10.0,  # a line every ten seconds in a log
-            position=line_on_screen,
         )
         self.shown_at = monotonic()
 
@@ -59,15 +49,10 @@ class Progress(Callback):
             self.bar.set_postfix({"epoch": f"{epoch:.1f}", **shown}, refresh=False)
         self.bar.update(len(batch.images))
 
-    @override
-    def on_train_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        self._close()
+    def on_exception(self, *_: Any) -> None:
+        self.on_train_end()
 
-    @override
-    def on_exception(self, trainer: L.Trainer, pl_module: GAN, exception: BaseException) -> None:
-        self._close()
-
-    def _close(self) -> None:
+    def on_train_end(self, *_: Any) -> None:
         if self.bar is not None:
             self.bar.close()
             self.bar = None

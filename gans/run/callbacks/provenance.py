@@ -1,4 +1,4 @@
-"""The run's own record: what was run with what, and what came out."""
+"""Provenance: versions and network summaries at the start, the generator at the end."""
 
 import importlib.metadata
 import json
@@ -15,7 +15,6 @@ from typing_extensions import override
 
 from gans.config.resolve import flatten
 from gans.config.schema import RunConfig
-from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.files import write_json, write_text
 from gans.gan import GAN
@@ -41,7 +40,7 @@ class Provenance(Callback):
         except FileNotFoundError:
             write_json(path, now)
         except ValueError as error:
-            raise InputError(f"'{path}' is damaged ({error}): delete it, and it is made anew") from error
+            raise InputError(f"'{path}' is damaged ({error}): delete it to make a new one") from error
         self.run.figures.mkdir(exist_ok=True)
         write_text(self.run.figures / "models.txt", model_summaries(pl_module, trainer))
 
@@ -51,23 +50,22 @@ class Provenance(Callback):
 
 
 def model_summaries(gan: GAN, trainer: L.Trainer) -> str:
-    """Generator, discriminator and both together, as text."""
-    batch = Batch(*(rows.to(gan.device) for rows in trainer.datamodule.test_images.at(slice(1)).to_batch()))
+    """Tables of the generator's and the discriminator's layers, and the total number of parameters."""
+    batch = trainer.datamodule.test_images.select(slice(1)).to_batch().to(gan.device)
     inputs = gan.generator.inputs(1, Streams(gan.seed, "summary", device=gan.device)("latent"), batch)
     real = gan.real_samples(batch)
     frozen = parameter_count(gan.discriminator)
     both = parameter_count(gan.generator) + frozen
-    combined = f"both together: {both:,} parameters, of which {frozen:,} frozen while the generator trains"
     parts = [
         summarize("generator", gan.generator, lambda: gan.generator(*inputs.arguments)),
         summarize("discriminator", gan.discriminator, lambda: gan.discriminate(real.images, real.labels)),
-        combined,
+        f"both together: {both:,} parameters, of which {frozen:,} frozen while the generator trains",
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def versions(trainer: L.Trainer) -> dict[str, Any]:
-    """Packages, Python, git commit, device and precision."""
+    """Versions of Python and packages, git commit, device and precision."""
     return {
         "command": sys.argv,
         "python": platform.python_version(),
@@ -80,12 +78,12 @@ def versions(trainer: L.Trainer) -> dict[str, Any]:
 
 
 def warn_of_changes(then: dict[str, Any], now: dict[str, Any]) -> None:
-    """Say what differs from the run's beginning and may change the last bits of its results."""
+    """Warn of changes since the start of the run, which may change the last bits of its results."""
     before, after = flatten(then), flatten(now)
     changed = [name for name in after if name != "command" and before.get(name) != after[name]]
     if changed:
         listed = ", ".join(f"{name} was {before.get(name)} and is {after[name]}" for name in changed)
-        print(f"warning: the results may differ in their last bits from an unbroken run's: {listed}", file=sys.stderr)
+        print(f"warning: results may differ in their last bits from an uninterrupted run: {listed}", file=sys.stderr)
 
 
 def device_name(trainer: L.Trainer) -> str:
@@ -94,7 +92,7 @@ def device_name(trainer: L.Trainer) -> str:
 
 
 def _git_commit() -> str | None:
-    """The commit of the code that runs, with "-dirty" where it was changed since; None outside a git checkout."""
+    """The git commit of this package, with "-dirty" after uncommitted changes; None outside a git repository."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

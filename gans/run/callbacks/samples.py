@@ -1,4 +1,4 @@
-"""Samples: what the generator makes of the same inputs as training goes on, kept as arrays in the run folder."""
+"""Samples from fixed inputs during training, written as arrays to the run folder."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from gans.data.batches import Batch, Dataset
-from gans.data.pixels import as_shown
+from gans.data.batches import Dataset
+from gans.data.pixels import to_display
 from gans.data.source import Source
 from gans.files import write_arrays
 from gans.gan import GAN
@@ -24,15 +24,16 @@ PAIRS = 20
 
 
 class Samples(Callback):
-    """Draws the fixed-noise grid at the named moments and, for the film, at ``frames`` evenly spaced ones.
+    """Writes fixed-noise grids, some training images, and held-out pairs of a generator that transforms images.
 
-    The inputs depend on the seed alone. A conditional generator is asked for the classes in order; a generator that
-    transforms images is given held-out ones, as many as there are.
+    A grid has ``images``, uint8 (n, height, width), or points, float32 (n, dimensions), ``labels`` (n,), ``step`` and
+    ``epoch``. Its inputs depend on the seed only. A conditional generator gets the classes in order; a generator that
+    transforms images gets held-out images, at most ``count``.
 
     Args:
-        run: where the grids are written (``images`` uint8 (n, height, width), or points float32 (n, dimensions);
-            ``labels`` (n,), ``step``, ``epoch``), some training images, and held-out pairs.
-        epochs, steps: the moments, in epochs and in training steps; a grid follows the end of that epoch or step.
+        count: number of samples in a grid.
+        epochs, steps: the epochs and training steps after which a grid is written.
+        frames: number of further grids at evenly spaced steps, for the film.
     """
 
     def __init__(self, run: RunFolder, count: int, epochs: list[int], steps: list[int], frames: int) -> None:
@@ -41,80 +42,75 @@ class Samples(Callback):
         self.epochs = epochs
         self.steps = steps
         self.frames = frames
-        self.moments: set[int] = set()
+        self.grid_steps: set[int] = set()
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         data = self.data = trainer.datamodule
         held_out = data.val_images if len(data.val_images.labels) else data.test_images
-        batch = _on(pl_module, held_out.at(slice(self.count)).to_batch())
+        batch = held_out.select(slice(self.count)).to_batch().to(pl_module.device)
         count = len(batch.labels) if pl_module.generator.takes_images else self.count
         classes = torch.arange(count, device=pl_module.device) * len(data.classes) // count
         random = Streams(pl_module.seed, "grid", device=pl_module.device)
         self.inputs = pl_module.generator.inputs(count, random("latent"), batch, classes)
         planned = trainer.planned_steps
         per_epoch = int(trainer.num_training_batches)
-        self.moments = {round(planned * frame / max(1, self.frames)) for frame in range(self.frames + 1)}
-        self.moments |= {epoch * per_epoch for epoch in self.epochs} | {*self.steps, planned}
+        self.grid_steps = {round(planned * frame / max(1, self.frames)) for frame in range(self.frames + 1)}
+        self.grid_steps |= {epoch * per_epoch for epoch in self.epochs} | {*self.steps, planned}
         if not self.run.samples_file("data").is_file():
             each = max(1, min(DATA_SAMPLES_PER_CLASS, DATA_SAMPLES // len(data.classes)))
-            shown = per_class(data.train_images, each)
-            write_arrays(self.run.samples_file("data"), images=as_shown(shown.content), labels=shown.labels)
+            chosen = per_class(data.train_images, each)
+            write_arrays(self.run.samples_file("data"), images=to_display(chosen.content), labels=chosen.labels)
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         if pl_module.training_steps == 0:
-            self._draw(trainer, pl_module)
+            self._write_grid(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
-        if pl_module.training_steps in self.moments:
-            self._draw(trainer, pl_module)
+        if pl_module.training_steps in self.grid_steps:
+            self._write_grid(trainer, pl_module)
 
     def on_test_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        """Held-out pairs of a generator whose inputs are images."""
         if not pl_module.generator.takes_images:
             return
         data: Source[Any] = trainer.datamodule
         chosen = per_class(data.test_images, max(1, PAIRS // len(data.classes)))
-        batch = _on(pl_module, chosen.to_batch())
+        batch = chosen.to_batch().to(pl_module.device)
         random = Streams(pl_module.seed, "pairs", device=pl_module.device)
         inputs = pl_module.generator.inputs(len(batch.labels), random("latent"), batch)
         write_arrays(
             self.run.samples_file("pairs"),
-            inputs=as_shown(data.to_dataset(inputs.arguments[0], chosen.labels).content),
-            outputs=as_shown(data.to_dataset(pl_module.sample(inputs), chosen.labels).content),
-            answers=as_shown(chosen.content),
+            inputs=to_display(data.to_dataset(inputs.arguments[0], chosen.labels).content),
+            outputs=to_display(data.to_dataset(pl_module.sample(inputs), chosen.labels).content),
+            answers=to_display(chosen.content),
             labels=chosen.labels,
         )
 
-    def _draw(self, trainer: L.Trainer, gan: GAN) -> None:
+    def _write_grid(self, trainer: L.Trainer, gan: GAN) -> None:
         step = gan.training_steps
         images = gan.sample(self.inputs)
         samples = self.data.to_dataset(images, self.inputs.labels)
         write_arrays(
             self.run.grid_file(step),
-            images=as_shown(samples.content),
+            images=to_display(samples.content),
             labels=self.data.to_source(samples.labels),
             step=step,
             epoch=step / trainer.num_training_batches,
-            **self.further(gan),
+            **self.extra_arrays(gan),
         )
-        self.show(trainer, images, step)
+        self.log_images(trainer, images, step)
 
-    def further(self, gan: GAN) -> dict[str, Tensor]:
-        """More arrays for each recorded moment."""
+    def extra_arrays(self, gan: GAN) -> dict[str, Tensor]:
+        """Further arrays of a grid; by default none."""
         return {}
 
-    def show(self, trainer: L.Trainer, images: Tensor, step: int) -> None:
-        """The samples in TensorBoard."""
+    def log_images(self, trainer: L.Trainer, images: Tensor, step: int) -> None:
+        """Log the samples to TensorBoard."""
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("samples", make_grid(images.cpu(), nrow=10), step)
 
 
 def per_class(images: Dataset, count: int) -> Dataset:
-    """The first ``count`` images of each class (fewer where there are fewer), classes in order."""
+    """The first ``count`` samples of each class, sorted by class; fewer if a class has fewer."""
     chosen = [torch.nonzero(images.labels == label)[:count, 0] for label in images.labels.unique()]
-    return images.at(torch.cat(chosen))
-
-
-def _on(gan: GAN, batch: Batch) -> Batch:
-    return Batch(*(field.to(gan.device) for field in batch))
+    return images.select(torch.cat(chosen))

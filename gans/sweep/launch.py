@@ -1,0 +1,153 @@
+"""A sweep: members run side by side, finished ones are skipped, and a summary names those that failed."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from gans.config.command_line import fail
+from gans.config.resolve import resolve
+from gans.errors import InputError
+from gans.files import write_json
+from gans.run import slurm
+from gans.run.folder import runs_of
+from gans.sweep.processes import Member, ProcessPool
+
+MEMBER = "GANS_SWEEP_MEMBER"
+"""Environment variable of a member's command: it resumes the run with its config if there is one."""
+
+STOPPED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
+"""Exit codes of a command that was stopped in order."""
+
+
+def run_sweep(configs: Sequence[DictConfig], n_jobs: int, per_gpu: int, first_number: int = 0) -> None:
+    """Run the members that are missing, and exit with a summary.
+
+    The exit code is that of the first member that failed, or 0; 128 more than the signal that ended the sweep.
+
+    Args:
+        configs: each member's composed config.
+        first_number: of the members in this part of the sweep.
+    """
+    folder = Path(configs[0].hydra.sweep.dir) / "members"
+    folder.mkdir(parents=True, exist_ok=True)
+    members = [member_of(config, folder / f"{first_number + i:04d}.log") for i, config in enumerate(configs)]
+    slots = slots_for(len(members), configs[0].trainer.accelerator, n_jobs, per_gpu)
+    pool = ProcessPool([sys.executable, sys.argv[0], *config_dir(configs[0])], slots)
+    with View(members) as view:
+        pool.run(members, view.refresh)
+    summarize(members, folder, pool.received)
+
+
+def member_of(config: DictConfig, log: Path) -> Member:
+    """A sweep's member; it has ended already if a run with its config is finished."""
+    member = Member(list(config.hydra.overrides.task), log)
+    options = resolve(OmegaConf.masked_copy(config, [name for name in config if name != "hydra"]))
+    run = next(runs_of(options, config.hydra.runtime.choices), None)
+    if run and run.history.last == "finished":
+        log.write_text(f"finished before: {run.path}\n", encoding="utf-8")
+        member.exit_code = 0
+    return member
+
+
+def slots_for(members: int, accelerator: str, n_jobs: int, per_gpu: int) -> list[dict[str, str]]:
+    """Environment variables for each of the places in which members run at once.
+
+    Raises:
+        InputError: for no place at all.
+    """
+    if n_jobs == 0 or per_gpu < 1:
+        raise InputError(
+            "hydra.launcher.n_jobs is how many run at once, or -1 for one on each core; per_gpu is 1 or more"
+        )
+    cores = joblib.cpu_count()
+    gpus = torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
+    places = gpus * per_gpu if gpus else cores
+    count = max(1, min(members, places)) if n_jobs == -1 else joblib.effective_n_jobs(n_jobs)
+    common = {MEMBER: "1", "OMP_NUM_THREADS": str(max(1, cores // count))}
+    return [common | ({"CUDA_VISIBLE_DEVICES": str(i % gpus)} if gpus else {}) for i in range(count)]
+
+
+def config_dir(config: DictConfig) -> list[str]:
+    """The ``--config-dir`` of this command, as arguments."""
+    found = [source.path for source in config.hydra.runtime.config_sources if source.provider == "command-line"]
+    return [argument for path in found for argument in ("--config-dir", path)]
+
+
+def is_member() -> bool:
+    """Whether this process is a member of a sweep."""
+    return MEMBER in os.environ
+
+
+class View:
+    """What a person watches: on a terminal a table of the members that run, elsewhere a line for each that ends."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = members
+        self.ended: set[int] = set()
+        self.live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+
+    def __enter__(self) -> "View":
+        if sys.stderr.isatty():
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def refresh(self) -> None:
+        new = [i for i, member in enumerate(self.members) if member.exit_code is not None and i not in self.ended]
+        for number in new:
+            self.ended.add(number)
+            member = self.members[number]
+            print(f"{' '.join(member.overrides)}: {outcome(member)}", flush=True)
+            print(f"sweep: {len(self.ended)} of {len(self.members)} members are done", flush=True)
+        if self.live.is_started:
+            table = Table("member", "", title=f"{len(self.ended)} of {len(self.members)} members are done")
+            for member in self.members:
+                if member.is_running:
+                    table.add_row(" ".join(member.overrides), member.last_line())
+            self.live.update(table, refresh=True)
+
+
+def outcome(member: Member) -> str:
+    """What came of a member, in a few words."""
+    if member.exit_code == 0:
+        return "finished"
+    if member.exit_code in STOPPED:
+        return "stopped"
+    if member.exit_code == 128 + signal.SIGKILL:
+        return "failed: its process was killed, perhaps for want of memory"
+    return f"failed: {member.last_line().removeprefix('error: ')}"
+
+
+def summarize(members: Sequence[Member], folder: Path, received: Sequence[int]) -> None:
+    """Say which members failed, and end the command if not all of them are finished."""
+    for member in members:
+        write_json(member.log.with_suffix(".json"), as_json(member))
+    finished = sum(member.exit_code == 0 for member in members)
+    print(f"sweep: {finished} of {len(members)} members are finished; see {folder}", flush=True)
+    failed = [member for member in members if outcome(member).startswith("failed") and member.exit_code is not None]
+    for member in failed:
+        print(f"failed: {' '.join(member.overrides)}: {outcome(member)[8:]} (see {member.log})", file=sys.stderr)
+    if received:
+        requeued = f": {slurm.requeue()}" if received[0] == slurm.REQUEUE_SIGNAL else ""
+        name = signal.Signals(received[0]).name
+        fail(f"stopped by {name}{requeued}. The same command goes on with the whole sweep", 128 + received[0])
+    if failed:
+        sys.exit(failed[0].exit_code)
+    if finished < len(members):
+        fail("some members were stopped. The same command goes on with the whole sweep", STOPPED[1])
+
+
+def as_json(member: Member) -> dict[str, Any]:
+    return {"overrides": list(member.overrides), "exit_code": member.exit_code, "outcome": outcome(member)}

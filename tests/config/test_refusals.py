@@ -1,0 +1,159 @@
+"""What can't be done is answered in one line that names the option, before anything is written."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from gans.config.build import build_run
+from gans.config.command_line import one_line_errors
+from gans.config.resolve import resolve
+from gans.config.validate import validate, validate_features
+from gans.run.commands import start
+from gans.run.make_features import make_features
+from tests.conftest import CONF, ROOT
+
+ABSENT = "cuda" if torch.backends.mps.is_available() else "mps"
+"""An accelerator that no machine with the other one has."""
+
+POINTS = ["data=ring", "model=mlp"]
+
+CASES = [
+    # misspelt names
+    (["model=dcgann"], r"model 'dcgann' .*'dcgan'.*acgan, autoencoder, dcgan"),
+    (["data=cifar"], "data 'cifar'.*digits, .*mnist"),
+    (["stabilize=nois"], "stabilize 'nois'.*label_smoothing"),
+    (["stabilize=[noisy_labels,smooth]"], "stabilize 'smooth'"),
+    (["experiment=report_c"], "experiment 'report_c'.*report_a"),
+    (["metric=nope"], "metric 'nope'.*fid"),
+    (["figure=nope"], "figure 'nope'.*curves"),
+    (["model.generater.latent_size=3"], r"'model.generater.latent_size'"),
+    (["lr=1"], r"'lr' .*optimizer.lr"),
+    (["+data.limits=3"], "data.limits"),
+    (["+trainer.fast_dev_run=true"], "trainer.fast_dev_run"),
+    (["+model.generator_optimizer.beta=0.5"], "model.generator_optimizer.beta"),
+    (["+objective.margin=0.5"], "objective.margin"),
+    (["model=[dcgan"], "."),
+    # groups
+    (["objective=null"], "config group"),
+    (["~data"], "data=digits|data=[.]{3}"),
+    (["+stabilize.foo.bar=1"], "stabilize.foo"),
+    (["experiment=conditional", "stabilize=ema"], r"stabilize.r1 .*~stabilize\.r1"),
+    # values
+    (["model.generator_optimizer.lr=abc"], "model.generator_optimizer.lr=abc"),
+    (["model.generator_optimizer.lr=-1"], "learning rate: -1"),
+    (["stabilize=noisy_labels", "stabilize.noisy_labels.flip_probability=1.5"], "flip_probability=1.5: .*less than"),
+    (["stabilize=label_smoothing", "stabilize.label_smoothing.width=-0.1"], "width=-0.1: .*greater than"),
+    (["model=acgan", "model.discriminator.dropout=1"], "model.discriminator.dropout=1"),
+    (["data.digits=[11]"], "data.digits.*11"),
+    (["data.digits=[]"], "data.digits"),
+    (["data.digits=['8']"], r"data.digits\[0\]=8: .*integer"),
+    (["data.limit=0"], "data.limit=0"),
+    (["data.limit=100.0"], "data.limit=100.0: .*integer"),
+    (["data.invert=off"], "data.invert=off: .*boolean"),
+    (["data.batch_size=0"], "data.batch_size=0"),
+    (["log_every='5'"], "log_every=5: .*integer"),
+    (["objective=wasserstein", "objective.bounded=no"], "objective.bounded=no: .*boolean"),
+    (["model.discriminator_fakes=eval"], "discriminator_fakes=eval: .*'inference' or 'training'"),
+    (["trainer.precision=7-bit"], "trainer.precision=7-bit: .*'bf16-mixed'"),
+    (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
+    (["trainer.max_epochs=null"], "trainer.max_epochs or trainer.max_steps"),
+    (["trainer.devices=2"], "trainer.devices=2: "),
+    ([f"trainer.accelerator={ABSENT}"], f"trainer.accelerator={ABSENT} .*trainer.accelerator=auto"),
+    (["seed=-1"], "seed=-1"),
+    (["seed=one"], "seed=one"),
+    (["metric.kid.subset=0"], "metric.kid.subset=0: .*greater than"),
+    (["evaluated_images=0"], "evaluated_images=0"),
+    (["figure=curves", "+figure.curves.size=3"], "figure.curves.size"),
+    # classes
+    (["objective._target_=os.system"], "objective._target_=os.system"),
+    (["trainer._target_=nonsense"], "trainer._target_=nonsense"),
+    (["stabilize=ema", "stabilize.ema._target_=gans.nothing.Here"], "stabilize.ema._target_=gans.nothing.Here"),
+    (["data._target_=gans.objectives.Hinge"], "data._target_=gans.objectives.Hinge"),
+    (["model.generator._target_=5"], "model.generator._target_=5"),
+    (["data._target_=null"], "data._target_=None"),
+    # what does not go together
+    ([*POINTS, "data.batch_size=1"], "data.batch_size=1 .*2 or more"),
+    ([*POINTS, "data.train_size=5"], r"batch_size=100 .*5"),
+    (["data.limit=20"], r"batch_size=32 .*20"),
+    (["data.batch_size=33", "stabilize=packing"], "data.batch_size=33 .*multiple of 2"),
+    (["data.batch_size=5000"], "batch_size=5000 .*1200"),
+    (["data.label_noise=0.1"], "data.label_noise"),
+    (["model=acgan", "data.digits=[8]"], "two or more"),
+    (["model=autoencoder", "model.generator_batches=2"], "generator_batches=1"),
+    (["model=mlp"], "MLPGenerator makes points, but Digits has images"),
+    (["data=ring"], "DCGANGenerator makes images, but Ring has points"),
+    (["model=stacked_small"], "3x28x28.* data=digits has 1x28x28|don't fit data=digits"),
+    (["model=residual", "model.generator.channels=2"], "data=digits"),
+    (["model=residual", "data=stacked_digits"], "3x28x28"),
+]  # fmt: skip
+
+
+def error_of(capfd: pytest.CaptureFixture[str], config_name: str, *arguments: str) -> str:
+    """What a command says before it ends with exit code 2."""
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        _carry_out(config_name, list(arguments))
+    captured = capfd.readouterr()
+    assert (end.value.code, captured.out) == (2, "")
+    assert re.fullmatch(r"error: [^\n]+\n", captured.err), captured.err
+    return captured.err
+
+
+def _carry_out(config_name: str, arguments: list[str]) -> None:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        options = resolve(compose(config_name, overrides=arguments))
+    if config_name == "config":
+        build_run(validate(options))
+    else:
+        make_features(validate_features(options))
+
+
+@pytest.mark.parametrize(("arguments", "message"), CASES, ids=[" ".join(arguments) for arguments, _ in CASES])
+def test_bad_input_is_answered_in_one_line(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py")])
+    data = [] if arguments[0].startswith("data=") else ["data=digits"]
+    error = error_of(capfd, "config", *data, *arguments)
+    assert re.search(message, error), error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data=dgits"], "data 'dgits'.*'digits'"),
+        (["data.rot=here"], "'data.rot'"),
+        (["data=digits", "data.split_seed=one"], "data.split_seed=one"),
+        (["data=digits", "data.limit=20"], "limit|batch_size"),
+        (["data=digits", "data.limit=200"], "data.limit"),
+        (["data=digits", "data.invert=true"], "data.invert"),
+        (["data=digits", "data.val_size=100"], "data.val_size"),
+        (["data=digits", "data.label_noise=0.2"], "data.label_noise"),
+        (["data=ring"], "data=ring|data.invert"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_so_it_is_for_feature_networks(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "features.py")])
+    error = error_of(capfd, "features", *arguments)
+    assert re.search(message, error), error
+
+
+def test_nothing_is_written_for_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = validate(
+            resolve(compose("config", overrides=["data=digits", "data.batch_size=5000", f"runs={tmp_path}/runs"]))
+        )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit), one_line_errors():
+        start(config, {"data": "digits", "model": "dcgan", "objective": "bce"})
+    assert list(tmp_path.iterdir()) == []

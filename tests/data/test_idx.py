@@ -1,0 +1,205 @@
+"""MNIST and its like: files that are downloaded once, verified at each use, and named where they are not whole."""
+
+import gzip
+import hashlib
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor
+
+from gans.config.validate import validate_features
+from gans.data.images import ImageData
+from gans.data.mnist import SHA256
+from gans.errors import InputError
+from gans.features.files import load_features
+from gans.run.make_features import make_features
+from tests.conftest import DATA_ROOT, composed, needs_mnist
+from tests.data.test_images import data_of
+
+
+def mnist_copy(folder: Path) -> Path:
+    raw = folder / "MNIST" / "raw"
+    shutil.copytree(Path(str(DATA_ROOT)) / "MNIST" / "raw", raw, copy_function=shutil.copyfile)
+    raw.chmod(0o755)
+    return raw
+
+
+def spoil(path: Path, damage: str) -> None:
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
+        content = content[:-1]
+    else:
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@needs_mnist
+@pytest.mark.parametrize("name", SHA256)
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+def test_a_damaged_mnist_file_is_named(tmp_path: Path, name: str, damage: str) -> None:
+    path = mnist_copy(tmp_path) / name
+    spoil(path, damage)
+    with pytest.raises(InputError, match=f"{name}.*damaged or altered"):
+        data_of("data=mnist", f"data.root={tmp_path}")
+
+
+def test_without_mnist_the_message_says_where_files_go_and_what_to_use_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(InputError, match=r"no route|Error downloading") as caught:
+        data_of("data=mnist", f"data.root={tmp_path / 'nothing'}")
+    message = str(caught.value)
+    assert str(tmp_path / "nothing" / "MNIST" / "raw") in message
+    assert "data=digits" in message
+    assert all(name in message for name in SHA256)
+    assert "\n" not in message
+
+
+LIKE_MNIST = {"fashion_mnist": torchvision.datasets.FashionMNIST, "kmnist": torchvision.datasets.KMNIST}
+SMALL = {"train": 300, "t10k": 100}
+
+
+def idx(values: Tensor) -> bytes:
+    """A file in MNIST's format: two zeros, 8 for bytes, the dimensions and their sizes, the values."""
+    sizes = b"".join(size.to_bytes(4, "big") for size in values.shape)
+    return bytes([0, 0, 8, values.ndim]) + sizes + values.numpy().tobytes()
+
+
+@pytest.fixture(params=LIKE_MNIST)
+def published(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
+    """A small data set in place of the real one: its name, and the folder from which torchvision downloads it."""
+
+    def urlopen(*arguments: Any) -> Any:
+        response = open_url(*arguments)
+        response.length = int(response.headers["Content-Length"])  # which a file's response lacks and a server's has
+        return response
+
+    open_url = urllib.request.urlopen
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    folder = tmp_path / "published"
+    folder.mkdir()
+    random = torch.Generator().manual_seed(0)
+    resources = []
+    for part, count in SMALL.items():
+        pixels = torch.randint(256, (count, 28, 28), generator=random, dtype=torch.uint8)
+        labels = (torch.randperm(count, generator=random) % 10).to(torch.uint8)
+        for kind, values in (("images-idx3", pixels), ("labels-idx1", labels)):
+            name, content = f"{part}-{kind}-ubyte.gz", gzip.compress(idx(values))
+            (folder / name).write_bytes(content)
+            resources.append((name, hashlib.md5(content).hexdigest()))
+    monkeypatch.setattr(LIKE_MNIST[request.param], "resources", resources)
+    monkeypatch.setattr(LIKE_MNIST[request.param], "mirrors", [f"{folder.as_uri()}/"])
+    return request.param, folder
+
+
+def raw_folder(source: str, root: Path) -> Path:
+    return Path(LIKE_MNIST[source](root, download=True).raw_folder)
+
+
+def small(source: str, root: Path, *overrides: str) -> ImageData:
+    return data_of(f"data={source}", f"data.root={root}", "data.val_size=50", "data.batch_size=5", *overrides)
+
+
+def test_data_like_mnist_are_read_as_torchvision_reads_them(published: tuple[str, Path], tmp_path: Path) -> None:
+    source, _ = published
+    raw_folder(source, tmp_path)
+    data = small(source, tmp_path)
+    for images, train in zip(data.read(), (True, False), strict=True):
+        expected = LIKE_MNIST[source](tmp_path, train=train)
+        assert torch.equal(images.pixels, expected.data[:, None])
+        assert torch.equal(images.labels, expected.targets)
+    assert [len(images.labels) for images in data.subsets.values()] == [250, 50, 100]
+
+
+def test_data_like_mnist_are_downloaded_whole_and_once(published: tuple[str, Path], tmp_path: Path) -> None:
+    source, folder = published
+    data = small(source, tmp_path)
+    assert sorted(path.name for path in data.raw.iterdir()) == sorted(path.name for path in folder.iterdir())
+    shutil.rmtree(folder)
+    assert torch.equal(small(source, tmp_path).train_pool.pixels, data.train_pool.pixels)
+
+
+def test_what_is_read_is_what_was_verified(published: tuple[str, Path], tmp_path: Path) -> None:
+    source, _ = published
+    raw = raw_folder(source, tmp_path)
+    data = small(source, tmp_path)
+    for extracted in raw.glob("*-ubyte"):
+        extracted.write_bytes(b"altered")
+    assert torch.equal(small(source, tmp_path).train_pool.pixels, data.train_pool.pixels)
+    for compressed in raw.glob("*.gz"):  # and those are had again, although extracted files are there
+        compressed.unlink()
+    assert torch.equal(small(source, tmp_path).train_pool.pixels, data.train_pool.pixels)
+
+
+@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+def test_a_damaged_file_of_data_like_mnist_is_named_and_can_be_had_again(
+    published: tuple[str, Path], tmp_path: Path, index: int, damage: str
+) -> None:
+    source, folder = published
+    path = raw_folder(source, tmp_path) / sorted(path.name for path in folder.iterdir())[index]
+    spoil(path, damage)
+    with pytest.raises(InputError, match=f"{path.name}' is not .*'s file: it is damaged or altered .MD5") as caught:
+        small(source, tmp_path)
+    assert "\n" not in str(caught.value)
+    path.unlink()
+    small(source, tmp_path)
+
+
+@pytest.mark.parametrize("extracted", [False, True])
+def test_without_data_like_mnist_the_message_says_where_files_go(
+    published: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extracted: bool
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("no route to host")
+
+    source, folder = published
+    if extracted:
+        for compressed in raw_folder(source, tmp_path).glob("*.gz"):
+            compressed.unlink()
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(InputError, match=r"no route|Error downloading") as caught:
+        small(source, tmp_path)
+    message = str(caught.value)
+    assert str(tmp_path / LIKE_MNIST[source].__name__ / "raw") in message
+    assert all(path.name in message for path in folder.iterdir())
+    assert "data=digits" in message
+    assert "\n" not in message
+
+
+def test_options_of_data_like_mnist_are_mnists(published: tuple[str, Path], tmp_path: Path) -> None:
+    source, _ = published
+    everything = small(source, tmp_path)
+    assert composed(f"data={source}")["data"].keys() == composed("data=mnist")["data"].keys()
+    assert torch.equal(
+        small(source, tmp_path, "data.invert=true").train_pool.pixels, 255 - everything.train_pool.pixels
+    )
+    assert len(small(source, tmp_path, "data.limit=40").train_images.labels) == 40
+    some = small(source, tmp_path, "data.digits=[8,3]")
+    eights = everything.train_pool.pixels[everything.train_pool.labels == 8]
+    assert torch.equal(some.train_pool.pixels[some.train_pool.labels == 0], eights)
+    assert set(some.train_pool.labels.tolist()) == {0, 1}
+
+
+def test_data_like_mnist_can_be_given_the_features_that_they_lack(
+    published: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANS_CACHE", str(tmp_path / "cache"))
+    source, _ = published
+    data = small(source, tmp_path)
+    assert data.source == source
+    with pytest.raises(InputError, match=f"python features.py data={source}"):
+        load_features(data.source)
+    make_features(
+        validate_features(composed(f"data={source}", f"data.root={tmp_path}", "epochs=1", config_name="features"))
+    )
+    assert load_features(data.source).name == f"{source}1"

@@ -1,0 +1,105 @@
+"""The evaluator: the same figures whatever colours, seed and limit a run has, and floors that are computed once."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gans.data.images import ImageData
+from gans.errors import InputError, TrainingError
+from gans.features.files import load_features
+from gans.metrics.base import EvaluationData
+from gans.metrics.evaluator import Evaluator, GeneratedSamples
+from gans.metrics.fid import FID
+from gans.metrics.precision_recall import PrecisionRecall
+from tests.data.test_images import data_of
+
+
+def evaluator(data: ImageData, max_samples: int = 10_000) -> Evaluator:
+    metrics = {"fid": FID(during_training=True), "precision_recall": PrecisionRecall()}
+    return Evaluator(metrics, load_features("digits"), data, max_samples)
+
+
+def made_of(data: ImageData, pixels: torch.Tensor) -> GeneratedSamples:
+    labels = data.test_images.labels[: len(pixels)]
+    return GeneratedSamples(pixels / 255, labels, more=lambda _: data.train_pool, conditional=False, transforms=False)
+
+
+def test_inverted_data_are_judged_as_what_they_show() -> None:
+    plain, inverted = (data_of("data=digits", f"data.invert={value}") for value in ("false", "true"))
+    values = [
+        evaluator(data).evaluate("test", made_of(data, data.train_images.pixels[:397])).values
+        for data in (plain, inverted)
+    ]
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+    assert values[0]["fid_397_digits1"] < 1
+
+
+def test_floors_are_kept_and_depend_on_neither_seed_nor_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def floors(*options: str) -> dict[str, float]:
+        return evaluator(data_of("data=digits", *options)).floors("test", conditional=False, transforms=False)
+
+    first = floors()
+    assert first["fid_397_digits1"] < 0.6
+    assert floors("seed=7")["fid_397_digits1"] == first["fid_397_digits1"]
+    assert floors("data.limit=100") == first
+    assert floors("data.invert=true") == first
+    assert floors("data.split_seed=1") != first
+
+    def refuse(*_: EvaluationData) -> dict[str, float]:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(FID, "compute", refuse)
+    assert floors() == first
+
+
+def test_a_named_smaller_protocol() -> None:
+    judge = evaluator(data_of("data=digits"), max_samples=100)
+    held_out = judge.held_out("test")
+    assert len(held_out.labels) == 100
+    assert held_out.labels.bincount().min() >= 3  # from all over the set
+    values = judge.evaluate("test", made_of(judge.data, judge.data.train_images.pixels[:100])).values
+    assert set(values) == {"fid_100_digits1", "precision_100_digits1", "recall_100_digits1"}
+
+
+def test_images_that_are_not_finite_are_refused() -> None:
+    data = data_of("data=digits")
+    pixels = data.test_images.pixels.float()
+    pixels[5, 0, 3, 3] = float("nan")
+    with pytest.raises(TrainingError, match="not finite"):
+        evaluator(data).evaluate("test", made_of(data, pixels))
+
+
+def test_a_filter_that_leaves_a_class_empty_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = data_of("data=digits")
+    train, test = data.train_pool, data.test_images.select(data.test_images.labels != 3)
+    monkeypatch.setattr("gans.data.digits.Digits.read", lambda _: (train, test))
+    with pytest.raises(InputError, match=r"none of the 357 test images shows \[3\]"):
+        data_of("data=digits")
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    data = data_of("data=digits")
+    expected = evaluator(data).floors("test", conditional=False, transforms=False)
+    for place in (tmp_path / "file" / "cache", "/proc/cache"):
+        monkeypatch.setenv("GANS_CACHE", str(place))
+        capsys.readouterr()
+        assert evaluator(data).floors("test", conditional=False, transforms=False) == expected
+        warning = capsys.readouterr().err
+        assert warning.startswith("warning: ")
+        assert str(place) in warning
+        assert "GANS_CACHE" in warning
+
+
+def test_a_cache_that_is_damaged_is_computed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANS_CACHE", str(tmp_path))
+    data = data_of("data=digits")
+    expected = evaluator(data).floors("test", conditional=False, transforms=False)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        path.write_text("{")
+    assert evaluator(data).floors("test", conditional=False, transforms=False) == expected

@@ -1,0 +1,26 @@
+"""Names of figures, which tell their protocol."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gans.metrics.name import MetricName
+
+figures = st.from_regex(r"[a-z]+(_[a-z0-9]+)*", fullmatch=True)
+extractors = st.none() | st.from_regex(r"[a-z]+(_[a-z]+)*[0-9]+", fullmatch=True)
+
+
+@given(figures, st.integers(0, 10**6), extractors)
+def test_a_name_is_read_as_it_was_written(figure: str, images: int, features: str | None) -> None:
+    name = MetricName(figure, images, features)
+    assert MetricName.parse(str(name)) == name
+
+
+def test_names_of_test_results() -> None:
+    assert str(MetricName("fid", 10_000, "mnist1")) == "fid_10000_mnist1"
+    assert str(MetricName("mse_of_8", 974)) == "mse_of_8_974"
+
+
+@pytest.mark.parametrize("loss", ["discriminator_loss", "generator_accuracy", "fid"])
+def test_a_loss_has_no_protocol(loss: str) -> None:
+    assert MetricName.parse(loss) is None

@@ -1,0 +1,157 @@
+"""What happened in a run: synthetic curves with known labels, and runs made to fail."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import numpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gans.errors import TrainingError
+from gans.run.diagnose import find_verdict
+from gans.run.folder import RunFolder
+from tests.run.runs import only_run, start
+
+Curve = list[float]
+STEPS = 100  # points, one every 10 training steps
+
+
+def run_with(folder: Path, train: Mapping[str, Curve], val: Mapping[str, Curve] | None = None) -> RunFolder:
+    """A run folder with curves alone: ``train`` has a point every 10 steps, ``val`` one every 100."""
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("seed: 0\n")
+    healthy = noise(STEPS, 0.7, 0.03)
+    accuracy = noise(STEPS, 0.7, 0.05)
+    train = {"generator_loss": healthy, "discriminator_loss": healthy, "discriminator_accuracy": accuracy} | dict(train)
+    rows = [
+        {"step": 10 * (i + 1), "epoch": (i + 1) / 10} | {f"train/{name}": curve[i] for name, curve in train.items()}
+        for i in range(STEPS)
+    ]
+    names = {"fid": "fid_200_digits1", "recall": "recall_200_digits1", "class_kl": "class_kl_200_digits1"}
+    for i in range(max((len(curve) for curve in (val or {}).values()), default=0)):
+        values = {f"val/{names[name]}": curve[i] for name, curve in (val or {}).items()}
+        rows.append({"step": 100 * (i + 1), "epoch": float(i + 1)} | values)
+    with (folder / "metrics.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, sorted({name for row in rows for name in row}), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    return RunFolder(folder)
+
+
+def noise(count: int, level: float, deviation: float) -> Curve:
+    return (level + deviation * numpy.random.default_rng(0).standard_normal(count)).tolist()
+
+
+def after(point: int, value: float, before: float = 0.7) -> Curve:
+    return [before + 0.01 * math.sin(7 * i) if i < point else value for i in range(STEPS)]
+
+
+GOOD = {"fid": noise(10, 5, 0.1), "recall": [0.6] * 10, "class_kl": [0.02] * 10}
+SWINGS = [1 + 0.8 * math.sin(2 * math.pi * i / 20) for i in range(STEPS)]
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "label", "first_step"),
+    [
+        ({}, GOOD, "healthy", 10),
+        ({"discriminator_accuracy": after(40, 0.995)}, GOOD, "discriminator saturation", 410),
+        ({"generator_loss": after(24, 1.0)}, GOOD, "discriminator saturation", 250),
+        ({}, GOOD | {"recall": [0.6] * 5 + [0.03] * 5}, "mode collapse", 600),
+        ({}, GOOD | {"class_kl": [0.02] * 3 + [1.5] * 3 + [0.02] * 4}, "mode collapse", 400),
+        ({}, GOOD | {"recall": [0.03] * 10}, "mode collapse", 100),
+        ({"generator_loss": after(70, math.nan)}, GOOD, "divergence", 710),
+        ({"discriminator_loss": [-(1.2**i) for i in range(STEPS)]}, GOOD, "divergence", None),
+        ({}, GOOD | {"fid": [20, 10, 5, 6, 14, 20, 30, 40, 50, 60]}, "divergence", 600),
+        ({"generator_loss": SWINGS}, GOOD, "oscillation", None),
+    ],
+)
+def test_synthetic_curves(tmp_path: Path, train: dict, val: dict, label: str, first_step: int | None) -> None:
+    verdict = find_verdict(run_with(tmp_path / "run", train, val))
+    assert list(verdict.labels) == [label]
+    assert first_step is None or verdict.labels[label].first_step == first_step
+
+
+@pytest.mark.parametrize(
+    "val",
+    [
+        {"recall": [0.0, 0.0, 0.0, 0.0, 0.3, 0.5, 0.6, 0.6, 0.6, 0.6]},  # an untrained generator is no collapse
+        {"recall": [0.6, 0.05, 0.05, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6]},  # two bad evaluations are none either
+        {"fid": [50, 20, 10, 5, 20, 5, 20, 5, 20, 20]},  # away from its best twice, but not for three evaluations
+    ],
+)
+def test_what_passes_is_healthy(tmp_path: Path, val: dict) -> None:
+    assert list(find_verdict(run_with(tmp_path / "run", {}, GOOD | val)).labels) == ["healthy"]
+
+
+def test_a_recovered_run_says_when_it_was_over(tmp_path: Path) -> None:
+    accuracy = [0.7] * 20 + [1.0] * 15 + [0.7] * 65
+    held = find_verdict(run_with(tmp_path / "run", {"discriminator_accuracy": accuracy})).labels
+    assert (held["discriminator saturation"].first_step, held["discriminator saturation"].last_step) == (210, 350)
+
+
+@given(st.floats(0.2, 3), st.floats(0.01, 0.1), st.integers(0, 100))
+@settings(max_examples=15, deadline=None)
+def test_noise_alone_is_healthy(
+    tmp_path_factory: pytest.TempPathFactory, level: float, relative: float, seed: int
+) -> None:
+    random = numpy.random.default_rng(seed)
+    loss = (level * (1 + relative * random.standard_normal(STEPS))).tolist()
+    verdict = find_verdict(run_with(tmp_path_factory.mktemp("noise") / "run", {"generator_loss": loss}))
+    assert list(verdict.labels) == ["healthy"]
+
+
+def test_late_fluctuation_is_the_deviation_over_the_second_half(tmp_path: Path) -> None:
+    loss = [5.0 + i for i in range(50)] + [1.0, 3.0] * 25
+    fid = [100.0, 80, 60, 40, 20, 10, 12, 10, 12, 11]
+    found = find_verdict(run_with(tmp_path / "run", {"generator_loss": loss}, GOOD | {"fid": fid})).late_fluctuation
+    assert found["generator_loss"] == pytest.approx(numpy.std(loss[50:], ddof=1))
+    assert found["fid"] == pytest.approx(numpy.std(fid[5:], ddof=1) / numpy.mean(fid[5:]))
+
+
+# --- runs made to fail -----------------------------------------------------------------------------------------------
+
+Labels = Callable[..., dict]
+
+
+@pytest.fixture
+def labels_of(tmp_path: Path) -> Labels:
+    def train(*options: str) -> dict:
+        with suppress(TrainingError):
+            start(
+                tmp_path,
+                "data=digits",
+                "data.val_size=200",
+                "data.batch_size=32",
+                "metric=[fid,precision_recall,class_histogram]",
+                *options,
+            )
+        return json.loads(only_run(tmp_path).verdict_file.read_text())["labels"]
+
+    return train
+
+
+def test_a_run_whose_loss_is_not_finite_is_labelled_all_the_same(labels_of: Labels) -> None:
+    labels = labels_of(
+        "model=dcgan", "objective=wasserstein", "trainer.max_epochs=1", "log_every=1",
+        "model.discriminator_optimizer.lr=1e30", "model.generator_optimizer.lr=1e30",
+    )  # fmt: skip
+    assert list(labels) == ["divergence"]
+    assert labels["divergence"]["first_step"] < 10
+    assert "nan at training step" in labels["divergence"]["why"]
+
+
+@pytest.mark.slow
+def test_a_generator_that_cannot_learn_saturates_the_discriminator_and_has_collapsed(labels_of: Labels) -> None:
+    labels = labels_of("model=dcgan", "trainer.max_epochs=2", "model.generator_optimizer.lr=1e-12")
+    assert {"discriminator saturation", "mode collapse"} <= labels.keys()
+
+
+@pytest.mark.slow
+def test_an_unbounded_critic_diverges(labels_of: Labels) -> None:
+    labels = labels_of("model=wgan", "objective=wasserstein", "trainer.max_epochs=2")
+    assert "divergence" in labels

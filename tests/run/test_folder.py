@@ -1,0 +1,108 @@
+"""What a run leaves in its folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageSequence
+from safetensors.torch import load_file
+
+from gans.config.build import build_data
+from gans.errors import InputError
+from gans.run.checkpoint_files import checkpoints_in
+from gans.run.folder import RunFolder, new_folder, run_name, runs_named
+from gans.run.test_results import read_results
+from tests.conftest import composed, narrow, run_config
+from tests.run.runs import points, start
+
+FIGURES = "figure=[curves,data_set,grids,metrics,neighbours,pairs,modes]"
+
+
+def test_a_run_folder_holds_what_the_readme_says(tmp_path: Path) -> None:
+    run = start(
+        tmp_path, "model=acgan", *narrow("model=acgan"), "log_every=1", "samples.frames=2", FIGURES, "metric=[fid,kid]"
+    )
+    assert {path.name for path in run.path.iterdir()} == {
+        "checkpoints", "config.yaml", "figures", "generator.safetensors", "metrics.csv", "samples", "tensorboard",
+        "test.json", "verdict.json", "versions.json", "floors.json", "history.json", ".lock",
+    }  # fmt: skip
+    files = [*checkpoints_in(run.checkpoints, "last"), *checkpoints_in(run.checkpoints, "best")]
+    assert sorted(run.checkpoints.iterdir()) == sorted(files)
+    assert {"python", "packages", "git", "device", "precision"} <= json.loads(run.versions_file.read_text()).keys()
+
+    for player in ("discriminator", "generator"):
+        for quantity in ("loss", "adversarial", "class", "accuracy", "class_accuracy"):
+            assert run.curves[f"train/{player}_{quantity}"]["step"].tolist() == [1, 2, 3, 4, 5, 6]
+            assert run.curves[f"epoch/{player}_{quantity}"]["epoch"].tolist() == [1, 2]
+            assert run.curves[f"val/{player}_{quantity}"]["step"].tolist() == [3, 6]
+    steps, epochs = (run.curves[f"{kind}/generator_loss"]["value"] for kind in ("train", "epoch"))
+    assert epochs == pytest.approx([steps[:3].mean(), steps[3:].mean()], rel=1e-5)
+    shown = points(run)
+    assert [step for step, _ in shown["samples"]] == [grid.step for grid in run.grids] == [0, 3, 6]
+    assert [step for step, _ in shown["train/generator_loss"]] == [1, 2, 3, 4, 5, 6]
+
+    drawn = {path.name for path in run.figures.iterdir()}
+    assert {"data.png", "models.txt", "losses.png", "accuracy.png", "metrics.png", "samples.png", "film.gif"} <= drawn
+    with Image.open(run.figures / "film.gif") as film:
+        assert sum(1 for _ in ImageSequence.Iterator(film)) == len(run.grids)
+
+
+def test_without_figures_nothing_is_drawn(tmp_path: Path) -> None:
+    run = start(tmp_path, "figure=none")
+    assert [path.name for path in run.figures.iterdir()] == ["models.txt"]
+
+
+def test_a_second_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    first, second = (start(tmp_path, "trainer.max_steps=1") for _ in range(2))
+    assert second.name == f"{first.name}_2"
+    assert first.metrics_file.read_text() == second.metrics_file.read_text()
+
+
+def test_the_autoencoder_is_tested_against_the_exact_answer(tmp_path: Path) -> None:
+    run = start(tmp_path, "metric=[reconstruction]", "evaluated_images=10000", "trainer.max_steps=1", "figure=[pairs]")
+    results = read_results(run.test_results_file).checkpoints["last"].results
+    per_digit = [results[f"mse_of_{digit}_397"] for digit in range(10)]
+    counts = build_data(run_config("data=digits")).test_images.labels.bincount().tolist()
+    weighted = sum(value * count for value, count in zip(per_digit, counts, strict=True)) / 397
+    assert results["mse_397"] == pytest.approx(weighted, rel=1e-5)
+    assert run.pairs is not None
+    answers, inputs = (run.pairs[kind].astype(int) for kind in ("answers", "inputs"))
+    assert abs(answers + inputs - 255).max() <= 1  # the exact answer to x is 1 - x
+    assert (run.figures / "pairs.png").is_file()
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_half_precision_is_an_option(
+    tmp_path: Path, supported: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights stay float32. Where the CPU has to emulate it, a line says so."""
+    monkeypatch.setattr("gans.run.train.emulates_bfloat16", lambda _: not supported)
+    run = start(tmp_path, "trainer.precision=bf16-mixed", "trainer.max_steps=1")
+    assert {str(value.dtype) for value in load_file(run.generator_file).values()} == {"torch.float32"}
+    assert ("bfloat16" in capsys.readouterr().err) is not supported
+
+
+def test_folders_are_numbered_and_found_in_order(tmp_path: Path) -> None:
+    folders = [new_folder(tmp_path / "runs", "a") for _ in range(11)]
+    assert [folder.name for folder in folders] == ["a", *(f"a_{number}" for number in range(2, 12))]
+    for folder in (*folders, new_folder(tmp_path / "runs", "a_b")):
+        RunFolder.create(folder, {})
+    assert [run.path for run in runs_named(tmp_path / "runs", "a")] == folders
+
+
+def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=str(tmp_path)):
+        RunFolder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (["model=dcgan"], "digits-dcgan-bce-none-seed0"),
+        (["seed=7", "stabilize=[ema,packing]"], "digits-dcgan-bce-ema+packing-seed7"),
+        (["data.digits=[8,3]"], "digits83-dcgan-bce-none-seed0"),
+    ],
+)
+def test_names_of_runs_tell_what_was_run(overrides: list[str], name: str) -> None:
+    config = composed("data=digits", *overrides)
+    assert run_name({"data": "digits", "model": "dcgan", "objective": "bce"}, config) == name

@@ -1,0 +1,233 @@
+"""A run that was stopped and resumed equals, in every bit, the run that nothing stopped."""
+
+import signal
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gans.errors import InputError, InterruptedTraining
+from gans.gan import GAN
+from gans.run.callbacks.progress import Progress
+from gans.run.folder import RunFolder
+from tests.conftest import data_for, names, narrow
+from tests.run.killed import exit_code, train_until_killed
+from tests.run.runs import (
+    STEPS,
+    Crash,
+    Moment,
+    assert_same,
+    assert_same_runs,
+    assert_same_training,
+    checkpoint,
+    do_at,
+    only_run,
+    resume,
+    start,
+)
+from tests.training import gan_of, refusal
+
+Unbroken = Callable[..., RunFolder]
+
+STATEFUL = "stabilizers with a state"
+MODELS = ("acgan", "autoencoder", "dcgan", "wgan", "mlp")  # each saves something that the others do not
+PLAIN = {
+    model: (
+        f"model={model}", f"data={'ring' if model == 'mlp' else 'digits'}", "data.batch_size=8",
+        *data_for(f"model={model}", train=24, held_out=70), *narrow(f"model={model}"),
+    )
+    for model in MODELS
+}  # fmt: skip
+RUNS = PLAIN | {
+    STATEFUL: PLAIN["dcgan"],  # the stabilizers themselves: see options_of
+    "budget in steps": (*PLAIN["autoencoder"], "trainer.max_epochs=null", "trainer.max_steps=5"),
+}
+EVALUATED = ("metric=[fid]", "checkpoint.every_steps=1")
+
+
+def kept(stabilizer: str) -> set[str]:
+    """The names of what a GAN with a stabilizer saves."""
+    gan = gan_of("dcgan", "bce", [stabilizer])
+    optimizers = gan.configure_optimizers()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    moments = {key for optimizer in optimizers for state in optimizer.state.values() for key in state}
+    return moments | set(gan.state_dict())
+
+
+@cache
+def stateful() -> list[str]:
+    """Every stabilizer with which a DCGAN saves more than without, and that goes with those before it."""
+    found: list[str] = []
+    for name in names("stabilize"):
+        if not refusal("dcgan", "bce", [*found, name]) and kept(name) - kept("none"):
+            found.append(name)
+    return found
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    stabilizers = f"stabilize=[{','.join([*stateful(), 'learning_rate_decay'])}]"  # its state is the optimizers'
+    return (*EVALUATED, *RUNS[name], *([stabilizers] if name == STATEFUL else []))
+
+
+def test_what_stabilizers_save_is_found() -> None:
+    assert set(stateful()) >= {"adaptive_augmentation", "ema", "minibatch_deviation", "optimism", "spectral_norm"}
+
+
+# --- an error or a signal in this process ----------------------------------------------------------------------------
+
+STOPS: list[tuple[str, Moment, int]] = [
+    ("autoencoder", "between the players", 2),
+    ("autoencoder", "in the final test", STEPS),
+    ("dcgan", "in the evaluation", 3),
+    (STATEFUL, "between the players", 5),
+    ("mlp", "between the players", 3),
+]
+MORE_STOPS: list[tuple[str, Moment, int]] = [
+    *((run, "between the players", step) for run in RUNS for step in (1, 3, 4, 5)),
+    *((run, "in the evaluation", step) for run in RUNS for step in (3,)),
+    *((run, "in the final test", STEPS) for run in RUNS),
+]
+CASES = [*STOPS, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE_STOPS if case not in STOPS)]
+
+
+@pytest.mark.parametrize(("name", "moment", "step"), CASES)
+def test_a_run_resumes_to_the_same_bits(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, moment: Moment, step: int
+) -> None:
+    """An error ends some of them, SIGTERM the others."""
+    by_error = step % 2 == 1
+
+    def stop(_: GAN) -> None:
+        if by_error:
+            raise Crash
+        signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        do_at(patch, moment, step, stop)
+        with pytest.raises(Crash if by_error else InterruptedTraining):
+            start(tmp_path, *options_of(name))
+    run = resume(only_run(tmp_path))
+    assert_same_runs(unbroken(*options_of(name)), run)
+    assert run.history.last == "finished"
+
+
+@pytest.mark.parametrize("hook", ["on_validation_start", pytest.param("on_train_epoch_start", marks=pytest.mark.slow)])
+def test_a_signal_between_two_steps_waits_for_a_checkpoint(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str
+) -> None:
+    """The third step is not saved: epochs are so short that their checkpoints are left out."""
+    monkeypatch.setattr("gans.run.callbacks.checkpoints.EPOCHS_SHARE", -1)
+
+    def stop(_self: Any, _trainer: Any, gan: GAN) -> None:
+        if gan.training_steps == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, hook, stop, raising=False)
+        with pytest.raises(InterruptedTraining):
+            start(tmp_path)
+    assert checkpoint(only_run(tmp_path))["training_steps"] == 4
+    assert_same_training(unbroken(), resume(only_run(tmp_path)))
+
+
+# --- a real signal ---------------------------------------------------------------------------------------------------
+
+KILLS: list[tuple[signal.Signals, Moment, int]] = [
+    (signal.SIGKILL, "between the players", 4),
+    (signal.SIGKILL, "in the evaluation", 3),
+    (signal.SIGTERM, "in the final test", STEPS),
+]
+MORE_KILLS: list[tuple[str, signal.Signals, Moment, int]] = [
+    *(
+        (run, number, "between the players", step)
+        for run in ("acgan", STATEFUL)
+        for number in (signal.SIGTERM, signal.SIGKILL)
+        for step in (1, 4)
+    ),
+    ("autoencoder", signal.SIGINT, "between the players", 2),
+    ("autoencoder", signal.SIGTERM, "in the evaluation", 3),
+    ("autoencoder", signal.SIGKILL, "in the final test", STEPS),
+    ("wgan", signal.SIGKILL, "in the evaluation", STEPS),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "moment", "step"),
+    [
+        *(("autoencoder", *case) for case in KILLS),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE_KILLS),
+    ],
+)
+def test_a_killed_process_resumes_to_the_same_bits(
+    unbroken: Unbroken, tmp_path: Path, name: str, number: signal.Signals, moment: Moment, step: int
+) -> None:
+    options = options_of(name)
+    ended = exit_code(train_until_killed, tmp_path, options, number, moment, step)
+    run = only_run(tmp_path)
+    if number == signal.SIGKILL:
+        assert ended == -signal.SIGKILL
+    else:
+        assert ended == 128 + number
+        assert checkpoint(run)["training_steps"] == step
+        assert run.history.last == "stopped"
+    assert_same_runs(unbroken(*options), resume(run))
+
+
+# --- what else changes no bit ----------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_that_is_resumed_stays_as_it_is(unbroken: Unbroken, tmp_path: Path) -> None:
+    run = start(tmp_path)
+    assert_same_runs(unbroken(), resume(run))
+
+
+@pytest.mark.parametrize(
+    ("short", "longer"),
+    [
+        ({"max_epochs": 1}, {"max_epochs": 2}),
+        pytest.param({"max_steps": 4}, {"max_steps": None}, marks=pytest.mark.slow),
+        pytest.param({"max_steps": 3}, {"max_steps": 5}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_with_a_longer_budget_continues_as_if_it_had_been_the_first(
+    unbroken: Unbroken, tmp_path: Path, short: dict[str, int | None], longer: dict[str, int | None]
+) -> None:
+    def options(budget: dict[str, int | None]) -> list[str]:
+        return [f"trainer.{name}={'null' if value is None else value}" for name, value in budget.items()]
+
+    first = start(tmp_path, *options(short))
+    assert_same_training(unbroken(*options(longer)), resume(first, budget=longer))
+
+
+def test_a_budget_that_is_spent_is_refused(tmp_path: Path) -> None:
+    run = start(tmp_path, "trainer.max_steps=5")
+    before = run.config_file.read_bytes()
+    for name, value in (("max_steps", 4), ("max_epochs", 1), ("max_epochs", 0)):
+        with pytest.raises(InputError, match=f"trainer.{name}={value}"):
+            resume(run, budget={name: value})
+    assert run.config_file.read_bytes() == before
+    assert run.history.last == "finished"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["log_every=1", "checkpoint.every_steps=1"],
+        ["samples.frames=6", "samples.count=3", "metric=[fid,neighbours]"],
+        pytest.param(["trainer.check_val_every_n_epoch=2"], marks=pytest.mark.slow),
+    ],
+    ids=" ".join,
+)
+def test_logging_checkpoints_and_evaluation_change_no_bit_of_training(
+    unbroken: Unbroken, tmp_path: Path, overrides: list[str]
+) -> None:
+    states = [checkpoint(run) for run in (unbroken(), start(tmp_path, *overrides))]
+    for name in ("state_dict", "optimizer_states", "training_steps"):
+        assert_same(states[0][name], states[1][name], name)

@@ -1,0 +1,81 @@
+"""A value that is not finite in a whole run: its step is never saved, and the run stops or is rolled back."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from gans.errors import TrainingError
+from gans.gan import GAN
+from gans.run.folder import RunFolder
+from tests.run.runs import Crash, checkpoint, do_at, only_run, points, resume, start
+
+STEP = 5
+"""The step that fails. The checkpoint before it is of step 4."""
+
+
+def spoil_the_gradient(gan: GAN) -> None:
+    next(gan.generator.parameters()).register_hook(lambda gradient: torch.full_like(gradient, math.nan))
+
+
+def train(folder: Path, *overrides: str, failures: int) -> RunFolder:
+    """A run in which a step fails so many times."""
+    with pytest.MonkeyPatch.context() as patch:
+        do_at(patch, "between the players", STEP, spoil_the_gradient, times=failures)
+        start(folder, *overrides)
+    return only_run(folder)
+
+
+def test_a_run_stops_at_the_step_and_saves_nothing_of_it(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=rf"nan at training step {STEP}") as error:
+        train(tmp_path, "figure=[curves]", failures=1)
+    assert error.value.exit_code == 3
+    run = only_run(tmp_path)
+    saved = checkpoint(run)
+    assert saved["training_steps"] == STEP - 1
+    kept = [*saved["state_dict"].values()]
+    kept += [
+        value for each in saved["optimizer_states"] for state in each["state"].values() for value in state.values()
+    ]
+    assert all(torch.as_tensor(value).isfinite().all() for value in kept)
+    assert run.history.last == "failed"
+    assert run.history.failure is not None
+    assert run.history.failure[0] == STEP
+    assert run.verdict_file.is_file()
+    assert list(run.figures.glob("*.png"))
+    resume(run)  # what has made the value is gone
+    assert run.history.last == "finished"
+
+
+def test_a_rollback_continues_with_other_random_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train(tmp_path / "rolled back", "on_nan=rollback", "log_every=1", failures=1)
+    assert [event["event"] for event in run.history.events] == ["started", "rolled back", "finished"]
+    assert run.history.events[1]["to_step"] == STEP - 1
+    assert f"step {STEP - 1}" in capsys.readouterr().err
+    losses = points(run)["train/generator_loss"]
+    assert [step for step, _ in losses] == [1, 2, 3, 4, 5, 6]
+    straight = points(start(tmp_path / "straight", "log_every=1"))["train/generator_loss"]
+    assert [first == second for first, second in zip(losses, straight, strict=True)] == [True] * 4 + [False] * 2
+
+
+def test_a_run_that_was_rolled_back_resumes_on_its_new_path(tmp_path: Path) -> None:
+    """In both runs the fifth step fails once; then one is stopped in the sixth, and resumed."""
+    whole = train(tmp_path / "whole", "on_nan=rollback", failures=1)
+
+    def crash(_: GAN) -> None:
+        raise Crash
+
+    with pytest.MonkeyPatch.context() as patch:
+        do_at(patch, "between the players", 6, crash)
+        with pytest.raises(Crash):
+            train(tmp_path / "stopped", "on_nan=rollback", failures=1)
+    resumed = resume(only_run(tmp_path / "stopped"))
+    assert whole.metrics_file.read_text() == resumed.metrics_file.read_text()
+
+
+def test_rollbacks_are_bounded(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="rollbacks") as error:
+        train(tmp_path, "on_nan=rollback", "rollbacks=2", failures=3)
+    assert error.value.exit_code == 3
+    assert only_run(tmp_path).history.count("rolled back") == 2

@@ -1,0 +1,335 @@
+"""What can happen to a run's folder, disk and process, and how it is answered."""
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from gans.errors import InputError, InterruptedTraining
+from gans.gan import GAN
+from gans.run import slurm
+from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, checkpoints_in
+from gans.run.commands import start_or_requeued, start_resume_or_return
+from gans.run.folder import RunFolder
+from gans.run.sample import generate
+from tests.conftest import run_config
+from tests.run.runs import (
+    CHOICES,
+    Crash,
+    assert_same_training,
+    checkpoint,
+    do_at,
+    only_run,
+    request,
+    resume,
+    start,
+    tiny,
+)
+from tests.run.runs import test_again as retest
+from tests.run.test_checkpoint_files import Payload
+
+Unbroken = Callable[..., RunFolder]
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def replace_checkpoint(run: RunFolder, contents: object) -> None:
+    """Leave one last checkpoint, with other contents, which is whole."""
+    for path in checkpoints_in(run.checkpoints, "last"):
+        path.unlink()
+    buffer = run.checkpoints / "buffer"
+    torch.save(contents, buffer)
+    if isinstance(contents, dict):
+        buffer.unlink()
+        VerifiedCheckpointIO().save_checkpoint(contents, checkpoint_path(run.checkpoints, "last", 5))
+    else:
+        buffer.rename(run.checkpoints / f"last_0000005_{'0' * 32}.ckpt")
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(
+    unbroken: Unbroken, stopped: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newest = checkpoints_in(stopped.checkpoints, "last")[0]
+    flip_a_bit(newest)
+    assert_same_training(unbroken(), resume(stopped))
+    captured = capsys.readouterr()
+    assert re.search(rf"^warning: .*{newest.name}.* damaged", captured.err, re.MULTILINE)
+    assert stopped.history.events[-2]["training_step"] == 4
+
+
+@pytest.mark.parametrize("again", [resume, retest])
+def test_without_a_whole_checkpoint_the_run_is_refused(
+    again: Callable[[RunFolder], object], stopped: RunFolder
+) -> None:
+    for path in checkpoints_in(stopped.checkpoints, "last"):
+        flip_a_bit(path)
+    for _ in range(2):  # also when the damaged ones have been set aside
+        with pytest.raises(InputError, match="checkpoint"):
+            again(stopped)
+
+
+def test_a_run_that_stopped_before_its_first_checkpoint_begins_anew(unbroken: Unbroken, stopped: RunFolder) -> None:
+    for path in (*stopped.checkpoints.iterdir(), *stopped.tensorboard.iterdir(), stopped.metrics_file):
+        path.unlink()
+    with pytest.raises(InputError, match="checkpoint"):
+        retest(stopped)
+    assert_same_training(unbroken(), resume(stopped))
+
+
+@pytest.mark.parametrize(
+    "name", ["history.json", "versions.json", "config.yaml", "samples/data.npz", "samples/step_0000000.npz"]
+)
+def test_a_damaged_file_is_named(stopped: RunFolder, name: str) -> None:
+    figures = run_config(*tiny("figure=[data_set,grids]")).figure
+    OmegaConf.save(stopped.config | {"figure": figures}, stopped.config_file)
+    stopped = RunFolder(stopped.path)
+    (stopped.path / name).write_bytes(b"\xff\x00 damaged {")
+    with pytest.raises(InputError, match=name) as error:
+        resume(stopped)
+    assert "\n" not in str(error.value)
+    if name != "config.yaml":
+        (stopped.path / name).unlink()  # as it says
+        resume(stopped)
+        assert stopped.history.last == "finished"
+
+
+def test_lost_curves_are_announced(stopped: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    (events,) = stopped.tensorboard.glob("*tfevents*")
+    events.write_bytes(events.read_bytes()[:100])
+    rows = stopped.metrics_file.read_text().splitlines(keepends=True)
+    stopped.metrics_file.write_text("".join(rows[:2]))
+    copy = RunFolder(shutil.copytree(stopped.path, stopped.path.with_name("copy")))
+    next(copy.tensorboard.glob("*tfevents*")).unlink()
+    copy.metrics_file.write_bytes(b"\xff\x00 damaged {")
+    for run in (stopped, copy):
+        resume(run)
+        warnings = capsys.readouterr().err.splitlines()
+        gaps = [line for line in warnings if line.startswith("warning: ") and "gap" in line]
+        assert any("metrics.csv" in line for line in gaps)
+        assert any(events.name in line for line in gaps)
+
+
+def test_an_older_versions_run_is_refused(stopped: RunFolder) -> None:
+    """Its checkpoints had other names, and its config did not know all options."""
+    config = {name: value for name, value in stopped.config.items() if name != "figure"}
+    checkpoints_in(stopped.checkpoints, "last")[0].rename(stopped.checkpoints / "last.ckpt")
+    for path in checkpoints_in(stopped.checkpoints, "last"):
+        path.unlink()
+    for again in (resume, retest):
+        with pytest.raises(InputError, match="checkpoint"):
+            again(stopped)
+    for older in (config, {"seed": 0}):
+        OmegaConf.save(older, stopped.config_file)
+        for again in (resume, retest):
+            with pytest.raises(InputError, match=rf"{stopped.name}.*missing") as error:
+                again(RunFolder(stopped.path))
+            assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_of_another_model_or_version_is_refused(stopped: RunFolder, unbroken: Unbroken) -> None:
+    contents = checkpoint(stopped)
+    weight = next(name for name in contents["state_dict"] if name.startswith("discriminator"))
+    renamed = contents["state_dict"] | {f"{weight}.old": contents["state_dict"][weight]}
+    for other, message in (
+        (contents | {"state_dict": renamed}, f"{weight}.old"),
+        (contents | {"file_positions": None}, ""),
+        (checkpoint(unbroken("model=dcgan", "metric=[fid]", "checkpoint.every_steps=1")), "model"),
+    ):
+        replace_checkpoint(stopped, other)
+        before = {path: path.read_bytes() for path in stopped.path.rglob("*") if path.is_file()}
+        with pytest.raises(InputError, match=message):
+            resume(stopped)
+        assert {path: path.read_bytes() for path in before} == before
+
+
+# --- the disk ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_folder_ends_the_run_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    do_at(monkeypatch, "between the players", 3, lambda _: shutil.rmtree(tmp_path / "runs"))
+    with pytest.raises(InputError, match=r"^No such file or directory: .*resume=") as error:
+        start(tmp_path / "runs")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_full_disk_ends_the_run_in_one_line(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_: GAN) -> None:
+        def full(_: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(os, "fsync", full)
+
+    with monkeypatch.context() as patch:
+        do_at(patch, "between the players", 3, fill)
+        with pytest.raises(InputError, match=r"^No space left on device: .*resume="):
+            start(tmp_path)
+    run = only_run(tmp_path)
+    assert not list(run.path.rglob("*.part"))
+    assert_same_training(unbroken(), resume(run))
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", Path("/proc/runs")):
+        with pytest.raises(InputError, match=f"'{place}/"):
+            start(place)
+    assert capsys.readouterr().out == ""
+
+
+def test_parts_of_files_that_a_killed_process_left_are_removed(stopped: RunFolder) -> None:
+    (stopped.checkpoints / ".last_0000006_0.ckpt-abc.part").touch()
+    resume(stopped)
+    assert not list(stopped.path.rglob("*.part"))
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_never_write_to_one_run(stopped: RunFolder) -> None:
+    with stopped.lock():
+        for again in (resume, retest):
+            with pytest.raises(InputError, match="locked"):
+                again(stopped)
+    resume(stopped)
+
+
+def test_a_member_of_a_sweep_starts_resumes_or_returns(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = run_config(*tiny(), f"runs={tmp_path}")
+    with monkeypatch.context() as patch:
+        do_at(patch, "between the players", 5, lambda _: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(InterruptedTraining):
+            start_resume_or_return(config, CHOICES)
+    runs = [start_resume_or_return(config, CHOICES) for _ in range(2)]
+    assert runs == [only_run(tmp_path)] * 2
+    assert [event["event"] for event in runs[0].history.events] == ["started", "stopped", "resumed", "finished"]
+    assert_same_training(unbroken(), runs[0])
+
+
+def test_a_slurm_job_is_requeued_and_resumes_by_itself(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{scontrol.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_NTASKS", "3")
+    config = run_config(*tiny(), f"runs={tmp_path / 'runs'}")
+    with monkeypatch.context() as patch:
+        do_at(patch, "between the players", 4, lambda _: signal.raise_signal(signal.SIGUSR1))
+        with pytest.raises(InterruptedTraining, match="job 7") as stop:
+            start_or_requeued(config, CHOICES)
+    assert stop.value.exit_code == 128 + signal.SIGUSR1
+    assert (tmp_path / "asked").read_text() == "requeue 7\n"
+
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    run = start_or_requeued(config, CHOICES)
+    assert run == only_run(tmp_path / "runs")
+    assert [event["event"] for event in run.history.events] == ["started", "stopped", "resumed", "finished"]
+    assert_same_training(unbroken(), run)
+
+    monkeypatch.setenv("SLURM_JOB_ID", "8")  # another job starts a run of its own
+    assert start_or_requeued(config, CHOICES).path.name == f"{run.name}_2"
+
+
+def test_a_requeue_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "3")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "5")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert slurm.job() == "3_5"
+    assert "scontrol requeue 3_5" in slurm.requeue()
+    assert "failed" in slurm.requeue()
+
+
+def test_a_change_of_software_is_announced(stopped: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    path = stopped.versions_file
+    path.write_text(re.sub(r'"torch": "[^"]+"', '"torch": "1.0"', path.read_text()))
+    resume(stopped)
+    assert re.search(r"^warning: .*torch was 1.0 and is ", capsys.readouterr().err, re.MULTILINE)
+
+
+# --- other people's files ---------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_with_other_contents_is_refused_and_runs_nothing(
+    stopped: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for contents in (
+        Payload(),
+        [1, 2],
+        {"state_dict": {}, "config": {}, "training_steps": 3},
+        {"state_dict": [], "config": {}, "training_steps": 3},
+        checkpoint(stopped) | {"file_positions": {"rows": "many", "events": {}}},
+    ):
+        replace_checkpoint(stopped, contents)
+        with pytest.raises(InputError) as error:
+            resume(stopped)
+        assert "\n" not in str(error.value)
+        for path in stopped.checkpoints.glob("*.damaged"):
+            path.unlink()
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_link_out_of_the_run_folder_is_refused(stopped: RunFolder, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for folder in (stopped.checkpoints, stopped.tensorboard, stopped.path / "samples"):
+        moved = folder.rename(tmp_path / "moved")
+        folder.symlink_to(outside)
+        for again in (resume, retest, lambda run: generate(request(run.path))):
+            with pytest.raises(InputError, match=str(outside)):
+                again(stopped)
+        folder.unlink()
+        moved.rename(folder)
+    assert not list(outside.iterdir())
+
+
+def test_names_in_a_checkpoint_reach_no_file_outside(stopped: RunFolder, tmp_path: Path) -> None:
+    victim = tmp_path / "victim.tfevents"
+    victim.write_text("precious")
+    contents = checkpoint(stopped)
+    contents["file_positions"]["events"] = {"../../../victim.tfevents": 3, str(victim): 3}
+    replace_checkpoint(stopped, contents)
+    resume(stopped)
+    assert victim.read_text() == "precious"
+
+
+def test_an_unexpected_error_leaves_a_run_that_resumes(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where resuming it fails again."""
+
+    def crash(_: GAN) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        do_at(patch, "between the players", 3, crash)
+        with pytest.raises(Crash):
+            start(tmp_path)
+    with monkeypatch.context() as patch:
+        do_at(patch, "in the final test", 6, crash)
+        with pytest.raises(Crash):
+            resume(only_run(tmp_path))
+    assert_same_training(unbroken(), resume(only_run(tmp_path)))

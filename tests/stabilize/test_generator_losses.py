@@ -1,0 +1,107 @@
+"""What the generator pays in place of the objective."""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gans.data.batches import Batch
+from gans.gan import GAN
+from gans.models.dirac import DiracDiscriminator, DiracGenerator
+from gans.objectives import Wasserstein
+from gans.randomness import Streams
+from gans.stabilize import Stabilizers
+from gans.stabilize.generator_losses import FeatureMatching, Unrolling, move_of
+from gans.update import PlayerBatch, ScoredBatch
+from tests.training import gan_of, points_gan, random_points, train
+
+
+def stream(step: int = 0) -> Streams:
+    return Streams(0, "train", step)
+
+
+def test_feature_matching_is_the_distance_of_mean_features() -> None:
+    gan = points_gan(FeatureMatching())
+    body = nn.Sequential(*list(gan.discriminator.get_submodule("layers").children())[:-1])
+    whole = gan.discriminator_batch(random_points(), stream())
+    batch = gan.generator_batch(random_points(), stream(1)).forward()
+    terms = gan.stabilizers.generator_terms({"adversarial": batch.scores, "class": batch.scores}, batch, whole)
+    difference = body(batch.fake.images).mean(0) - body(whole.real.images).mean(0)
+    assert list(terms) == ["feature_matching", "class"]
+    assert terms["feature_matching"].shape == (8,)
+    torch.testing.assert_close(terms["feature_matching"].mean(), difference.square().sum(), rtol=1e-4, atol=0)
+
+    means = train(gan, [random_points()]).means.pop()
+    assert means["generator_loss"] == pytest.approx(means["generator_feature_matching"])
+
+
+def test_feature_matching_asks_nothing_of_fakes_that_are_the_reals() -> None:
+    gan = points_gan(FeatureMatching())
+    whole = gan.discriminator_batch(random_points(), stream())
+    reals = whole.real._replace(images=whole.real.images.flip(0))
+    batch = PlayerBatch(whole.score, reals, reals.first(0), False).forward()
+    term = gan.stabilizers.generator_terms({}, batch, whole)["feature_matching"]
+    assert term.max().item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_unrolling_goes_through_the_discriminators_answer(steps: int) -> None:
+    """D(x) = psi x, the Wasserstein objective, gradient descent of rate r: each step moves psi by r theta / 2.
+
+    After D's own step, the generator's slope is psi + k r theta; without the gradient through the k unrolled steps it
+    would be psi + k r theta / 2.
+    """
+    theta, psi, rate, step = 0.8, 0.3, 0.25, 0.1
+    optimizers = partial(torch.optim.SGD, lr=step), partial(torch.optim.SGD, lr=rate)
+    stabilizers = Stabilizers({"it": Unrolling(steps)})
+    gan = GAN(DiracGenerator(theta), DiracDiscriminator(psi), Wasserstein(), stabilizers, *optimizers)
+    train(gan, [Batch(torch.zeros(1, 1), torch.zeros(1).long())])
+    psi += rate * theta / 2
+    assert gan.discriminator.get_parameter("psi").item() == pytest.approx(psi, rel=1e-5)
+    moved = gan.generator.get_parameter("theta").item()
+    assert moved == pytest.approx(theta - step * (psi + steps * rate * theta), rel=1e-5)
+
+
+@pytest.mark.parametrize("make", [partial(torch.optim.Adam, betas=(0.0, 0.9)), partial(torch.optim.RMSprop, alpha=0.9)])
+def test_an_unrolled_step_is_the_optimizers_own(make: Callable[..., torch.optim.Optimizer]) -> None:
+    """After many equal slopes it moves each weight by the learning rate, as the optimizer does, and never further."""
+    weight = nn.Parameter(torch.zeros(3))
+    optimizer = make([weight], lr=0.01)
+    slope = torch.tensor([1e-3, -2.0, 50.0])
+    for _ in range(200):
+        weight.grad = slope.clone()
+        before = weight.detach().clone()
+        optimizer.step()
+    move = move_of(optimizer, weight)
+    torch.testing.assert_close(before - weight, move(slope), rtol=1e-3, atol=0)
+    assert move(100 * slope).abs().tolist() == pytest.approx([0.01] * 3, rel=1e-3)
+    assert move(slope / 2).tolist() == pytest.approx((move(slope) / 2).tolist(), rel=1e-4)
+
+
+class Watched(Unrolling):
+    """Sees whether the discriminator is left as it was, and how much the unrolled steps change."""
+
+    def generator_terms(
+        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> dict[str, Tensor]:
+        gan = self.gan()
+        assert gan is not None
+        before = copy.deepcopy(gan.discriminator.state_dict())
+        found = super().generator_terms(terms, batch, discriminator_batch)
+        self.kept = all(torch.equal(before[name], now) for name, now in gan.discriminator.state_dict().items())
+        self.change = (found["adversarial"] - terms["adversarial"]).abs().mean().item()
+        return found
+
+
+def test_unrolling_leaves_the_discriminator_as_it_is_and_matters() -> None:
+    """Also the moving averages of a discriminator with BatchNorm."""
+    gan, watched = gan_of("stacked_small", changes={"model.discriminator_optimizer.lr": 0.01}), Watched(2)
+    watched.attach(gan)
+    gan.stabilizers.named["watched"] = watched
+    images = torch.rand(4, 3, 28, 28, generator=torch.Generator().manual_seed(0))
+    train(gan, [Batch(images, torch.zeros(4).long())])
+    assert watched.kept
+    assert watched.change > 0.01

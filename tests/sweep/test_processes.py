@@ -1,0 +1,146 @@
+"""Several commands at once, and how a signal ends them: short Python commands in the place of trainings."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gans.sweep.processes import Member, ProcessPool
+
+COMMAND = [sys.executable, "-c", "import sys; exec(sys.argv[1])"]
+WAITS = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("saved", flush=True), sys.exit(143)))
+print("trains", flush=True)
+time.sleep(60)
+"""
+IGNORES = WAITS.replace('lambda *_: (print("saved", flush=True), sys.exit(143))', "signal.SIG_IGN")
+
+
+def members_of(folder: Path, *scripts: str) -> list[Member]:
+    return [Member([script], folder / f"{number}.log") for number, script in enumerate(scripts)]
+
+
+def run(members: list[Member], jobs: int = 2, show: Callable[[], None] = lambda: None) -> ProcessPool:
+    pool = ProcessPool(COMMAND, [{"SLOT": str(number)} for number in range(jobs)])
+    pool.run(members, show)
+    return pool
+
+
+def signal_when(ready: Callable[[], bool], number: signal.Signals, times: int = 1) -> Callable[[], None]:
+    """A function that is called while members run, and sends this process signals once something is so."""
+    sent: list[int] = []
+
+    def show() -> None:
+        if len(sent) < times and ready():
+            sent.append(number)
+            signal.raise_signal(number)
+
+    return show
+
+
+def printed(*members: Member) -> Callable[[], bool]:
+    """Whether each of the members has printed something."""
+    return lambda: all(member.last_line() for member in members)
+
+
+def test_members_run_in_their_slots_and_print_to_their_logs(tmp_path: Path) -> None:
+    script = f"""
+import os, pathlib, time
+busy = pathlib.Path({str(tmp_path)!r}, "busy" + os.environ["SLOT"])
+busy.mkdir()  # an error, if two members had one slot
+time.sleep(0.3)
+print("slot", os.environ["SLOT"])
+busy.rmdir()
+"""
+    members = members_of(tmp_path, *[script] * 5)
+    run(members)
+    assert [member.exit_code for member in members] == [0] * 5
+    assert {member.last_line() for member in members} == {"slot 0", "slot 1"}
+
+
+def test_a_member_that_fails_or_is_killed_stops_no_other(tmp_path: Path) -> None:
+    kill = "import os; os.kill(os.getpid(), 9)"
+    members = members_of(tmp_path, "exit(3)", kill, "print('x' * 100000)", "1 / 0", "pass")
+    run(members)
+    assert [member.exit_code for member in members] == [3, 128 + signal.SIGKILL, 0, 1, 0]
+    assert "ZeroDivisionError" in members[3].last_line()
+
+
+def test_members_that_have_ended_before_do_not_run(tmp_path: Path) -> None:
+    before, new = members_of(tmp_path, "exit(3)", "pass")
+    before.exit_code = 0
+    run([before, new])
+    assert (before.exit_code, new.exit_code, before.log.exists()) == (0, 0, False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_that_run_in_order_and_starts_no_other(tmp_path: Path, number: signal.Signals) -> None:
+    members = members_of(tmp_path, WAITS, WAITS, "print('started')")
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    pool = run(members, show=signal_when(printed(*members[:2]), number))
+    assert pool.received == [number]
+    assert [member.exit_code for member in members] == [143, 143, None]
+    assert [member.last_line() for member in members] == ["saved", "saved", ""]
+    assert handlers == [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_a_second_signal_kills(tmp_path: Path) -> None:
+    members = members_of(tmp_path, IGNORES, WAITS)
+    run(members, show=signal_when(printed(*members), signal.SIGTERM, times=2))
+    assert members[0].exit_code == 128 + signal.SIGKILL
+
+
+def test_a_slurm_jobs_request_stops_members_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    members = members_of(tmp_path, WAITS)
+    pool = run(members, show=signal_when(printed(*members), signal.SIGUSR1))
+    assert (pool.received, members[0].exit_code) == ([signal.SIGUSR1], 143)
+
+
+LEADER = """
+import sys
+from pathlib import Path
+from gans.sweep.processes import Member, ProcessPool
+
+script = sys.argv[2]
+members = [Member([script], Path(sys.argv[1], f"{number}.log")) for number in range(3)]
+ProcessPool([sys.executable, "-c", "import sys; exec(sys.argv[1])"], [{}, {}]).run(members, lambda: None)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere members outlive a leader that was killed")
+def test_a_leader_that_is_killed_takes_its_members_along(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    leader = subprocess.Popen([sys.executable, "-c", LEADER, str(tmp_path), WAITS], cwd=root)
+    logs = members_of(tmp_path, "", "")
+    wait_until(printed(*logs))
+    leader.kill()
+    leader.wait()
+    wait_until(lambda: [member.last_line() for member in logs] == ["saved", "saved"])
+    assert not (tmp_path / "2.log").exists()
+
+
+def test_ctrl_c_reaches_members_once(tmp_path: Path) -> None:
+    """A terminal sends it to all processes of the group; members are in groups of their own."""
+    root = Path(__file__).parents[2]
+    leader = subprocess.Popen(
+        [sys.executable, "-c", LEADER, str(tmp_path), WAITS], cwd=root, start_new_session=True, text=True
+    )
+    logs = members_of(tmp_path, "", "")
+    wait_until(printed(*logs))
+    os.killpg(leader.pid, signal.SIGINT)
+    assert leader.wait(timeout=30) == 0
+    assert [member.log.read_text() for member in logs] == ["trains\nsaved\n"] * 2
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,68 @@
+"""How a process uses its machine."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from gans.errors import InputError
+from gans.machine import KEPT_BYTES, require_accelerator, use_cores
+
+STEPS = """
+import resource
+from gans.machine import keep_freed_memory
+
+if {kept}:
+    assert keep_freed_memory()
+
+def step():
+    blocks = [bytearray(b"1") * (4 << 20) for _ in range(5)]
+
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(4):
+    step()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize() >> 20)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere nothing is kept")
+@pytest.mark.parametrize("kept", [True, False])
+def test_freed_memory_is_there_for_the_next_step(kept: bool) -> None:
+    """Each page that comes from the system is a fault when it is first written, of 80 MiB in all. In a process of its
+    own: what another has freed before would change what is measured."""
+    script = [sys.executable, "-c", STEPS.format(kept=kept)]
+    new = int(subprocess.run(script, capture_output=True, text=True, check=True).stdout)
+    assert new < 8 if kept else new > 40
+    assert KEPT_BYTES > 80 << 20
+
+
+@pytest.mark.parametrize(("cores", "processes", "threads"), [(1, 1, 1), (2, 1, 2), (2, 2, 1), (2, 5, 1), (64, 1, 4)])
+def test_a_process_takes_its_share_of_the_cores_and_no_more_threads_than_it_was_given(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: int, threads: int
+) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)  # which knows what a container may use
+    torch.set_num_threads(4)
+    use_cores(processes)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("found", "refused", "accepted"),
+    [
+        (None, ["gpu", "cuda", "mps"], ["auto", "cpu"]),
+        ("cuda", ["mps"], ["auto", "cpu", "gpu", "cuda"]),
+        ("mps", ["cuda"], ["auto", "cpu", "gpu", "mps"]),
+    ],
+)
+def test_an_accelerator_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, found: str | None, refused: list[str], accepted: list[str]
+) -> None:
+    monkeypatch.setattr("gans.machine.find_accelerator", lambda: found)
+    for name in accepted:
+        require_accelerator(name)
+    for name in refused:
+        with pytest.raises(InputError, match="accelerator"):
+            require_accelerator(name)
