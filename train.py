@@ -39,7 +39,7 @@ def main(config: DictConfig) -> None:
         from gans.machine import use_cores
         from gans.run import commands
         from gans.run.folder import RunFolder
-        from gans.sweep.launch import is_member
+        from gans.sweep.processes import follow_leader
 
         prepare()
         use_cores()
@@ -49,7 +49,7 @@ def main(config: DictConfig) -> None:
             run_config = commands.read_config(run, options["trust"], budget)
             {"resume": commands.resume, "test": commands.test}[command](run, run_config)
         else:
-            start = commands.start_resume_or_return if is_member() else commands.start_or_requeued
+            start = commands.start_resume_or_return if follow_leader() else commands.start_or_requeued
             start(validate(options), HydraConfig.get().runtime.choices)
 
 

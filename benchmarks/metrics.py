@@ -18,11 +18,12 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from gans.config.build import build_data, build_metrics
+from gans.config.resolve import resolve
+from gans.config.validate import validate
 from gans.data.batches import Images
 from gans.features.files import load_features
 from gans.features.training import jitter
-from gans.metrics.base import EvaluationData, Metric, Sample
-from gans.config.resolve import plain
+from gans.metrics.base import EvaluationData, Metric, SampleFeatures
 
 COUNT = 10_000
 BAR = ("fid", "kid", "precision_recall")
@@ -31,7 +32,7 @@ CONF = Path(__file__).resolve().parent.parent / "conf"
 
 def main(overrides: list[str]) -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = plain(compose("config", overrides=overrides))
+        config = validate(resolve(compose("config", overrides=overrides)))
     data = build_data(config)
     features = load_features(data.source)
     metrics: dict[str, Metric] = build_metrics(config)
@@ -41,8 +42,8 @@ def main(overrides: list[str]) -> None:
     peak_before = peak()
     print(f"{COUNT:,} images of each kind, {len(training.labels):,} training images, {torch.get_num_threads()} threads")
 
-    def sample(images: Images) -> Sample:
-        return Sample(*images, *features.describe(images.pixels))
+    def sample(images: Images) -> SampleFeatures:
+        return SampleFeatures(*images, *features.extract(images.pixels))
 
     real_sample, seconds_real = timed(lambda: sample(real))
     fake_sample, seconds_fake = timed(lambda: sample(Images(fake, enough(training).labels)))
@@ -50,10 +51,15 @@ def main(overrides: list[str]) -> None:
     training_sample, seconds = timed(lambda: sample(training))
     print(f"{'features, training images':24} {seconds:7.2f} s")
     evidence = EvaluationData(
-        real=real_sample, fake=fake_sample, classes=data.digits, training=lambda: training_sample,
-        more=lambda count: training.select(torch.arange(count) % len(training.labels)), source_size=len(training.labels),
-        conditional=True, answers=real.pixels,
-    )  # fmt: skip
+        real=real_sample,
+        fake=fake_sample,
+        classes=data.digits,
+        training=lambda: training_sample,
+        more=lambda count: training.select(torch.arange(count) % len(training.labels)),
+        source_size=len(training.labels),
+        conditional=True,
+        answers=real.pixels,
+    )
     total = seconds_real + seconds_fake
     asked = {name: metric for name, metric in metrics.items() if metric.applies(evidence)}
     for name, metric in sorted(asked.items(), key=lambda item: item[0] not in BAR):

@@ -14,23 +14,20 @@ from typing import Any
 
 import lightning as L
 import torch
-from hydra import compose, initialize_config_dir
 from lightning.pytorch.callbacks import Callback
+from step import quiet, run_config
 from stopwatch import Stopwatch
 from typing_extensions import override
 
-import gans.gan
-from gans.config.build import build, build_data, build_gan, validate
+from gans.config.build import build, build_data, build_gan
+from gans.gan import GAN
 from gans.run.callbacks.checkpoints import Checkpoints
 from gans.run.callbacks.curves import Curves
-from gans.run.checkpoint_files import CheckedCheckpoints
-from gans.config.command_line import quiet
-from gans.gan import GAN
-from gans.run.metrics_file import MetricsFile
-from gans.config.resolve import plain
+from gans.run.callbacks.metrics_logger import MetricsLogger
+from gans.run.checkpoint_files import VerifiedCheckpointIO
+from gans.run.folder import RunFolder
 
 SECONDS = 130
-CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
 class Until(Callback):
@@ -48,23 +45,21 @@ class Until(Callback):
 
 def main(overrides: list[str]) -> None:
     quiet()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = plain(compose("config", overrides=[*overrides, "trainer.max_epochs=100000", "trainer.max_steps=null"]))
-    validate(config)
-    data, gan, until = build_data(config | {"data": config["data"] | {"val_size": 0}}), build_gan(config), Until()
-    checks, saves = Stopwatch(), Stopwatch()
-    checks.wrap(gans.gan, "require_finite")
+    config = run_config(overrides, budget=("trainer.max_epochs=100000", "trainer.max_steps=null"))
+    data, gan, until = build_data(config), build_gan(config), Until()
+    checks, saves, saved = Stopwatch(), Stopwatch(), Stopwatch()
+    checks.wrap(gan.non_finite_detector, "check")
     with tempfile.TemporaryDirectory() as folder:
-        checkpoints = Checkpoints(Path(folder), config, None, **config["checkpoint"])
+        run = RunFolder.create(Path(folder), config.model_dump())
+        checkpoints = Checkpoints(run, config, best_by=None)
         saves.wrap(checkpoints, "on_train_batch_end")
-        saved = Stopwatch()
         saved.wrap(checkpoints, "on_save_checkpoint")
         build(
-            config["trainer"],
+            config.trainer,
             "trainer",
-            callbacks=[Curves(config["log_every"]), checkpoints, until],
-            logger=[MetricsFile(Path(folder) / "metrics.csv")],
-            plugins=[CheckedCheckpoints()],
+            callbacks=[Curves(config.log_every), checkpoints, until],
+            logger=[MetricsLogger(run.metrics_file)],
+            plugins=[VerifiedCheckpointIO()],
         ).fit(gan, datamodule=data)
     steps = gan.training_steps
     print(f"{steps:,} steps of {1000 * until.seconds / steps:.1f} ms, {torch.get_num_threads()} threads")

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gans.run.rewind import EVENTS
+from gans.run.folder import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 TAG = "train/discriminator_loss"
@@ -35,7 +35,7 @@ def watch(folder: Path, minutes: float, overrides: list[str]) -> tuple[Series, S
     seen = []
     with subprocess.Popen(command) as process:
         memory = psutil.Process(process.pid)
-        while not list(folder.glob(f"*/{EVENTS}/*")) and process.poll() is None:
+        while not list(folder.glob("*/tensorboard/*")) and process.poll() is None:
             time.sleep(0.5)
         end = time.time() + 60 * minutes
         while time.time() < end and process.poll() is None:
@@ -50,8 +50,8 @@ def watch(folder: Path, minutes: float, overrides: list[str]) -> tuple[Series, S
 
 def points(folder: Path) -> tuple[Series, Series]:
     """The times of the run's recorded points, and their training steps."""
-    (events,) = folder.glob(f"*/{EVENTS}")
-    reader = EventAccumulator(str(events), size_guidance={"scalars": 0})
+    (path,) = folder.iterdir()
+    reader = EventAccumulator(str(RunFolder(path).tensorboard), size_guidance={"scalars": 0})
     reader.Reload()
     found = reader.Scalars(TAG)
     return numpy.array([each.wall_time for each in found]), numpy.array([each.step for each in found], dtype=float)
@@ -84,9 +84,8 @@ def main(arguments: list[str]) -> None:
     lower.set(ylabel="memory of the process, MiB", xlabel="minutes of training", ylim=(0, 1.2 * sizes.max()))
     figure.savefig(options.get("image", "steady.png"), dpi=120)
 
-    late = (
-        looked > begin + (times[-1] - begin) / 10
-    )  # what is made once, for the first evaluation too, is there by then
+    # what is made once, for the first evaluation too, is there by then
+    late = looked > begin + (times[-1] - begin) / 10
     print(f"{int(steps[-1]):,} steps in {(times[-1] - begin) / 60:.1f} minutes")
     print(f"ms a step: {thirds(pace[steady])}")
     print(f"MiB: {thirds(sizes[late])}; at most {sizes.max():,.0f}")

@@ -14,10 +14,11 @@ noisy: compare the ratios, not the milliseconds.
 (c) the same in bfloat16, unless the CPU emulates it.
 """
 
-import json
+import logging
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import cache, partial
@@ -25,7 +26,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import lightning as L
 import numpy
@@ -42,18 +43,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 from typing_extensions import override
 
-from gans.config.build import build, build_data, build_gan, validate
-from gans.run.callbacks.curves import Curves
-from gans.run.callbacks.progress import Progress
-from gans.config.command_line import quiet
+from gans.config.build import build, build_data, build_gan
+from gans.config.resolve import resolve
+from gans.config.schema import RunConfig
+from gans.config.validate import validate
 from gans.data.batches import Batch, ShuffledLoader
-from gans.run.machine import emulates_bfloat16
 from gans.gan import GAN
-from gans.run.machine import keep_freed_memory
-from gans.run.metrics_file import MetricsFile
-from gans.models.cpu.convolutions import Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d
-from gans.models.layers import Dropout, LeakyDropout
-from gans.config.resolve import plain
+from gans.machine import emulates_bfloat16, keep_freed_memory
+from gans.models.cpu.layers import use_plain_layers
+from gans.run.callbacks.curves import Curves
+from gans.run.callbacks.metrics_logger import MetricsLogger
+from gans.run.callbacks.progress import Progress
 
 MODELS = "dcgan,acgan,wgan,autoencoder"
 STEPS = 100
@@ -119,13 +119,11 @@ class PerImage(Dataset[tuple[Tensor, int]]):
 class PlainLoop:
     """Networks as people write them, and the loop around them."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: RunConfig) -> None:
         gan, data = build_gan(config), build_data(config)
         self.gan = as_people_write_it(gan).to(DEVICE)
         self.generator_optimizer, self.discriminator_optimizer = plain_optimizers(config, gan)
-        self.loader = DataLoader(
-            PerImage(*data.train_images), config["data"]["batch_size"], shuffle=True, drop_last=True
-        )
+        self.loader = DataLoader(PerImage(*data.train_images), data.batch_size, shuffle=True, drop_last=True)
         self.random = torch.Generator().manual_seed(0)
 
     def loss(self, images: Tensor, labels: Tensor, target: float) -> Tensor:
@@ -162,20 +160,14 @@ class PlainLoop:
         self.generator_optimizer.step()
 
 
-FAST_LAYERS = (Dropout, LeakyDropout, Conv2d, ConvTranspose2d, ImageConv2d, ImageConvTranspose2d)
-
-
 def as_people_write_it(gan: GAN) -> GAN:
-    """With PyTorch's layers, which this package's are derived from, and layout."""
-    for module in gan.modules():
-        if isinstance(module, FAST_LAYERS):
-            module.__class__ = type(module).__mro__[1]
-    return gan.to(memory_format=torch.contiguous_format)
+    """With PyTorch's layers and layout."""
+    return use_plain_layers(gan).to(memory_format=torch.contiguous_format)
 
 
-def plain_optimizers(config: dict[str, Any], gan: GAN) -> list[torch.optim.Optimizer]:
+def plain_optimizers(config: RunConfig, gan: GAN) -> list[torch.optim.Optimizer]:
     """The config's optimizers, without what nobody types."""
-    nodes = [config["model"][f"{player}_optimizer"] for player in ("generator", "discriminator")]
+    nodes = [config.model[f"{player}_optimizer"] for player in ("generator", "discriminator")]
     return [
         build(
             {key: value for key, value in node.items() if key not in ("fused", "_partial_")},
@@ -218,11 +210,17 @@ def now() -> float:
     return perf_counter()
 
 
-def composed(overrides: list[str], budget: tuple[str, ...] = ONE_STEP) -> dict[str, Any]:
+def quiet() -> None:
+    """Leave the screen to the table."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+
+
+def run_config(overrides: Sequence[str], budget: tuple[str, ...] = ONE_STEP) -> RunConfig:
+    """The config of a command line of train.py, without validation images."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = plain(compose("config", overrides=[*overrides, "data.val_size=0", *budget]))
-    validate(config)
-    return config
+        return validate(resolve(compose("config", overrides=[*overrides, "data.val_size=0", *budget])))
 
 
 class Cost(NamedTuple):
@@ -234,7 +232,7 @@ class Cost(NamedTuple):
 
 
 def time_package(
-    config: dict[str, Any], precision: str, steps: int = STEPS, warm_up: int = WARM_UP, *, shown: bool = False
+    config: RunConfig, precision: str, steps: int = STEPS, warm_up: int = WARM_UP, *, shown: bool = False
 ) -> Cost:
     """What a step of the real trainer costs, with its progress bar or without."""
     quiet()
@@ -244,20 +242,20 @@ def time_package(
     clock = WallClock(warm_up, parts)
     data.train_batches = TimedBatches(data.train_batches, data_watch)
     with tempfile.TemporaryDirectory() as folder:
-        loggers = [MetricsFile(Path(folder) / "metrics.csv"), TensorBoardLogger(folder, default_hp_metric=False)]
-        curves = Curves(config["log_every"])
+        loggers = [MetricsLogger(Path(folder) / "metrics.csv"), TensorBoardLogger(folder, default_hp_metric=False)]
+        curves = Curves(config.log_every)
         for owner, name in ((gan, "measure"), (gan.means, "add"), (curves, "on_train_batch_end")):
             logging_watch.wrap(owner, name)
-        callbacks = [curves, clock, *([Progress(curves, precision)] if shown else [])]
+        callbacks = [curves, clock, *([Progress(curves)] if shown else [])]
         options = {"callbacks": callbacks, "logger": loggers}
-        trainer = config["trainer"] | {"precision": precision, "max_steps": warm_up + steps}
+        trainer = config.trainer | {"precision": precision, "max_steps": warm_up + steps}
         build(trainer, "trainer", **options).fit(gan, datamodule=data)
     return Cost(clock.seconds / steps, data_watch.seconds / steps, logging_watch.seconds / steps)
 
 
 @cache
 def plain_loop(config: str) -> PlainLoop:
-    return PlainLoop(json.loads(config))
+    return PlainLoop(RunConfig.model_validate_json(config))
 
 
 def time_plain(config: str) -> Cost:
@@ -268,7 +266,7 @@ def time_plain(config: str) -> Cost:
     return Cost((now() - start) / STEPS)
 
 
-def arithmetic(config: dict[str, Any]) -> float:
+def arithmetic(config: RunConfig) -> float:
     """The floating-point operations of a step's matrix products and convolutions, in units of 10^9."""
     with FlopCounterMode(display=False) as counter:
         time_package(config, "32-true", steps=1, warm_up=0)
@@ -295,8 +293,8 @@ def process(threads: int | None = None) -> ProcessPoolExecutor:
 
 def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
     """The rows of one model."""
-    config = composed([f"model={model}", *overrides])
-    ways: dict[str, Callable[[], Cost]] = {PLAIN: partial(time_plain, json.dumps(config))}
+    config = run_config([f"model={model}", *overrides])
+    ways: dict[str, Callable[[], Cost]] = {PLAIN: partial(time_plain, config.model_dump_json())}
     ways |= {name: partial(time_package, config, precision.trainer) for name, precision in PRECISIONS.items()}
     dtypes = {PLAIN: torch.float32} | {name: precision.dtype for name, precision in PRECISIONS.items()}
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
@@ -321,10 +319,10 @@ def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
         step, data, logging = (median(part) for part in zip(*found, strict=True))
         share = operations / step / median(rates[name])
         cells = [
-            f"{model}, batch {config['data']['batch_size']}",
+            f"{model}, batch {config.data['batch_size']}",
             name,
             f"{1000 * step:.1f}",
-            f"{config['data']['batch_size'] / step:,.0f}",
+            f"{config.data['batch_size'] / step:,.0f}",
             f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
             f"{share:.0%}",
             "" if name == PLAIN else f"{data / step:.1%}, {logging / step:.1%}",

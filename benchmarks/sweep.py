@@ -13,10 +13,9 @@ from contextlib import ExitStack
 from statistics import median
 
 import joblib
-from step import STEPS, asked, composed, process, time_package
+from step import STEPS, asked, process, quiet, run_config, time_package
 
 from gans.config.build import build_data
-from gans.config.command_line import quiet
 
 
 def splits(cores: int) -> list[tuple[int, int]]:
@@ -26,17 +25,17 @@ def splits(cores: int) -> list[tuple[int, int]]:
 
 def run_steps(overrides: list[str]) -> int:
     """Training steps of the run that these overrides are of."""
-    config = composed(overrides, budget=())
-    trainer = config["trainer"]
+    config = run_config(overrides, budget=())
+    trainer = config.trainer
     return trainer["max_steps"] or trainer["max_epochs"] * len(build_data(config).train_batches)
 
 
 def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
     """The rows of one model."""
-    config = composed([f"model={model}", *overrides])
+    config = run_config([f"model={model}", *overrides])
     budget = run_steps([f"model={model}", *overrides])
     ways = splits(joblib.cpu_count())
-    pack_size: dict[tuple[int, int], list[float]] = {way: [] for way in ways}
+    together: dict[tuple[int, int], list[float]] = {way: [] for way in ways}
     with ExitStack() as stack:
         pools = {
             (jobs, threads): [stack.enter_context(process(threads)) for _ in range(jobs)] for jobs, threads in ways
@@ -46,13 +45,13 @@ def compare(model: str, overrides: list[str], rounds: int) -> list[str]:
                 waiting = [each.submit(time_package, config, "32-true", STEPS) for each in pool]
                 costs = [each.result().step for each in waiting]
                 if turn > 0:  # the first is a warm-up
-                    pack_size[way].append(sum(1 / cost for cost in costs))
+                    together[way].append(sum(1 / cost for cost in costs))
 
     rows = []
-    for (jobs, threads), rates in pack_size.items():
-        ratios = [rate / alone for rate, alone in zip(rates, pack_size[ways[0]], strict=True)]
+    for (jobs, threads), rates in together.items():
+        ratios = [rate / alone for rate, alone in zip(rates, together[ways[0]], strict=True)]
         cells = [
-            f"{model}, batch {config['data']['batch_size']}",
+            f"{model}, batch {config.data['batch_size']}",
             f"{jobs} x {threads}",
             f"{1000 * jobs / median(rates):.1f}",
             f"{3600 * median(rates):,.0f}",

@@ -9,10 +9,9 @@ compares, one after the other.
 
 import sys
 
-from step import DEVICE, PRECISIONS, allow_tf32, composed, process, time_package
+from step import DEVICE, PRECISIONS, allow_tf32, process, quiet, run_config, time_package
 
 from gans.config.build import build_data
-from gans.config.command_line import quiet
 
 EPOCHS = 50
 
@@ -21,9 +20,9 @@ def main(arguments: list[str]) -> None:
     quiet()
     options = {"model": "dcgan"} | dict(each.split("=", 1) for each in arguments)
     steps = options.pop("steps", None)
-    config = composed([f"{name}={value}" for name, value in options.items()])
+    config = run_config([f"{name}={value}" for name, value in options.items()])
     count = int(steps or EPOCHS * len(build_data(config).train_batches))
-    print(f"{options['model']}, {count:,} steps of batch {config['data']['batch_size']}, on {DEVICE}")
+    print(f"{options['model']}, {count:,} steps of batch {config.data['batch_size']}, on {DEVICE}")
     for name, precision in PRECISIONS.items():
         with process() as alone:
             alone.submit(allow_tf32, precision.tf32).result()

@@ -1,10 +1,11 @@
 """What goes with what, from the code: ``python docs/combinations.py`` writes docs/combinations.md.
 
-Every objective x stabilizer x model is built for the model's own data; what is refused is listed with the refusal's own
-words.
+Whether a combination is refused depends on two of its choices, which tests/test_matrix.py checks, so that every pair of
+choices is built beside a GAN that goes with everything. A refusal is listed with its own words.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import cache
 from itertools import combinations, product
 from pathlib import Path
@@ -25,8 +26,8 @@ PAGE = ROOT / "docs" / "combinations.md"
 
 INTRODUCTION = """# What goes with what
 
-Written by `python docs/combinations.py` from the code. Every model trains with every objective and every stabilizer,
-and `dcgan` with `bce` with every pair of stabilizers, but for the combinations below: they mean nothing, and are
+Written by `python docs/combinations.py` from the code. Every model trains with every objective, every stabilizer and
+every pair of stabilizers, except for the pairs of choices below. They would have no effect, or no meaning, and are
 refused before training with these words.
 """
 
@@ -51,8 +52,8 @@ def part(group: str, name: str) -> dict[str, Any]:
     return getattr(config_of(group, name), group)
 
 
-def refusal(model: str, objective: str, stabilizers: tuple[str, ...]) -> str | None:
-    """Why a combination is refused; None where it is not."""
+def refusal(model: str = "dcgan", objective: str = "bce", stabilizers: Sequence[str] = ()) -> str | None:
+    """Why a combination is refused; None if it is not."""
     chosen = {key: node for name in stabilizers for key, node in part("stabilize", name).items()}
     choices = {"objective": part("objective", objective), "stabilize": chosen}
     try:
@@ -73,39 +74,23 @@ def techniques(stabilizers: list[str]) -> list[str]:
     return rows
 
 
-Place = tuple[str, str, str]
-"""A model, an objective and a stabilizer."""
-
-
 def refusals(names: dict[str, list[str]]) -> list[str]:
-    """Each reason, and below it the combinations that it is given for."""
-    places: dict[str, set[Place]] = defaultdict(set)
-    for model in names["model"]:
-        for objective in names["objective"]:
-            bare = refusal(model, objective, ())
-            for name in names["stabilize"]:
-                if reason := bare or refusal(model, objective, (name,)):
-                    places[reason].add((model, objective, name))
-    refused = set().union(*places.values())
-    lines = [(reason, shortened(held, refused, names)) for reason, held in places.items()]
+    """Each reason, and below it the pairs of choices that it is given for."""
+    places: dict[str | None, list[str]] = defaultdict(list)
+    for model, objective in product(names["model"], names["objective"]):
+        places[refusal(model, objective)].append(f"model={model} objective={objective}")
+    for model, name in product(names["model"], names["stabilize"]):
+        places[refusal(model, stabilizers=[name])].append(f"model={model} stabilize={name}")
+    for objective, name in product(names["objective"], names["stabilize"]):
+        places[refusal(objective=objective, stabilizers=[name])].append(f"objective={objective} stabilize={name}")
     for pair in combinations(names["stabilize"], 2):
-        if "none" not in pair and (reason := refusal("dcgan", "bce", pair)):
-            lines.append((reason, f"`stabilize=[{','.join(pair)}]`"))
-    return [line for reason, where in lines for line in (f"- {reason}", f"  - {where}")]
-
-
-def shortened(held: set[Place], refused: set[Place], names: dict[str, list[str]]) -> str:
-    """The combinations, those of every model or of every objective as one."""
-    shown: list[str] = []
-    left = set(held)
-    for count in (1, 2, 3):  # the most general first
-        for place, fixed in product(sorted(held), combinations(range(3), count)):
-            choices = [[place[index]] if index in fixed else names[group] for index, group in enumerate(GROUPS)]
-            family = set(product(*choices))
-            if family <= refused and family & left and 2 * len(family & held) > len(family):
-                left -= family
-                shown.append(f"`{' '.join(f'{GROUPS[index]}={place[index]}' for index in fixed)}`")
-    return ", ".join(shown)
+        places[refusal(stabilizers=pair)].append(f"stabilize=[{','.join(pair)}]")
+    del places[None]
+    return [
+        line
+        for reason, pairs in places.items()
+        for line in (f"- {reason}", f"  - {', '.join(f'`{pair}`' for pair in pairs)}")
+    ]
 
 
 def page(names: dict[str, list[str]]) -> str:

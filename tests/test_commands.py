@@ -168,7 +168,7 @@ def test_a_sweep_runs_its_members_reports_failures_and_then_runs_what_is_missing
     done = run(tmp_path, "train.py", *sweep[:-1], "data.batch_size=8,5000")
     assert done.returncode == 2
     assert "1 of 2 members are finished" in done.stdout
-    assert re.search(r"^failed: .*data.batch_size=5000: .*data.batch_size=5000", done.stderr, re.MULTILINE)
+    assert re.search(r"^failed: .*data.batch_size=5000 .*: .*batch_size=5000.*0001.log", done.stderr, re.MULTILINE)
     assert "Traceback" not in done.stderr
     assert [path.name for path in (tmp_path / "runs").glob("digits-*")] == [Path(f"{SEED}0").name]
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("digits-*/**/*")}

@@ -3,13 +3,11 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
 from functools import cache
-from io import StringIO
+from importlib import import_module
 from typing import Any, TypeVar, get_type_hints
 
 import lightning as L
-from hydra.utils import get_object
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from torch import nn
@@ -121,9 +119,13 @@ def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:
             f"{path}._target_={target} comes from a file, and building it would run code of the package '{package}': "
             f"if you trust it, add trust=[{package}]"
         )
+    module, _, name = target.rpartition(".")
     try:
-        with redirect_stdout(StringIO()):  # Hydra prints import errors
-            found = get_object(target)
+        found = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{path}._target_={target}: {error}. A class of your own is found in the folder of --config-dir"
+        ) from error
     except Exception as error:
         raise InputError(f"{path}._target_={target}: {one_line(error)}") from error
     if not callable(found) or (trusted is not None and not (is_within(target, trusted) or is_buildable(found))):

@@ -18,7 +18,7 @@ class FID(Metric):
         distance = FrechetInceptionDistance(feature=identity).set_dtype(torch.float64)
         distance.update(data.real.features.double(), real=True)
         distance.update(data.fake.features.double(), real=False)
-        return {"fid": max(0.0, distance.compute().item())}
+        return {"fid": distance.compute().clamp(min=0).item()}
 
 
 class _Identity(nn.Identity):

@@ -19,8 +19,8 @@ Kind = Literal["last", "best"]
 
 NAME = re.compile(r"(last|best)_(?P<step>\d+)_(?P<digest>[0-9a-f]{32})\.ckpt")
 
-KEPT = {"last": 2, "best": 1}
-"""The number of files of each kind to keep, the newest ones. The second last one replaces a damaged last one."""
+KEPT = 2
+"""How many of the newest last checkpoints are kept: the second one is used if the first one is damaged."""
 
 
 class DamagedCheckpoint(InputError):
@@ -41,9 +41,7 @@ class VerifiedCheckpointIO(CheckpointIO):
         path.parent.mkdir(exist_ok=True)
         with replacing(path.with_stem(f"{path.stem}_{digest_of(buffer.getbuffer())}")) as file:
             file.write(buffer.getbuffer())
-        kind: Kind = "best" if path.name.startswith("best") else "last"
-        for old in checkpoints_in(path.parent, kind)[KEPT[kind] :]:
-            self.remove_checkpoint(old)
+        delete_old(path.parent)
 
     @override
     def load_checkpoint(self, path: str | Path, map_location: Any = None, **_: Any) -> dict[str, Any]:
@@ -54,6 +52,22 @@ class VerifiedCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+def delete_old(folder: Path) -> None:
+    """Delete the checkpoints that neither the run nor a resume from one of its last two checkpoints needs."""
+    last, best = checkpoints_in(folder, "last"), checkpoints_in(folder, "best")
+    resumable = min((step_of(path) for path in last[:KEPT]), default=0)
+    reached = [path for path in best if step_of(path) <= resumable]
+    for path in (*last[KEPT:], *reached[1:]):
+        path.unlink()
+
+
+def delete_best_from(folder: Path, step: int) -> None:
+    """Delete the best checkpoints of this step and later: a run that resumes there validates again."""
+    for path in checkpoints_in(folder, "best"):
+        if step_of(path) >= step:
+            path.unlink()
+
+
 def checkpoint_path(folder: Path, kind: Kind, step: int) -> Path:
     """The path to save a checkpoint to; ``VerifiedCheckpointIO`` adds the digest."""
     return folder / f"{kind}_{step:07d}.ckpt"
@@ -61,9 +75,13 @@ def checkpoint_path(folder: Path, kind: Kind, step: int) -> Path:
 
 def checkpoints_in(folder: Path, kind: Kind) -> list[Path]:
     """The checkpoint files of a kind, newest first."""
-    found = {path: NAME.fullmatch(path.name) for path in folder.glob(f"{kind}_*.ckpt")}
-    ages = {path: (int(match["step"]), path.stat().st_mtime_ns) for path, match in found.items() if match}
-    return sorted(ages, key=lambda path: ages[path], reverse=True)
+    found = [path for path in folder.glob(f"{kind}_*.ckpt") if NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: (step_of(path), path.stat().st_mtime_ns), reverse=True)
+
+
+def step_of(path: Path) -> int:
+    """The training step in a checkpoint's name."""
+    return int(path.name.split("_")[1])
 
 
 def newest_whole(folder: Path, kind: Kind) -> Path | None:

@@ -25,7 +25,7 @@ from gans.run.export import read_checkpoint
 from gans.run.final_test import final_test
 from gans.run.folder import RunFolder, new_folder, run_name, runs_of
 from gans.run.history import History
-from gans.run.rewind import truncate_after
+from gans.run.rewind import rewind
 from gans.run.train import make_tester, train
 
 
@@ -98,7 +98,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
             refuse_shorter_budget(config.trainer, components.data, step)
             run = RunFolder.create(run.path, options)
         if checkpoint:
-            truncate_after(run, checkpoint["file_positions"])
+            rewind(run, checkpoint)
         print(f"resuming from training step {step:,} of {run.path}", flush=True)
         run.history.add("resumed", training_step=step, slurm_job=slurm.job())
         return complete(run, config, components)
@@ -177,7 +177,7 @@ def roll_back(run: RunFolder, config: RunConfig, history: History, error: NonFin
     checkpoint = last_checkpoint(run)
     step = checkpoint["training_steps"] if checkpoint else 0
     if checkpoint:
-        truncate_after(run, checkpoint["file_positions"])
+        rewind(run, checkpoint)
     print(f"warning: {error}: rolled back to step {step:,}, with other random numbers", file=sys.stderr, flush=True)
     history.add("rolled back", to_step=step, why=str(error))
 

@@ -130,8 +130,8 @@ def divergence(run: RunFolder) -> LabelPeriod | None:
             first, last = numpy.flatnonzero(diverged)[[0, -1]]
             periods.append(LabelPeriod(int(steps[first]), int(steps[last]), f"{player} loss {loss[first]:.3g}"))
     steps, fid = _evaluations(run, "fid")
-    if len(fid):
-        best = fid.min()
+    if numpy.isfinite(fid).any():
+        best = numpy.nanmin(fid)
         first = int(numpy.flatnonzero(fid <= 3 * best)[-1]) + 1
         if len(fid) - first >= EVALUATIONS:
             why = f"FID {fid[first]:.3g}, after {best:.3g} at its best"

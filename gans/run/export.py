@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -34,21 +33,6 @@ class TrainedGenerator:
     training_steps: int
 
 
-class GeneratorModel(BaseModel):
-    generator: dict[str, Any]
-
-
-class GeneratorData(BaseModel):
-    digits: list[int] = []
-
-
-class GeneratorConfig(BaseModel):
-    """The part of a run's config that is needed to load and use its generator."""
-
-    model: GeneratorModel
-    data: GeneratorData
-
-
 def export_generator(gan: GAN, config: dict[str, Any], path: Path) -> None:
     """Write the network that generates samples, and the run's config, as safetensors."""
     network = gan.stabilizers.sampling_generator(gan.generator)
@@ -68,10 +52,10 @@ def load_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
         InputError: if the file is neither, or if its weights do not fit the network in its config.
     """
     weights, config, steps = _from_safetensors(path) if path.suffix == ".safetensors" else _from_checkpoint(path)
-    try:
-        node = GeneratorConfig.model_validate(config).model.generator
-    except ValidationError as error:
-        raise InputError(f"'{path}' has no config of a generator of this package") from error
+    model, data = config.get("model"), config.get("data")
+    node = model.get("generator") if isinstance(model, dict) and isinstance(data, dict) else None
+    if not isinstance(node, dict):
+        raise InputError(f"'{path}' has no config of a generator of this package")
     target = find_target(node.get("_target_"), "model.generator", trust)
     if not (inspect.isclass(target) and issubclass(target, Generator)):
         raise InputError(f"'{path}' is not of a generator, but of {node['_target_']}")

@@ -1,4 +1,8 @@
-"""Truncation of the growing files of a run, metrics.csv and TensorBoard's, to a checkpoint."""
+"""Brings a run folder back to a checkpoint.
+
+TensorBoard's own ``purge_step`` is not enough: an evaluation that follows the checkpoint has the checkpoint's step, and
+its points would be shown twice. So the event files are truncated.
+"""
 
 import os
 import sys
@@ -9,6 +13,7 @@ from pydantic import BaseModel, NonNegativeInt
 
 from gans.config.validate import check_options
 from gans.run.callbacks.metrics_logger import MetricsLogger
+from gans.run.checkpoint_files import delete_best_from
 from gans.run.folder import RunFolder
 from gans.run.metrics_file import read_rows, write_rows
 
@@ -29,6 +34,12 @@ def file_positions(run: RunFolder, loggers: list[Logger]) -> dict[str, Any]:
     rows = next((logger.written for logger in loggers if isinstance(logger, MetricsLogger)), 0)
     events = {path.name: path.stat().st_size for path in run.tensorboard.glob("*tfevents*")}
     return FilePositions(rows=rows, events=events).model_dump()
+
+
+def rewind(run: RunFolder, checkpoint: dict[str, Any]) -> None:
+    """Bring the run folder back to a checkpoint."""
+    delete_best_from(run.checkpoints, checkpoint["training_steps"])
+    truncate_after(run, checkpoint["file_positions"])
 
 
 def truncate_after(run: RunFolder, positions: dict[str, Any]) -> None:

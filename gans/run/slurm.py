@@ -18,6 +18,12 @@ def was_requeued() -> bool:
     return job() is not None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
 
 
+def stop_signals() -> list[int]:
+    """The signals that ask this process to save and stop."""
+    signals: list[int] = [signal.SIGINT, signal.SIGTERM]
+    return signals if job() is None or REQUEUE_SIGNAL is None else [*signals, REQUEUE_SIGNAL]
+
+
 def requeue() -> str:
     """Requeue this job, and return a message about the result."""
     command = ["scontrol", "requeue", job() or ""]

@@ -1,6 +1,5 @@
 """A sweep: members run side by side, finished ones are skipped, and a summary names those that failed."""
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,8 +21,8 @@ from gans.run import slurm
 from gans.run.folder import runs_of
 from gans.sweep.processes import Member, ProcessPool
 
-MEMBER = "GANS_SWEEP_MEMBER"
-"""Environment variable of a member's command: it resumes the run with its config if there is one."""
+KILLED = 128 + 9
+"""Exit code of a command that SIGKILL has ended, as when memory runs out."""
 
 STOPPED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
 """Exit codes of a command that was stopped in order."""
@@ -51,7 +50,7 @@ def run_sweep(configs: Sequence[DictConfig], n_jobs: int, per_gpu: int, first_nu
 def member_of(config: DictConfig, log: Path) -> Member:
     """A sweep's member; it has ended already if a run with its config is finished."""
     member = Member(list(config.hydra.overrides.task), log)
-    options = resolve(OmegaConf.masked_copy(config, [name for name in config if name != "hydra"]))
+    options = resolve(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
     run = next(runs_of(options, config.hydra.runtime.choices), None)
     if run and run.history.last == "finished":
         log.write_text(f"finished before: {run.path}\n", encoding="utf-8")
@@ -73,7 +72,7 @@ def slots_for(members: int, accelerator: str, n_jobs: int, per_gpu: int) -> list
     gpus = torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
     places = gpus * per_gpu if gpus else cores
     count = max(1, min(members, places)) if n_jobs == -1 else joblib.effective_n_jobs(n_jobs)
-    common = {MEMBER: "1", "OMP_NUM_THREADS": str(max(1, cores // count))}
+    common = {"OMP_NUM_THREADS": str(max(1, cores // count))}
     return [common | ({"CUDA_VISIBLE_DEVICES": str(i % gpus)} if gpus else {}) for i in range(count)]
 
 
@@ -81,11 +80,6 @@ def config_dir(config: DictConfig) -> list[str]:
     """The ``--config-dir`` of this command, as arguments."""
     found = [source.path for source in config.hydra.runtime.config_sources if source.provider == "command-line"]
     return [argument for path in found for argument in ("--config-dir", path)]
-
-
-def is_member() -> bool:
-    """Whether this process is a member of a sweep."""
-    return MEMBER in os.environ
 
 
 class View:
@@ -125,7 +119,7 @@ def outcome(member: Member) -> str:
         return "finished"
     if member.exit_code in STOPPED:
         return "stopped"
-    if member.exit_code == 128 + signal.SIGKILL:
+    if member.exit_code == KILLED:
         return "failed: its process was killed, perhaps for want of memory"
     return f"failed: {member.last_line().removeprefix('error: ')}"
 

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gans.errors import InterruptedTraining
 from gans.run import slurm
 
+LEADER = "GANS_SWEEP_LEADER"
+"""Environment variable of a member: the process id of its sweep's leader."""
 POLL_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl: the signal that a process gets when its parent dies."""
@@ -77,12 +80,11 @@ class ProcessPool:
         with member.log.open("wb") as log:
             member.process = subprocess.Popen(
                 [*self.command, *member.overrides],
-                env={**os.environ, **environment},
+                env={**os.environ, **environment, LEADER: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the leader, which passes it on once
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
 
     @contextmanager
@@ -93,12 +95,9 @@ class ProcessPool:
             self.received.append(number)
             for member in members:
                 if member.is_running and member.process is not None:
-                    member.process.send_signal(signal.SIGTERM if len(self.received) == 1 else signal.SIGKILL)
+                    (member.process.terminate if len(self.received) == 1 else member.process.kill)()
 
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if slurm.job() is not None and slurm.REQUEUE_SIGNAL is not None:
-            numbers.append(slurm.REQUEUE_SIGNAL)
-        before = {number: signal.signal(number, answer) for number in numbers}
+        before = {number: signal.signal(number, answer) for number in slurm.stop_signals()}
         try:
             yield
         finally:
@@ -106,6 +105,13 @@ class ProcessPool:
                 signal.signal(number, handler)
 
 
-def _end_with_parent() -> None:
-    """Called in a new process: it is to save and stop when the process that leads the sweep is killed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def follow_leader() -> bool:
+    """Whether this process is a sweep's member. If so, it is to save and stop when its leader dies (on Linux)."""
+    leader = os.environ.get(LEADER)
+    if leader is None:
+        return False
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(leader):  # it died before this process could ask for the signal
+        raise InterruptedTraining("stopped: the process that leads the sweep is gone", signal.SIGTERM)
+    return True

@@ -20,7 +20,7 @@ from gans.run.test_results import read_results
 from tests.conftest import composed, data_for, names, narrow, run_config
 
 PARTS = 5
-FAST, SLOW = 6, 25  # examples a part
+FAST, SLOW = 3, 16  # examples a part
 
 BASE = (
     "data.batch_size=10", "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=4", "samples.frames=1",

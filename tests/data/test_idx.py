@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import shutil
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gans.data.images import ImageData
 from gans.data.mnist import SHA256
 from gans.errors import InputError
 from gans.features.files import load_features
+from gans.features.training import train_classifier
 from gans.run.make_features import make_features
 from tests.conftest import DATA_ROOT, composed, needs_mnist
 from tests.data.test_images import data_of
@@ -193,6 +195,11 @@ def test_options_of_data_like_mnist_are_mnists(published: tuple[str, Path], tmp_
 def test_data_like_mnist_can_be_given_the_features_that_they_lack(
     published: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def in_float32(*arguments: Any, **options: Any) -> Iterator[int]:
+        """Many CPUs emulate bfloat16."""
+        return train_classifier(*arguments, **options | {"precision": torch.float32})
+
+    monkeypatch.setattr("gans.run.make_features.train_classifier", in_float32)
     monkeypatch.setenv("GANS_CACHE", str(tmp_path / "cache"))
     source, _ = published
     data = small(source, tmp_path)

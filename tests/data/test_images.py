@@ -125,7 +125,7 @@ def test_with_all_the_label_noise_no_label_is_true(digits: str) -> None:
     assert set(told(data).tolist()) == set(range(len(data.classes)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.floats(0, 1), st.integers(0, 1000))
 def test_label_noise_replaces_its_share(share: float, split_seed: int) -> None:
     data = noisy(share, f"data.split_seed={split_seed}")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 from gans.config.build import build
@@ -22,9 +23,11 @@ from gans.metrics.evaluator import Evaluator, GeneratedSamples
 from gans.metrics.mode_count import ModeCount
 from gans.metrics.neighbours import Neighbours
 from gans.run.commands import start
+from gans.run.sample import generate
 from gans.run.test_results import read_results
-from tests.conftest import DATA_ROOT, needs_mnist
-from tests.training import option, small_config
+from tests.conftest import DATA_ROOT, needs_mnist, option
+from tests.run.runs import request
+from tests.training import small_config
 
 SIZES = {"train_size": 300, "val_size": 100, "test_size": 200, "batch_size": 20}
 
@@ -156,7 +159,7 @@ def test_the_floor_of_the_published_protocol() -> None:
     assert floors["mode_kl_26000_mnist1"] == pytest.approx(0.0236, abs=0.002)
 
 
-def test_a_run_of_stacked_digits_leaves_their_figures(tmp_path: Path) -> None:
+def test_a_run_of_stacked_digits_leaves_figures_and_images_in_colour(tmp_path: Path) -> None:
     changes = {f"data.{name}": value for name, value in SIZES.items()} | {
         "runs": str(tmp_path), "trainer.max_steps": 4, "samples.count": 20, "samples.frames": 2, "log_every": 1,
         "metric": option("metric", "mode_count") | option("metric", "neighbours"),
@@ -174,3 +177,10 @@ def test_a_run_of_stacked_digits_leaves_their_figures(tmp_path: Path) -> None:
     results = tested.checkpoints["last"].results
     assert results["modes_200_digits1"] == numpy.count_nonzero(run.mode_counts["counts"])
     assert 0 < tested.floors["mode_kl_200_digits1"] < results["mode_kl_200_digits1"]
+
+    folder = generate(request(run.path, count=7, pngs=True, npz=True, output=str(tmp_path / "made")))
+    images = numpy.load(folder / "images.npz")["images"]
+    assert images.shape == (7, 28, 28, 3)
+    with Image.open(folder / "0006.png") as image:
+        assert image.mode == "RGB"
+        assert numpy.array_equal(numpy.asarray(image), images[6])

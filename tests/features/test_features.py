@@ -76,6 +76,7 @@ def test_a_source_without_a_network_is_told_how_to_make_one() -> None:
         load_features("kmnist")
 
 
+@pytest.mark.slow  # in bfloat16, which many CPUs emulate
 def test_making_one_and_using_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is made goes to the user's cache, and is found there."""
     monkeypatch.setenv("GANS_CACHE", str(tmp_path))

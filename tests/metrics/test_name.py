@@ -1,7 +1,7 @@
 """Names of figures, which tell their protocol."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gans.metrics.name import MetricName
@@ -10,6 +10,7 @@ figures = st.from_regex(r"[a-z]+(_[a-z0-9]+)*", fullmatch=True)
 extractors = st.none() | st.from_regex(r"[a-z]+(_[a-z]+)*[0-9]+", fullmatch=True)
 
 
+@settings(deadline=None, max_examples=50)
 @given(figures, st.integers(0, 10**6), extractors)
 def test_a_name_is_read_as_it_was_written(figure: str, images: int, features: str | None) -> None:
     name = MetricName(figure, images, features)

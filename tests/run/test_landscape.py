@@ -38,7 +38,7 @@ def test_the_landscapes_gradients_are_differences_of_its_scores() -> None:
 
 
 def run_of(folder: Path, model: str, **changes: object) -> RunFolder:
-    budget = {"runs": str(folder), "trainer.max_steps": 6, "log_every": 1, "samples.count": 9, "samples.frames": 6}
+    budget = {"runs": str(folder), "trainer.max_steps": 6, "log_every": 1, "samples.count": 9, "samples.frames": 2}
     config = small_config(
         f"model={model}", budget | {name.replace("__", "."): value for name, value in changes.items()}
     )
@@ -46,7 +46,7 @@ def run_of(folder: Path, model: str, **changes: object) -> RunFolder:
 
 
 def test_the_dirac_gans_way_is_recorded(tmp_path: Path) -> None:
-    run = run_of(tmp_path, "dirac", data__batch_size=1)
+    run = run_of(tmp_path, "dirac", data__batch_size=1, samples__frames=6)
     assert "trajectory.png" in {path.name for path in run.figures.iterdir()}
     assert [grid.step for grid in run.grids] == list(range(7))
     theta = [float(grid.images.mean()) for grid in run.grids]

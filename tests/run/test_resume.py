@@ -200,7 +200,8 @@ def test_a_run_with_a_longer_budget_continues_as_if_it_had_been_the_first(
     unbroken: Unbroken, tmp_path: Path, short: dict[str, int | None], longer: dict[str, int | None]
 ) -> None:
     def options(budget: dict[str, int | None]) -> list[str]:
-        return [f"trainer.{name}={'null' if value is None else value}" for name, value in budget.items()]
+        values = [f"trainer.{name}={'null' if value is None else value}" for name, value in budget.items()]
+        return [*values, "samples.frames=6"]  # a frame for each step, whatever the budget
 
     first = start(tmp_path, *options(short))
     assert_same_training(unbroken(*options(longer)), resume(first, budget=longer))

@@ -14,12 +14,17 @@ from gans.sweep.processes import Member, ProcessPool
 
 COMMAND = [sys.executable, "-c", "import sys; exec(sys.argv[1])"]
 WAITS = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: (print("saved", flush=True), sys.exit(143)))
-print("trains", flush=True)
+import os, signal, time
+
+def save(*_):
+    os.write(1, b"saved\\n")
+    os._exit(143)
+
+signal.signal(signal.SIGTERM, save)
+os.write(1, b"trains\\n")
 time.sleep(60)
 """
-IGNORES = WAITS.replace('lambda *_: (print("saved", flush=True), sys.exit(143))', "signal.SIG_IGN")
+IGNORES = WAITS.replace("SIGTERM, save", "SIGTERM, signal.SIG_IGN")
 
 
 def members_of(folder: Path, *scripts: str) -> list[Member]:

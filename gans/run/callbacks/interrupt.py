@@ -38,10 +38,7 @@ class Interrupt(Callback):
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if slurm.job() is not None and slurm.REQUEUE_SIGNAL is not None:
-            numbers.append(slurm.REQUEUE_SIGNAL)
-        before = {number: signal.getsignal(number) for number in numbers}
+        before = {number: signal.getsignal(number) for number in slurm.stop_signals()}
         self._previous = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
         self._install_handlers()
         return self
