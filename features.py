@@ -12,11 +12,10 @@ def main(config: DictConfig) -> None:
     with one_line_errors():
         options = resolve(config)
 
-        from gans.config.validate import validate_features  # these take seconds: help and Hydra's errors come before
-        from gans.run.make_features import make_features
+        from gans.run.make_features import make_features  # takes seconds: help and Hydra's errors come before
 
         prepare()
-        path = make_features(validate_features(options))
+        path = make_features(options)
         print(f"feature network: {path}\n{path.with_suffix('.json').read_text(encoding='utf-8').strip()}")
 
 

@@ -20,7 +20,7 @@ from hydra import compose, initialize_config_dir
 from gans.config.build import build_data, build_metrics
 from gans.config.resolve import resolve
 from gans.config.validate import validate
-from gans.data.batches import Images
+from gans.data.batches import Dataset
 from gans.features.files import load_features
 from gans.features.training import jitter
 from gans.metrics.base import EvaluationData, Metric, SampleFeatures
@@ -42,11 +42,11 @@ def main(overrides: list[str]) -> None:
     peak_before = peak()
     print(f"{COUNT:,} images of each kind, {len(training.labels):,} training images, {torch.get_num_threads()} threads")
 
-    def sample(images: Images) -> SampleFeatures:
-        return SampleFeatures(*images, *features.extract(images.pixels))
+    def sample(images: Dataset) -> SampleFeatures:
+        return SampleFeatures(*images, *features.extract(images.content))
 
     real_sample, seconds_real = timed(lambda: sample(real))
-    fake_sample, seconds_fake = timed(lambda: sample(Images(fake, enough(training).labels)))
+    fake_sample, seconds_fake = timed(lambda: sample(Dataset(fake, enough(training).labels)))
     print(f"{'features of both kinds':24} {seconds_real + seconds_fake:7.2f} s")
     training_sample, seconds = timed(lambda: sample(training))
     print(f"{'features, training images':24} {seconds:7.2f} s")
@@ -58,7 +58,7 @@ def main(overrides: list[str]) -> None:
         more=lambda count: training.select(torch.arange(count) % len(training.labels)),
         source_size=len(training.labels),
         conditional=True,
-        answers=real.pixels,
+        answers=real.content,
     )
     total = seconds_real + seconds_fake
     asked = {name: metric for name, metric in metrics.items() if metric.applies(evidence)}
@@ -70,7 +70,7 @@ def main(overrides: list[str]) -> None:
             print(f"{'together':24} {total:7.2f} s   features, {', '.join(BAR)}; whole process {peak():.2f} GiB")
 
 
-def enough(images: Images) -> Images:
+def enough(images: Dataset) -> Dataset:
     """COUNT images, with repetition where there are fewer."""
     return images.select(torch.arange(COUNT) % len(images.labels))
 

@@ -105,11 +105,11 @@ class PerImage(Dataset[tuple[Tensor, int]]):
     """What torchvision's MNIST does for each image: to PIL, then the transforms."""
 
     def __init__(self, pixels: Tensor, labels: Tensor) -> None:
-        self.pixels, self.labels = pixels, labels
+        self.content, self.labels = pixels, labels
         self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = Image.fromarray(numpy.asarray(self.pixels[index, 0]), mode="L")
+        image = Image.fromarray(numpy.asarray(self.content[index, 0]), mode="L")
         return self.transform(image), int(self.labels[index])
 
     def __len__(self) -> int:

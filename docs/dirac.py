@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from gans.config.build import build
 from gans.config.resolve import resolve
-from gans.data.batches import Points, SequentialLoader
+from gans.data.batches import Dataset, SequentialLoader
 from gans.errors import InputError
 from gans.figures.trajectory import walk
 from gans.gan import GAN
@@ -96,7 +96,7 @@ def path(
         discriminator_fakes="training",
     )
     recorder = Recorder(start)
-    zeros = Points(torch.zeros(steps, 1, dtype=torch.float64), torch.zeros(steps, dtype=torch.int64))
+    zeros = Dataset(torch.zeros(steps, 1, dtype=torch.float64), torch.zeros(steps, dtype=torch.int64))
     data = SequentialLoader(zeros, batch_size=1)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     trainer = L.Trainer(max_epochs=1, enable_model_summary=False, callbacks=[recorder], **quiet)

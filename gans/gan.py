@@ -234,19 +234,13 @@ class GAN(L.LightningModule):
 
     # --- held-out data ------------------------------------------------------------------------------------------
 
-    def validation_step(self, data: Batch, data_index: int) -> None:
-        self.measure_held_out(data, data_index)
-
     def on_validation_epoch_end(self) -> None:
         self.log_held_out("val")
-
-    def test_step(self, data: Batch, data_index: int) -> None:
-        self.measure_held_out(data, data_index)
 
     def on_test_epoch_end(self) -> None:
         self.log_held_out("test")
 
-    def measure_held_out(self, data: Batch, data_index: int) -> None:
+    def validation_step(self, data: Batch, data_index: int) -> None:
         """Add up both players' losses and accuracies on held-out images.
 
         They are the objective's: targets are unaltered, there are no penalties, and losses that a stabilizer gives the
@@ -264,11 +258,11 @@ class GAN(L.LightningModule):
         measured |= self.measure("generator", batch, mean_terms(self.generator_terms(batch)))
         self.held_out_means.add(measured, weight=len(data.images))
 
+    test_step = validation_step
+
     def log_held_out(self, stage: str) -> None:
         values = {f"{stage}/{name}": value for name, value in self.held_out_means.pop().items()}
         self.log_dict(values, logger=False)
-
-    # --- samples ------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def sample(self, inputs: Inputs) -> Tensor:
@@ -284,8 +278,6 @@ class GAN(L.LightningModule):
         """From the generator's pixel range to [0, 1], float32."""
         low, high = self.generator.pixel_range
         return (images.float() - low) / (high - low)
-
-    # --- checkpoints --------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["training_steps"] = self.training_steps

@@ -40,14 +40,14 @@ class Objective(ABC):
     """Whether the loss depends on the samples' targets. If not, label stabilizers are refused."""
 
     @property
+    def has_bounded_scores(self) -> bool:
+        """Whether the loss passes the scores through a bounded function, which rules out steep slopes."""
+        return False
+
+    @property
     def has_absolute_scores(self) -> bool:
         """Whether one score alone says "real" or "fake". If not, only differences between scores have a meaning."""
         return True
-
-    @property
-    def has_bounded_scores(self) -> bool:
-        """Whether the loss passes the scores through a function with bounds, which rules out steep slopes."""
-        return False
 
     def predicts_real(self, scores: Tensor) -> Tensor:
         """Which samples the discriminator classifies as real, bool, shape (n,): D(x) > 1/2."""

@@ -171,8 +171,8 @@ def test_held_out_figures_are_of_all_images_and_change_nothing() -> None:
     gan.eval(), plain.eval()
     with torch.no_grad():
         for each in (gan, plain):
-            each.measure_held_out(random_batch(8), 0)
-            each.measure_held_out(random_batch(2, seed=1), 1)
+            each.validation_step(random_batch(8), 0)
+            each.validation_step(random_batch(2, seed=1), 1)
     found, expected = gan.held_out_means.pop(), plain.held_out_means.pop()
     assert found == pytest.approx(expected)
     assert {"discriminator_loss", "generator_loss", "discriminator_accuracy", "generator_accuracy"} <= found.keys()

@@ -25,7 +25,7 @@ from gans.stabilize import Stabilizers
 class RunComponents:
     """The objects of a run, which are compatible."""
 
-    data: Source[Any]
+    data: Source
     """The data module, set up."""
     gan: GAN
     evaluator: Evaluator | None
@@ -49,11 +49,11 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
     return RunComponents(data, gan, evaluator)
 
 
-def build_data(config: RunConfig) -> Source[Any]:
+def build_data(config: RunConfig) -> Source:
     return read_data(config.data, config.seed)
 
 
-def read_data(node: dict[str, Any], seed: int) -> Source[Any]:
+def read_data(node: dict[str, Any], seed: int) -> Source:
     """The data module of a config's data group, set up."""
     data = build(node, "data", seed=seed)
     data.prepare_data()

@@ -1,6 +1,6 @@
 """Compatibility of model, data, trainer and machine, checked before anything is written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,26 +20,14 @@ def require_trainer(trainer: Mapping[str, Any]) -> None:
     require_accelerator(trainer.get("accelerator", "auto"))
 
 
-def require_match(gan: GAN, data: Source[Any]) -> None:
+def require_match(gan: GAN, data: Source) -> None:
     """Refuse networks with other samples or classes than the data, and wrong batch sizes, with an InputError."""
-    require_kind(gan, data)
+    require_shapes(gan, data)
     require_classes(gan, data)
     require_batches(gan, data)
-    require_shapes(gan, data)
 
 
-def require_kind(gan: GAN, data: Source[Any]) -> None:
-    """Refuse a generator of points for images, and vice versa."""
-    kinds = ("images", "points")
-    generated, real = kinds[gan.generator.makes_points], kinds[data.holds_points]
-    if generated != real:
-        raise InputError(
-            f"{type(gan.generator).__name__} makes {generated}, but {type(data).__name__} has {real}: use another "
-            "model=... or other data=..."
-        )
-
-
-def require_classes(gan: GAN, data: Source[Any]) -> None:
+def require_classes(gan: GAN, data: Source) -> None:
     count = gan.generator.class_count
     if data.label_noise and not count:
         raise InputError(
@@ -52,7 +40,7 @@ def require_classes(gan: GAN, data: Source[Any]) -> None:
         )
 
 
-def require_batches(gan: GAN, data: Source[Any]) -> None:
+def require_batches(gan: GAN, data: Source) -> None:
     pack_size = gan.stabilizers.pack_size
     if data.batch_size % pack_size or (gan.separate_forward and data.batch_size < 2 * pack_size):
         raise InputError(
@@ -64,7 +52,7 @@ def require_batches(gan: GAN, data: Source[Any]) -> None:
 
 
 @torch.no_grad()
-def require_shapes(gan: GAN, data: Source[Any]) -> None:
+def require_shapes(gan: GAN, data: Source) -> None:
     """Run both networks once. Weights, modes and random numbers stay the same."""
     batch = data.train_images.select(slice(2)).to_batch()
     expected = tuple(batch.images.shape[1:])
@@ -73,9 +61,10 @@ def require_shapes(gan: GAN, data: Source[Any]) -> None:
     try:
         with torch.random.fork_rng(devices=[]):
             inputs = gan.generator.inputs(len(batch.images), Streams(gan.seed, "fit")("latent"), batch)
-            samples = gan.sample(inputs)
-            fake = gan.fake_samples(gan.generator, inputs, desired_real=False)
-            gan.discriminate(fake.images, torch.full_like(fake.labels, len(data.classes) - 1))
+            made = tuple(gan.sample(inputs).shape[1:])
+            if made == expected:
+                fake = gan.fake_samples(gan.generator, inputs, desired_real=False)
+                gan.discriminate(fake.images, torch.full_like(fake.labels, len(data.classes) - 1))
     except (RuntimeError, IndexError) as error:
         raise InputError(
             f"the model's networks don't fit data={data.source}, {_shape(expected)}: {one_line(error)}. "
@@ -84,12 +73,12 @@ def require_shapes(gan: GAN, data: Source[Any]) -> None:
     finally:
         for module, training in modes:
             module.training = training
-    if tuple(samples.shape[1:]) != expected:
+    if made != expected:
         raise InputError(
-            f"{type(gan.generator).__name__} makes samples of {_shape(samples.shape[1:])}, but data={data.source} has "
+            f"{type(gan.generator).__name__} makes samples of {_shape(made)}, but data={data.source} has "
             f"{_shape(expected)}: use another model or other data"
         )
 
 
-def _shape(shape: Iterable[int]) -> str:
-    return "x".join(map(str, shape))
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]} coordinates"

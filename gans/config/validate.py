@@ -13,7 +13,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from torch import nn
 from torch.optim import Optimizer
 
-from gans.config.schema import ANY_OF, ONE_OF, SUPPLIED, FeaturesConfig, RunConfig
+from gans.config.schema import ANY_OF, ONE_OF, SUPPLIED, RunConfig
 from gans.data.source import Source
 from gans.errors import InputError, one_line
 from gans.gan import GAN
@@ -62,13 +62,6 @@ def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
                     f"file in conf/{group}/"
                 )
             validate_choice(node, group, f"{group}.{name}", trusted)
-    return checked
-
-
-def validate_features(config: dict[str, Any]) -> FeaturesConfig:
-    """Check the config of features.py, as ``validate`` does."""
-    checked = check_options(FeaturesConfig, config)
-    validate_choice(checked.data, "data", "data")
     return checked
 
 

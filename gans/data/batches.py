@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from math import ceil
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,42 +20,25 @@ class Batch(NamedTuple):
         return Batch(self.images.to(device), self.labels.to(device))
 
 
-class _SamplesAndLabels(NamedTuple):
+class Dataset(NamedTuple):
+    """Samples and their labels in memory."""
+
     content: Tensor
+    """Images, uint8, shape (n, channels, height, width); or points, float32, shape (n, dimensions)."""
     labels: Tensor
+    """Class indices, int64, shape (n,)."""
 
-
-class Dataset(_SamplesAndLabels):
-    """Samples ``content``, n rows, with class indices ``labels``, int64, shape (n,)."""
-
-    def select(self, indices: Tensor | slice) -> Self:
+    def select(self, indices: Tensor | slice) -> "Dataset":
         """The samples at these indices, or where a boolean mask is true."""
-        return type(self)(self.content[indices], self.labels[indices])
+        return Dataset(self.content[indices], self.labels[indices])
 
-    def to(self, device: torch.device) -> Self:
-        return type(self)(self.content.to(device), self.labels.to(device))
-
-    def to_batch(self) -> Batch:
-        return Batch(*self)
-
-
-class Images(Dataset):
-    """Images, uint8, shape (n, channels, height, width)."""
-
-    @property
-    def pixels(self) -> Tensor:
-        return self.content
+    def to(self, device: torch.device) -> "Dataset":
+        return Dataset(self.content.to(device), self.labels.to(device))
 
     def to_batch(self) -> Batch:
-        return Batch(self.pixels.to(torch.float32).div_(255), self.labels)
-
-
-class Points(Dataset):
-    """Points, float32, shape (n, dimensions)."""
-
-    @property
-    def positions(self) -> Tensor:
-        return self.content
+        """The samples as networks take them: pixels in [0, 1], and points as they are."""
+        is_image = self.content.dtype == torch.uint8
+        return Batch(self.content.to(torch.float32).div_(255) if is_image else self.content, self.labels)
 
 
 class SequentialLoader:

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from gans.data.batches import Images
+from gans.data.batches import Dataset
 from gans.data.images import ImageData
 
 
@@ -14,11 +14,11 @@ class Digits(ImageData):
 
     source = "digits"
 
-    def read(self) -> tuple[Images, Images]:
+    def read(self) -> tuple[Dataset, Dataset]:
         source = load_digits()
         small = torch.from_numpy(source.images / 16).float()[:, None]
         pixels = F.interpolate(small, size=(28, 28), mode="bicubic").clamp(0, 1).mul(255).round().to(torch.uint8)
-        images = Images(pixels, torch.from_numpy(source.target).long())
+        images = Dataset(pixels, torch.from_numpy(source.target).long())
         # the test set is the same for every split_seed
         train, test = train_test_split(range(len(images.labels)), test_size=397, stratify=source.target, random_state=0)
         return images.select(torch.tensor(train)), images.select(torch.tensor(test))

@@ -13,7 +13,7 @@ import torchvision
 from filelock import FileLock
 from torch import Tensor
 
-from gans.data.batches import Images
+from gans.data.batches import Dataset
 from gans.data.images import ImageData
 from gans.errors import InputError, one_line
 
@@ -81,11 +81,11 @@ class IdxData(ImageData):
             for name in missing:
                 os.replace(downloaded / name, self.raw / name)
 
-    def read(self) -> tuple[Images, Images]:
+    def read(self) -> tuple[Dataset, Dataset]:
         train_pixels, train_labels, test_pixels, test_labels = (
             parse_idx(self._verified(self.raw / name, expected)) for name, expected in self.checksums.items()
         )
-        return Images(train_pixels[:, None], train_labels.long()), Images(test_pixels[:, None], test_labels.long())
+        return Dataset(train_pixels[:, None], train_labels.long()), Dataset(test_pixels[:, None], test_labels.long())
 
     def _verified(self, path: Path, expected: str) -> bytes:
         """The decompressed content of a file."""

@@ -8,7 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from gans.data.batches import Images
+from gans.data.batches import Dataset
 from gans.data.pixels import to_pixels
 from gans.data.source import Source
 from gans.errors import InputError
@@ -17,7 +17,7 @@ from gans.randomness import derive_seed
 Digit = Annotated[int, Field(ge=0, le=9)]
 
 
-class ImageData(Source[Images]):
+class ImageData(Source):
     """Images in ten classes. A subclass implements ``read``.
 
     Args:
@@ -61,10 +61,10 @@ class ImageData(Source[Images]):
         return self.digits
 
     @abstractmethod
-    def read(self) -> tuple[Images, Images]:
+    def read(self) -> tuple[Dataset, Dataset]:
         """The source's training and test images, white on black, with labels 0 to 9."""
 
-    def split(self) -> tuple[Images, Images, Images]:
+    def split(self) -> tuple[Dataset, Dataset, Dataset]:
         train, test = self.read()
         held_out, others = self._split(train, self.val_size, "val_size") if self.val_size else (slice(0), slice(None))
         val, train = train.select(held_out), train.select(others)
@@ -72,13 +72,13 @@ class ImageData(Source[Images]):
         self._check_classes({"training": train, "validation": val, "test": test})
         return train, val, test
 
-    def choose_training(self, pool: Images) -> Tensor:
+    def choose_training(self, pool: Dataset) -> Tensor:
         if self.limit is None or self.limit >= len(pool.labels):
             return super().choose_training(pool)
         kept, _ = self._split(pool, self.limit, "limit")
         return kept
 
-    def with_label_noise(self) -> Images:
+    def with_label_noise(self) -> Dataset:
         if not self.label_noise:
             return self.train_images
         # drawn for all images, so that ``limit`` changes no image's label
@@ -87,17 +87,17 @@ class ImageData(Source[Images]):
         is_noisy = torch.rand(len(true), generator=random) < self.label_noise
         shifts = torch.randint(1, len(self.digits), (len(true),), generator=random)
         labels = torch.where(is_noisy, (true + shifts) % len(self.digits), true)
-        return Images(self.train_images.pixels, labels[self.train_indices])
+        return Dataset(self.train_images.content, labels[self.train_indices])
 
-    def to_metric_format(self, samples: Images) -> Images:
+    def to_metric_format(self, samples: Dataset) -> Dataset:
         """White on black, labelled with the digits."""
-        pixels = 255 - samples.pixels if self.invert else samples.pixels
-        return Images(pixels, self.to_source(samples.labels))
+        pixels = 255 - samples.content if self.invert else samples.content
+        return Dataset(pixels, self.to_source(samples.labels))
 
-    def to_dataset(self, images: Tensor, labels: Tensor) -> Images:
-        return Images(to_pixels(images), labels.cpu())
+    def to_dataset(self, images: Tensor, labels: Tensor) -> Dataset:
+        return Dataset(to_pixels(images), labels.cpu())
 
-    def _check_classes(self, sets: dict[str, Images]) -> None:
+    def _check_classes(self, sets: dict[str, Dataset]) -> None:
         for name, images in sets.items():
             found = set(images.labels.unique().tolist())
             missing = [digit for index, digit in enumerate(self.digits) if index not in found]
@@ -107,14 +107,14 @@ class ImageData(Source[Images]):
                     "choose other digits or a larger data.val_size"
                 )
 
-    def _keep_digits(self, images: Images) -> Images:
+    def _keep_digits(self, images: Dataset) -> Dataset:
         """The images of the chosen digits, inverted if requested, with indices into ``digits`` as labels."""
         index_of = torch.full((10,), -1)
         index_of[torch.tensor(self.digits)] = torch.arange(len(self.digits))
         pixels, labels = images.select(index_of[images.labels] >= 0)
-        return Images(255 - pixels if self.invert else pixels, index_of[labels])
+        return Dataset(255 - pixels if self.invert else pixels, index_of[labels])
 
-    def _split(self, images: Images, size: int, option: str) -> tuple[Tensor, Tensor]:
+    def _split(self, images: Dataset, size: int, option: str) -> tuple[Tensor, Tensor]:
         """The sorted indices of ``size`` images, stratified by class, and of the remaining images."""
         total, classes = len(images.labels), len(images.labels.unique())
         if not classes <= size <= total - classes:

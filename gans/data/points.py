@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from gans.data.batches import Points
+from gans.data.batches import Dataset
 from gans.data.extractor import ExtractedFeatures
 from gans.data.source import Source
 from gans.randomness import derive_seed
@@ -26,10 +26,10 @@ class Mixture:
     """Shape (k, dimensions)."""
     deviation: float
 
-    def draw(self, count: int, random: torch.Generator) -> Points:
+    def draw(self, count: int, random: torch.Generator) -> Dataset:
         labels = torch.randint(len(self.modes), (count,), generator=random)
         noise = torch.randn(count, self.modes.shape[1], generator=random)
-        return Points(self.modes[labels] + self.deviation * noise, labels)
+        return Dataset(self.modes[labels] + self.deviation * noise, labels)
 
     @property
     def sha256(self) -> str:
@@ -43,7 +43,7 @@ class Mixture:
         """Does nothing: features are computed on the host."""
 
 
-class PointData(Source[Points]):
+class PointData(Source):
     """Points drawn from a mixture, independently for training, validation and test.
 
     A subclass sets ``feature_extractor``, the mixture.
@@ -52,7 +52,6 @@ class PointData(Source[Points]):
         train_size, val_size, test_size: numbers of points.
     """
 
-    holds_points = True
     feature_extractor: Mixture
 
     def __init__(
@@ -70,13 +69,13 @@ class PointData(Source[Points]):
         """The indices of the modes."""
         return list(range(len(self.feature_extractor.modes)))
 
-    def split(self) -> tuple[Points, Points, Points]:
+    def split(self) -> tuple[Dataset, Dataset, Dataset]:
         streams = {name: torch.Generator().manual_seed(derive_seed(self.split_seed, name)) for name in self.sizes}
         train, val, test = (self.feature_extractor.draw(size, streams[name]) for name, size in self.sizes.items())
         return train, val, test
 
-    def to_metric_format(self, samples: Points) -> Points:
-        return Points(samples.positions, self.to_source(samples.labels))
+    def to_metric_format(self, samples: Dataset) -> Dataset:
+        return Dataset(samples.content, self.to_source(samples.labels))
 
-    def to_dataset(self, images: Tensor, labels: Tensor) -> Points:
-        return Points(images.float().cpu(), labels.cpu())
+    def to_dataset(self, images: Tensor, labels: Tensor) -> Dataset:
+        return Dataset(images.float().cpu(), labels.cpu())

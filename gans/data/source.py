@@ -1,7 +1,7 @@
 """Base class of data modules: disjoint training, validation and test sets in memory."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar
 
 import lightning as L
 import torch
@@ -13,10 +13,8 @@ from gans.data.batches import Dataset, SequentialLoader, ShuffledLoader
 from gans.data.extractor import FeatureExtractor
 from gans.errors import InputError
 
-Kind = TypeVar("Kind", bound=Dataset)
 
-
-class Source(L.LightningDataModule, ABC, Generic[Kind]):
+class Source(L.LightningDataModule, ABC):
     """Disjoint training, validation and test samples.
 
     Args:
@@ -33,8 +31,6 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
 
     source: ClassVar[str]
     """The name of the source, and of the feature network to use if ``feature_extractor`` is None."""
-    holds_points: ClassVar[bool] = False
-    """Whether samples are points (n, dimensions), not images."""
     feature_extractor: FeatureExtractor | None = None
     """A feature extractor that needs no training."""
     extent: float | None = None
@@ -44,10 +40,10 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
     invert: bool = False
     """Whether the samples are negatives of the source's images."""
 
-    train_images: Kind
-    val_images: Kind
-    test_images: Kind
-    train_pool: Kind
+    train_images: Dataset
+    val_images: Dataset
+    test_images: Dataset
+    train_pool: Dataset
     """The training samples before ``limit``."""
     train_indices: Tensor
     """The sorted indices of the training samples in ``train_pool``."""
@@ -74,19 +70,19 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
         """The source's class for each label 0, 1, ..."""
 
     @abstractmethod
-    def split(self) -> tuple[Kind, Kind, Kind]:
+    def split(self) -> tuple[Dataset, Dataset, Dataset]:
         """The training samples before ``limit``, the validation samples and the test samples."""
 
-    def choose_training(self, pool: Kind) -> Tensor:
+    def choose_training(self, pool: Dataset) -> Tensor:
         """The sorted indices of the samples to train on; by default all."""
         return torch.arange(len(pool.labels))
 
-    def with_label_noise(self) -> Kind:
+    def with_label_noise(self) -> Dataset:
         """The training samples with label noise; by default there is none."""
         return self.train_images
 
     @abstractmethod
-    def to_metric_format(self, samples: Kind) -> Kind:
+    def to_metric_format(self, samples: Dataset) -> Dataset:
         """Samples in the format of the metrics: white on black, labelled with the source's classes."""
 
     def to_source(self, labels: Tensor) -> Tensor:
@@ -95,7 +91,7 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
         return torch.where(labels < 0, labels, torch.tensor(self.classes)[labels])
 
     @abstractmethod
-    def to_dataset(self, images: Tensor, labels: Tensor) -> Kind:
+    def to_dataset(self, images: Tensor, labels: Tensor) -> Dataset:
         """Generated samples, images in [0, 1], as a data set on the host."""
 
     @override
@@ -116,7 +112,7 @@ class Source(L.LightningDataModule, ABC, Generic[Kind]):
         )
 
     @property
-    def subsets(self) -> dict[str, Kind]:
+    def subsets(self) -> dict[str, Dataset]:
         """The disjoint sets by name; available after ``setup``."""
         return {"train": self.train_images, "val": self.val_images, "test": self.test_images}
 

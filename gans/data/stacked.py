@@ -8,7 +8,7 @@ import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from gans.data.batches import Images
+from gans.data.batches import Dataset
 from gans.data.images import ImageData
 from gans.data.pixels import to_pixels
 from gans.data.source import Source
@@ -18,7 +18,7 @@ HELD_OUT = 1 / 12
 """The share of the source's training digits reserved for validation triples."""
 
 
-class Stacked(Source[Images]):
+class Stacked(Source):
     """Triples of digits, one per channel. The class is the three-digit number, 0 to 999.
 
     Digits are drawn with replacement, once: from disjoint parts of the source's training set for training and
@@ -50,7 +50,7 @@ class Stacked(Source[Images]):
     def prepare_data(self) -> None:
         self.digits.prepare_data()
 
-    def split(self) -> tuple[Images, Images, Images]:
+    def split(self) -> tuple[Dataset, Dataset, Dataset]:
         train, test = self.digits.read()
         order = torch.randperm(len(train.labels), generator=self._random("held-out digits"))
         held_out = round(HELD_OUT * len(order))
@@ -60,15 +60,15 @@ class Stacked(Source[Images]):
             self._stack(test, "test"),
         )
 
-    def to_metric_format(self, samples: Images) -> Images:
+    def to_metric_format(self, samples: Dataset) -> Dataset:
         return samples
 
-    def to_dataset(self, images: Tensor, labels: Tensor) -> Images:
-        return Images(to_pixels(images), labels.cpu())
+    def to_dataset(self, images: Tensor, labels: Tensor) -> Dataset:
+        return Dataset(to_pixels(images), labels.cpu())
 
-    def _stack(self, digits: Images, name: str) -> Images:
+    def _stack(self, digits: Dataset, name: str) -> Dataset:
         chosen = torch.randint(len(digits.labels), (self.sizes[name], 3), generator=self._random(name))
-        return Images(digits.pixels[chosen, 0], digits.labels[chosen] @ torch.tensor([100, 10, 1]))
+        return Dataset(digits.content[chosen, 0], digits.labels[chosen] @ torch.tensor([100, 10, 1]))
 
     def _random(self, name: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(self.split_seed, f"stacked/{name}"))

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from gans.data.batches import Images, SequentialLoader, ShuffledLoader
+from gans.data.batches import Dataset, SequentialLoader, ShuffledLoader
 from gans.randomness import Streams
 
 
 def train_classifier(
     classify: Callable[[Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
-    images: Images,
+    images: Dataset,
     *,
     epochs: int,
     batch_size: int,
@@ -65,7 +65,7 @@ def train_classifier(
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, classify: Callable[[Tensor], Tensor], images: Images) -> float:
+def accuracy(network: nn.Module, classify: Callable[[Tensor], Tensor], images: Dataset) -> float:
     """The share of correctly classified images, with the network in inference mode."""
     was_training = network.training
     network.eval()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -61,12 +61,13 @@ class Evaluator:
     """
 
     def __init__(
-        self, metrics: Mapping[str, Metric], features: FeatureExtractor, data: Source[Any], max_samples: int
+        self, metrics: Mapping[str, Metric], features: FeatureExtractor, data: Source, max_samples: int
     ) -> None:
         self.metrics = metrics
         self.features = features
         self.data = data
         self.max_samples = max_samples
+        self._source_size = len(data.train_pool.labels) + len(data.val_images.labels)
         self._real: dict[Subset, SampleFeatures] = {}
 
     def held_out(self, subset: Subset) -> Dataset:
@@ -143,10 +144,6 @@ class Evaluator:
         """The training samples with features, which are extracted once, when a metric first needs them."""
         sample = self._sample(self.data.train_images)
         return sample._replace(logits=sample.logits[:, :0].clone())  # logits of 1,000 classes would fill the memory
-
-    @property
-    def _source_size(self) -> int:
-        return len(self.data.train_pool.labels) + len(self.data.val_images.labels)
 
     def _random_real_samples(self, count: int) -> Dataset:
         """Random training and validation samples."""

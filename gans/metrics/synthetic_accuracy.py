@@ -8,7 +8,7 @@ from pydantic import PositiveInt
 from torch import nn
 from typing_extensions import override
 
-from gans.data.batches import Images
+from gans.data.batches import Dataset
 from gans.features.training import accuracy, train_classifier
 from gans.metrics.base import EvaluationData, ImageMetric
 from gans.randomness import derive_seed
@@ -35,8 +35,8 @@ class SyntheticAccuracy(ImageMetric):
         return super().applies(data) and data.conditional
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
-        images = Images(*data.more(self.image_count(data)))
-        real = Images(data.real.images, data.real.labels)
+        images = Dataset(*data.more(self.image_count(data)))
+        real = Dataset(data.real.images, data.real.labels)
         return {"synthetic_accuracy": accuracy_of_training_on(images, real, self.epochs)}
 
     @override
@@ -44,7 +44,7 @@ class SyntheticAccuracy(ImageMetric):
         return min(self.images, data.source_size)
 
 
-def accuracy_of_training_on(images: Images, real: Images, epochs: int) -> float:
+def accuracy_of_training_on(images: Dataset, real: Dataset, epochs: int) -> float:
     """Train a CNN on images, select the epoch by a twelfth of them, and return its accuracy on real images."""
     random = torch.Generator().manual_seed(derive_seed(0, "synthetic_accuracy"))
     order = torch.randperm(len(images.labels), generator=random)

@@ -48,6 +48,3 @@ class Unflatten(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return values.unflatten(1, self.size).permute(0, 3, 1, 2)
-
-    def extra_repr(self) -> str:
-        return f"rows, columns, channels={self.size}"

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
-from typing_extensions import override
 
 from gans.errors import InputError
 from gans.files import replacing
@@ -23,17 +22,12 @@ KEPT = 2
 """How many of the newest last checkpoints are kept: the second one is used if the first one is damaged."""
 
 
-class DamagedCheckpoint(InputError):
-    """A checkpoint whose content does not match its digest."""
-
-
 class VerifiedCheckpointIO(CheckpointIO):
     """Saves checkpoints atomically, verifies them when it loads them, and deletes old ones.
 
     A killed process leaves no incomplete file under a checkpoint's name. The digest reveals later damage.
     """
 
-    @override
     def save_checkpoint(self, checkpoint: Mapping[str, Any], path: str | Path, storage_options: Any = None) -> None:
         path = Path(path)
         buffer = io.BytesIO()
@@ -43,11 +37,9 @@ class VerifiedCheckpointIO(CheckpointIO):
             file.write(buffer.getbuffer())
         delete_old(path.parent)
 
-    @override
     def load_checkpoint(self, path: str | Path, map_location: Any = None, **_: Any) -> dict[str, Any]:
         return load_verified(Path(path), map_location)
 
-    @override
     def remove_checkpoint(self, path: str | Path) -> None:
         Path(path).unlink(missing_ok=True)
 
@@ -105,8 +97,7 @@ def load_verified(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """A checkpoint's tensors and plain values. No code in the file is run.
 
     Raises:
-        DamagedCheckpoint: if the content does not match the digest in the name.
-        InputError: if the file can't be read, or holds other objects than tensors and plain values.
+        InputError: if the file is damaged, can't be read, or holds other objects than tensors and plain values.
     """
     try:
         content = path.read_bytes()
@@ -116,7 +107,7 @@ def load_verified(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     if name is None:
         print(f"warning: '{path}' can't be verified: its name has no digest", file=sys.stderr)
     elif digest_of(content) != name["digest"]:
-        raise DamagedCheckpoint(f"'{path}' is damaged: its SHA-256 is not the one in its name")
+        raise InputError(f"'{path}' is damaged: its SHA-256 is not the one in its name")
     try:
         return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
     except Exception as error:

@@ -198,7 +198,7 @@ def last_checkpoint(run: RunFolder) -> dict[str, Any] | None:
     return checkpoint
 
 
-def refuse_shorter_budget(trainer: Mapping[str, Any], data: Source[Any], steps: int) -> None:
+def refuse_shorter_budget(trainer: Mapping[str, Any], data: Source, steps: int) -> None:
     """Refuse a budget of fewer steps than the run has trained."""
     for name, steps_each in (("max_steps", 1), ("max_epochs", len(data.train_batches))):
         limit = trainer[name]

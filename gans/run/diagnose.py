@@ -1,20 +1,4 @@
-"""A diagnosis of a run from its curves, with the same definitions for every GAN.
-
-========================  ============================================================================================
-label                     condition
-========================  ============================================================================================
-discriminator saturation  For 10 points, the discriminator's accuracy is at least 0.99, or the generator's loss stays
-                          within 0.001: the generator hardly learns any more.
-mode collapse             Recall < 0.1, or class_kl > log 2 (as if half of the real classes were missing), for three
-                          evaluations in a row or to the end. A period from the first evaluation on counts only if it
-                          lasts to the end, because an untrained generator has such values too.
-divergence                A loss is not finite, or beyond ±100 averaged over 10 points; or a loss, gradient or weight
-                          that was not finite ended the run; or the validation FID stays above three times its minimum
-                          to the end, for at least three evaluations.
-oscillation               The generator's loss, averaged over 10 points, has three alternating peaks and troughs, whose
-                          prominence is at least half of the loss's median absolute value.
-healthy                   None of these.
-========================  ============================================================================================
+"""A diagnosis of a run from its curves, with the same definitions for every GAN: docs/evaluation.md lists them.
 
 A curve has a point every ``log_every`` training steps.
 """
@@ -88,6 +72,7 @@ def find_verdict(run: RunFolder) -> Verdict:
 
 
 def saturation(run: RunFolder) -> LabelPeriod | None:
+    """For 10 points D's accuracy is at least 0.99, or G's loss stays within 0.001: G hardly learns any more."""
     steps, accuracy = _curve(run, "train/discriminator_accuracy")
     _, generator = _curve(run, "train/generator_loss")
     if len(steps) < POINTS:
@@ -103,6 +88,10 @@ def saturation(run: RunFolder) -> LabelPeriod | None:
 
 
 def collapse(run: RunFolder) -> LabelPeriod | None:
+    """Recall < 0.1, or class_kl > log 2 (half of the classes missing), for three evaluations in a row or to the end.
+
+    From the first evaluation on it counts only if it lasts to the end: an untrained generator has such values too.
+    """
     periods = []
     for name in ("recall", "class_kl"):
         steps, values = _evaluations(run, name)
@@ -119,6 +108,8 @@ def collapse(run: RunFolder) -> LabelPeriod | None:
 
 
 def divergence(run: RunFolder) -> LabelPeriod | None:
+    """A loss is not finite or, averaged over 10 points, beyond ±100; or a value that was not finite ended the run; or
+    the validation FID stays above three times its minimum to the end, for at least three evaluations."""
     failure = run.history.failure
     periods = [LabelPeriod(failure[0], failure[0], failure[1])] if failure else []
     for player in ("discriminator", "generator"):
@@ -140,6 +131,7 @@ def divergence(run: RunFolder) -> LabelPeriod | None:
 
 
 def oscillation(run: RunFolder) -> LabelPeriod | None:
+    """G's loss, averaged over 10 points, has three alternating peaks and troughs of half its median size or more."""
     steps, loss = _curve(run, "train/generator_loss")
     if len(loss) < POINTS or not numpy.isfinite(loss).all():
         return None

@@ -40,15 +40,8 @@ def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) ->
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(flatten(run.config), metrics)
         logger.finalize("success")
-    results = collect(trainer, components, tested)
-    results.write(run.test_results_file)
-    Console(width=None if sys.stdout.isatty() else 100).print(results.table(run.name))
-
-
-def collect(trainer: L.Trainer, components: RunComponents, tested: dict[str, CheckpointResults]) -> TestResults:
-    """The metrics of the tested checkpoints, with floors and protocol."""
     evaluation = next((callback for callback in trainer.callbacks if isinstance(callback, Evaluation)), None)
-    return TestResults(
+    results = TestResults(
         held_out_images=len(components.data.test_images.labels),
         evaluated_images=len(evaluation.evaluator.held_out("test").labels) if evaluation else 0,
         features=evaluation.evaluator.features.sha256 if evaluation else None,
@@ -56,3 +49,5 @@ def collect(trainer: L.Trainer, components: RunComponents, tested: dict[str, Che
         floors=evaluation.floors["test"] if evaluation else {},
         left_out=evaluation.left_out if evaluation else {},
     )
+    results.write(run.test_results_file)
+    Console(width=None if sys.stdout.isatty() else 100).print(results.table(run.name))

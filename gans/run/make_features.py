@@ -3,12 +3,14 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
 from gans.config.build import read_data
 from gans.config.schema import FeaturesConfig
+from gans.config.validate import check_options, validate_choice
 from gans.data.images import ImageData
 from gans.errors import InputError
 from gans.features.files import save_features
@@ -18,8 +20,10 @@ from gans.files import cache_folder
 from gans.randomness import derive_seed
 
 
-def make_features(config: FeaturesConfig) -> Path:
+def make_features(options: dict[str, Any]) -> Path:
     """Train and save a feature network; an InputError for data other than all images of a source, white on black."""
+    config = check_options(FeaturesConfig, options)
+    validate_choice(config.data, "data", "data")
     data = read_data(config.data, config.seed)
     if not isinstance(data, ImageData):
         raise InputError(f"data={data.source} needs no feature network: use other data, such as data=mnist")

@@ -1,7 +1,6 @@
 """Training, with callbacks and loggers that write the run folder."""
 
 import sys
-from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -67,7 +66,7 @@ def make_tester(run: RunFolder, config: RunConfig, components: RunComponents) ->
     return build(config.trainer, "trainer", callbacks=callbacks, logger=False, plugins=[VerifiedCheckpointIO()])
 
 
-def make_samples(run: RunFolder, config: RunConfig, data: Source[Any]) -> Samples:
+def make_samples(run: RunFolder, config: RunConfig, data: Source) -> Samples:
     kind = Samples if data.extent is None else Landscape
     return kind(run, **config.samples.model_dump())
 
@@ -76,7 +75,7 @@ def make_evaluation(run: RunFolder, components: RunComponents) -> list[Callback]
     return [Evaluation(components.evaluator, run)] if components.evaluator else []
 
 
-def headline(trainer: L.Trainer, data: Source[Any], gan: GAN) -> str:
+def headline(trainer: L.Trainer, data: Source, gan: GAN) -> str:
     """Device, precision, data and network sizes in one line."""
     counts = {name: len(images.labels) for name, images in data.subsets.items()}
     return (

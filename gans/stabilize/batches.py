@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gans.errors import InputError
 from gans.stabilize.base import StabilizedGAN, Stabilizer
-from gans.stabilize.layers import first_layer, last_layer, replace
+from gans.stabilize.layers import first_layer, last_layer
 
 
 class Packing(Stabilizer):
@@ -36,7 +36,7 @@ class Packing(Stabilizer):
                 "classes: use a model without classes, such as model=dcgan"
             )
         name, layer = first_layer(gan, "packing")
-        replace(gan.discriminator, name, wider(layer, self.samples))
+        gan.discriminator.set_submodule(name, wider(layer, self.samples))
 
 
 def wider(layer: nn.Linear | nn.Conv2d, times: int) -> nn.Linear | nn.Conv2d:
@@ -63,7 +63,7 @@ class MinibatchDeviation(Stabilizer):
 
     def rebuild(self, gan: StabilizedGAN) -> None:
         name, layer = last_layer(gan, "minibatch_deviation")
-        replace(gan.discriminator, name, WithDeviation(layer))
+        gan.discriminator.set_submodule(name, WithDeviation(layer))
         gan.separate_forward = True
 
 

@@ -23,12 +23,6 @@ def last_layer(gan: StabilizedGAN, stabilizer: str) -> tuple[str, nn.Linear]:
     return _layers(gan, stabilizer, "makes scores from features", (nn.Linear,))[-1]
 
 
-def replace(network: nn.Module, name: str, layer: nn.Module) -> None:
-    """Replace the network's layer of this name."""
-    parent, _, attribute = name.rpartition(".")
-    setattr(network.get_submodule(parent), attribute, layer)
-
-
 def _layers(gan: StabilizedGAN, stabilizer: str, what: str, kinds: tuple[type[Layer], ...]) -> list[tuple[str, Layer]]:
     found = [(name, module) for name, module in gan.discriminator.named_modules() if isinstance(module, kinds)]
     if not found:

@@ -4,7 +4,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import joblib
 import torch
@@ -103,8 +102,8 @@ class View:
         for number in new:
             self.ended.add(number)
             member = self.members[number]
-            print(f"{' '.join(member.overrides)}: {outcome(member)}", flush=True)
-            print(f"sweep: {len(self.ended)} of {len(self.members)} members are done", flush=True)
+            done = f"{len(self.ended)} of {len(self.members)} members are done"
+            print(f"sweep: {done}: {' '.join(member.overrides)}: {outcome(member)}", flush=True)
         if self.live.is_started:
             table = Table("member", "", title=f"{len(self.ended)} of {len(self.members)} members are done")
             for member in self.members:
@@ -127,7 +126,8 @@ def outcome(member: Member) -> str:
 def summarize(members: Sequence[Member], folder: Path, received: Sequence[int]) -> None:
     """Say which members failed, and end the command if not all of them are finished."""
     for member in members:
-        write_json(member.log.with_suffix(".json"), as_json(member))
+        result = {"overrides": list(member.overrides), "exit_code": member.exit_code, "outcome": outcome(member)}
+        write_json(member.log.with_suffix(".json"), result)
     finished = sum(member.exit_code == 0 for member in members)
     print(f"sweep: {finished} of {len(members)} members are finished; see {folder}", flush=True)
     failed = [member for member in members if outcome(member).startswith("failed") and member.exit_code is not None]
@@ -141,7 +141,3 @@ def summarize(members: Sequence[Member], folder: Path, received: Sequence[int]) 
         sys.exit(failed[0].exit_code)
     if finished < len(members):
         fail("some members were stopped. The same command goes on with the whole sweep", STOPPED[1])
-
-
-def as_json(member: Member) -> dict[str, Any]:
-    return {"overrides": list(member.overrides), "exit_code": member.exit_code, "outcome": outcome(member)}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gans.config.build import build_data
-from gans.data.batches import Images, SequentialLoader, ShuffledLoader
+from gans.data.batches import Dataset, SequentialLoader, ShuffledLoader
 from tests.conftest import run_config
 
 
@@ -18,7 +18,7 @@ from tests.conftest import run_config
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 1000), st.booleans())
 def test_an_epoch_is_one_pass_in_an_order_of_its_own(count: int, size: int, seed: int, replacement: bool) -> None:
     size = min(size, count)
-    images = Images(torch.arange(count, dtype=torch.uint8)[:, None], torch.arange(count))
+    images = Dataset(torch.arange(count, dtype=torch.uint8)[:, None], torch.arange(count))
     batches = ShuffledLoader(images, size, seed, replacement=replacement)
     epochs = [[batch.labels for batch in batches] for _ in range(2)]
     for epoch in epochs:
@@ -31,7 +31,7 @@ def test_an_epoch_is_one_pass_in_an_order_of_its_own(count: int, size: int, seed
 
 @given(st.integers(0, 11))
 def test_a_restored_loader_goes_on_where_it_was(position: int) -> None:
-    images = Images(torch.zeros(30, 1, dtype=torch.uint8), torch.arange(30))
+    images = Dataset(torch.zeros(30, 1, dtype=torch.uint8), torch.arange(30))
     whole = ShuffledLoader(images, 5, seed=3)
     batches = [batch.labels for _ in range(2) for batch in whole]
     stopped = ShuffledLoader(images, 5, seed=3)
@@ -64,7 +64,7 @@ def test_batches_are_picked_on_the_device_that_trains(source: str) -> None:
 
 
 def test_held_out_batches_are_every_image_once_in_order() -> None:
-    images = Images(torch.zeros(7, 1, dtype=torch.uint8), torch.arange(7))
+    images = Dataset(torch.zeros(7, 1, dtype=torch.uint8), torch.arange(7))
     batches = SequentialLoader(images, 3)
     assert [batch.labels.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
     assert len(batches) == 3

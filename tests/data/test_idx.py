@@ -13,7 +13,6 @@ import torch
 import torchvision
 from torch import Tensor
 
-from gans.config.validate import validate_features
 from gans.data.images import ImageData
 from gans.data.mnist import SHA256
 from gans.errors import InputError
@@ -117,7 +116,7 @@ def test_data_like_mnist_are_read_as_torchvision_reads_them(published: tuple[str
     data = small(source, tmp_path)
     for images, train in zip(data.read(), (True, False), strict=True):
         expected = LIKE_MNIST[source](tmp_path, train=train)
-        assert torch.equal(images.pixels, expected.data[:, None])
+        assert torch.equal(images.content, expected.data[:, None])
         assert torch.equal(images.labels, expected.targets)
     assert [len(images.labels) for images in data.subsets.values()] == [250, 50, 100]
 
@@ -127,7 +126,7 @@ def test_data_like_mnist_are_downloaded_whole_and_once(published: tuple[str, Pat
     data = small(source, tmp_path)
     assert sorted(path.name for path in data.raw.iterdir()) == sorted(path.name for path in folder.iterdir())
     shutil.rmtree(folder)
-    assert torch.equal(small(source, tmp_path).train_pool.pixels, data.train_pool.pixels)
+    assert torch.equal(small(source, tmp_path).train_pool.content, data.train_pool.content)
 
 
 def test_what_is_read_is_what_was_verified(published: tuple[str, Path], tmp_path: Path) -> None:
@@ -136,10 +135,10 @@ def test_what_is_read_is_what_was_verified(published: tuple[str, Path], tmp_path
     data = small(source, tmp_path)
     for extracted in raw.glob("*-ubyte"):
         extracted.write_bytes(b"altered")
-    assert torch.equal(small(source, tmp_path).train_pool.pixels, data.train_pool.pixels)
+    assert torch.equal(small(source, tmp_path).train_pool.content, data.train_pool.content)
     for compressed in raw.glob("*.gz"):  # and those are had again, although extracted files are there
         compressed.unlink()
-    assert torch.equal(small(source, tmp_path).train_pool.pixels, data.train_pool.pixels)
+    assert torch.equal(small(source, tmp_path).train_pool.content, data.train_pool.content)
 
 
 @pytest.mark.parametrize("index", range(4))
@@ -183,12 +182,12 @@ def test_options_of_data_like_mnist_are_mnists(published: tuple[str, Path], tmp_
     everything = small(source, tmp_path)
     assert composed(f"data={source}")["data"].keys() == composed("data=mnist")["data"].keys()
     assert torch.equal(
-        small(source, tmp_path, "data.invert=true").train_pool.pixels, 255 - everything.train_pool.pixels
+        small(source, tmp_path, "data.invert=true").train_pool.content, 255 - everything.train_pool.content
     )
     assert len(small(source, tmp_path, "data.limit=40").train_images.labels) == 40
     some = small(source, tmp_path, "data.digits=[8,3]")
-    eights = everything.train_pool.pixels[everything.train_pool.labels == 8]
-    assert torch.equal(some.train_pool.pixels[some.train_pool.labels == 0], eights)
+    eights = everything.train_pool.content[everything.train_pool.labels == 8]
+    assert torch.equal(some.train_pool.content[some.train_pool.labels == 0], eights)
     assert set(some.train_pool.labels.tolist()) == {0, 1}
 
 
@@ -206,7 +205,5 @@ def test_data_like_mnist_can_be_given_the_features_that_they_lack(
     assert data.source == source
     with pytest.raises(InputError, match=f"python features.py data={source}"):
         load_features(data.source)
-    make_features(
-        validate_features(composed(f"data={source}", f"data.root={tmp_path}", "epochs=1", config_name="features"))
-    )
+    make_features(composed(f"data={source}", f"data.root={tmp_path}", "epochs=1", config_name="features"))
     assert load_features(data.source).name == f"{source}1"

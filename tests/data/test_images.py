@@ -10,7 +10,7 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from gans.config.build import build_data
-from gans.data.batches import Images
+from gans.data.batches import Dataset
 from gans.data.images import ImageData
 from gans.errors import InputError
 from gans.features.files import load_features
@@ -24,8 +24,8 @@ def data_of(*overrides: str) -> ImageData:
     return cast("ImageData", build_data(run_config(*overrides)))
 
 
-def rows(images: Images) -> list[bytes]:
-    return [bytes(pixels.numpy()) for pixels in images.pixels]
+def rows(images: Dataset) -> list[bytes]:
+    return [bytes(pixels.numpy()) for pixels in images.content]
 
 
 SOURCES = ["digits", pytest.param("mnist", marks=needs_mnist)]
@@ -65,15 +65,15 @@ def test_digits_are_filtered_and_labels_are_indices_into_them() -> None:
     for name in ("train", "val", "test"):
         labels = everything.subsets[name].labels
         assert some.subsets[name].labels.bincount().tolist() == [(labels == 8).sum(), (labels == 3).sum()]
-    eights = some.train_images.pixels[some.train_images.labels == 0]
-    assert torch.equal(eights, everything.train_images.pixels[everything.train_images.labels == 8])
+    eights = some.train_images.content[some.train_images.labels == 0]
+    assert torch.equal(eights, everything.train_images.content[everything.train_images.labels == 8])
 
 
 def test_the_split_does_not_depend_on_the_runs_seed() -> None:
     first, second, other = (data_of("data=digits", *extra) for extra in (["seed=0"], ["seed=5"], ["data.split_seed=1"]))
-    assert torch.equal(first.val_images.pixels, second.val_images.pixels)
-    assert not torch.equal(first.val_images.pixels, other.val_images.pixels)
-    assert torch.equal(first.test_images.pixels, other.test_images.pixels)
+    assert torch.equal(first.val_images.content, second.val_images.content)
+    assert not torch.equal(first.val_images.content, other.val_images.content)
+    assert torch.equal(first.test_images.content, other.test_images.content)
 
 
 def test_limit_keeps_classes_in_proportion() -> None:
@@ -147,7 +147,7 @@ def test_label_noise_takes_every_other_class_equally_often() -> None:
 def test_label_noise_changes_nothing_but_what_a_run_trains_with() -> None:
     true, data = noisy(0), noisy(0.4)
     for name in true.subsets:
-        assert torch.equal(data.subsets[name].pixels, true.subsets[name].pixels)
+        assert torch.equal(data.subsets[name].content, true.subsets[name].content)
         assert torch.equal(data.subsets[name].labels, true.subsets[name].labels)
     assert torch.equal(data.train_pool.labels, true.train_pool.labels)
     for noisy_batch, batch in zip(data.train_dataloader(), true.train_dataloader(), strict=True):

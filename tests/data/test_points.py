@@ -62,7 +62,7 @@ def test_the_published_ring_and_grid() -> None:
 @pytest.mark.parametrize("name", ["ring", "grid"])
 def test_the_true_mixture_is_of_high_quality_and_reaches_all_modes(name: str) -> None:
     data = source_of(name)
-    points, modes = data.train_images.positions, len(data.classes)
+    points, modes = data.train_images.content, len(data.classes)
     values = judged(data, points)
     expected = 1 - numpy.exp(-9 / 2)  # two normal coordinates are within three deviations
     low, high = binom.interval(1 - 1e-6, len(points), expected)
@@ -80,9 +80,9 @@ def test_points_are_a_function_of_split_seed_alone_and_sets_are_apart(name: str)
     sizes = {"train_size": 200, "val_size": 100, "test_size": 100}
     first, same, other = (source_of(name, **sizes, **each) for each in ({"seed": 0}, {"seed": 5}, {"split_seed": 1}))
     for subset in ("train", "val", "test"):
-        assert torch.equal(first.subsets[subset].positions, same.subsets[subset].positions)
-        assert not torch.equal(first.subsets[subset].positions, other.subsets[subset].positions)
-    points = torch.cat([points.positions for points in first.subsets.values()])
+        assert torch.equal(first.subsets[subset].content, same.subsets[subset].content)
+        assert not torch.equal(first.subsets[subset].content, other.subsets[subset].content)
+    points = torch.cat([points.content for points in first.subsets.values()])
     assert len(points.unique(dim=0)) == len(points) == 400
     orders = [next(iter(data.train_batches)).images for data in (first, same)]
     assert not torch.equal(*orders)
@@ -91,8 +91,8 @@ def test_points_are_a_function_of_split_seed_alone_and_sets_are_apart(name: str)
 def test_dirac_data_are_nothing_but_zeros() -> None:
     data = source_of("dirac", val_size=5)
     assert isinstance(data, Dirac)
-    assert [points.positions.shape for points in data.subsets.values()] == [(100, 1), (5, 1), (1, 1)]
-    assert not any(points.positions.any() for points in data.subsets.values())
+    assert [points.content.shape for points in data.subsets.values()] == [(100, 1), (5, 1), (1, 1)]
+    assert not any(points.content.any() for points in data.subsets.values())
     assert judged(data, torch.zeros(5, 1)) == {"modes": 1, "high_quality": 1, "mode_kl": 0}
     assert judged(data, torch.full((5, 1), 1e-3))["high_quality"] == 0
 
@@ -100,7 +100,7 @@ def test_dirac_data_are_nothing_but_zeros() -> None:
 def test_generated_points_are_kept_as_they_are() -> None:
     data, points = source_of("ring", train_size=100), torch.randn(7, 2)
     kept = data.to_dataset(points.double(), torch.arange(7))
-    assert torch.equal(kept.positions, points)
+    assert torch.equal(kept.content, points)
     assert data.to_metric_format(kept).labels.tolist() == list(range(7))
 
 

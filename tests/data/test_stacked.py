@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from gans.config.build import build
-from gans.data.batches import Images
+from gans.data.batches import Dataset
 from gans.data.digits import Digits
 from gans.data.stacked import Stacked
 from gans.features.files import TrainedFeatureNetwork, distinct, load_features
@@ -48,14 +48,14 @@ def features() -> TrainedFeatureNetwork:
     return load_features("digits")
 
 
-def channels(images: Images) -> list[list[bytes]]:
-    return [[channel.numpy().tobytes() for channel in pixels] for pixels in images.pixels]
+def channels(images: Dataset) -> list[list[bytes]]:
+    return [[channel.numpy().tobytes() for channel in pixels] for pixels in images.content]
 
 
 def test_the_class_is_the_number_that_the_channels_write(data: Stacked) -> None:
     digits_of: dict[bytes, set[int]] = defaultdict(set)
     for images in Digits(batch_size=1, digits=list(range(10))).read():
-        for pixels, label in zip(images.pixels, images.labels.tolist(), strict=True):
+        for pixels, label in zip(images.content, images.labels.tolist(), strict=True):
             digits_of[pixels.numpy().tobytes()].add(label)
     for images in data.subsets.values():
         for triple, label in zip(channels(images), images.labels.tolist(), strict=True):
@@ -73,12 +73,12 @@ def test_sets_are_made_of_different_digits(data: Stacked) -> None:
 def test_triples_are_a_function_of_split_seed_alone(data: Stacked) -> None:
     same, other = stacked(seed=5), stacked(split_seed=1)
     for subset, images in data.subsets.items():
-        assert torch.equal(images.pixels, same.subsets[subset].pixels)
+        assert torch.equal(images.content, same.subsets[subset].content)
         assert not torch.equal(images.labels, other.subsets[subset].labels)
 
 
 def test_features_of_three_channels_are_those_of_three_images(data: Stacked, features: TrainedFeatureNetwork) -> None:
-    pixels = data.test_images.pixels[:50]
+    pixels = data.test_images.content[:50]
     whole = features.extract(pixels)
     single = [features.extract(channel) for channel in pixels.split(1, 1)]
     assert torch.allclose(whole.features, torch.cat([each.features for each in single], 1), atol=1e-4)
@@ -125,11 +125,11 @@ def test_modes_and_their_distance_from_equal_shares() -> None:
 
 def test_nearest_pairs_of_many_classes_are_the_nearest_of_all(data: Stacked) -> None:
     classes = torch.arange(200)
-    real, fake = (of_classes(classes, images.pixels[:200]) for images in (data.test_images, data.train_images))
+    real, fake = (of_classes(classes, images.content[:200]) for images in (data.test_images, data.train_images))
     shown = Neighbours().artifacts(between(real, fake))
     assert shown["images"].shape == shown["neighbours"].shape == (20, 28, 28, 3)
     nearest = shown["distances"].argsort()[:20]
-    assert torch.equal(shown["images"], data.train_images.pixels[nearest].movedim(1, 3))
+    assert torch.equal(shown["images"], data.train_images.content[nearest].movedim(1, 3))
 
 
 def test_the_evaluator_judges_as_many_images_as_it_is_told(data: Stacked, features: TrainedFeatureNetwork) -> None:

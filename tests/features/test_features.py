@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gans.config.build import build_data
-from gans.config.validate import validate_features
 from gans.errors import InputError
 from gans.features import files
 from gans.features.files import SHIPPED, load_features
@@ -52,7 +51,7 @@ def _check_accuracy(source: str, at_least: float) -> None:
 
 def test_features_of_training_images_have_unit_scale() -> None:
     data = build_data(run_config("data=digits"))
-    features = load_features("digits").extract(data.train_pool.pixels).features
+    features = load_features("digits").extract(data.train_pool.content).features
     assert features.mean(0).abs().max() < 0.4
     assert features.var(0).mean() == pytest.approx(1, abs=0.25)
 
@@ -81,7 +80,7 @@ def test_making_one_and_using_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """What is made goes to the user's cache, and is found there."""
     monkeypatch.setenv("GANS_CACHE", str(tmp_path))
     config = composed("data=digits", "epochs=6", "learning_rate=1e-2", config_name="features")
-    path = make_features(validate_features(config))
+    path = make_features(config)
     assert path == tmp_path / "features" / "digits1.safetensors"
     assert json.loads(path.with_suffix(".json").read_text())["test_accuracy"] > 0.7
     monkeypatch.setattr(files, "SHIPPED", tmp_path / "nothing")

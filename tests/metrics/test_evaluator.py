@@ -28,7 +28,7 @@ def made_of(data: ImageData, pixels: torch.Tensor) -> GeneratedSamples:
 def test_inverted_data_are_judged_as_what_they_show() -> None:
     plain, inverted = (data_of("data=digits", f"data.invert={value}") for value in ("false", "true"))
     values = [
-        evaluator(data).evaluate("test", made_of(data, data.train_images.pixels[:397])).values
+        evaluator(data).evaluate("test", made_of(data, data.train_images.content[:397])).values
         for data in (plain, inverted)
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-5)
@@ -58,13 +58,13 @@ def test_a_named_smaller_protocol() -> None:
     held_out = judge.held_out("test")
     assert len(held_out.labels) == 100
     assert held_out.labels.bincount().min() >= 3  # from all over the set
-    values = judge.evaluate("test", made_of(judge.data, judge.data.train_images.pixels[:100])).values
+    values = judge.evaluate("test", made_of(judge.data, judge.data.train_images.content[:100])).values
     assert set(values) == {"fid_100_digits1", "precision_100_digits1", "recall_100_digits1"}
 
 
 def test_images_that_are_not_finite_are_refused() -> None:
     data = data_of("data=digits")
-    pixels = data.test_images.pixels.float()
+    pixels = data.test_images.content.float()
     pixels[5, 0, 3, 3] = float("nan")
     with pytest.raises(TrainingError, match="not finite"):
         evaluator(data).evaluate("test", made_of(data, pixels))

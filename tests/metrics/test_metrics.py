@@ -13,12 +13,12 @@ import torch_fidelity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils import data as torch_data
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torchvision.transforms.functional import gaussian_blur
 
 from gans.config.build import build_data, build_metrics
-from gans.data.batches import Images
+from gans.data.batches import Dataset
 from gans.data.images import ImageData
 from gans.features.files import TrainedFeatureNetwork, load_features
 from gans.features.network import FEATURES
@@ -54,12 +54,12 @@ def features() -> TrainedFeatureNetwork:
 def data_of(data: ImageData, features: TrainedFeatureNetwork) -> DataOf:
     """(images in the place of generated ones) -> evaluation_data against the held-out digits."""
 
-    def sample(images: Images) -> SampleFeatures:
-        return SampleFeatures(*images, *features.extract(images.pixels))
+    def sample(images: Dataset) -> SampleFeatures:
+        return SampleFeatures(*images, *features.extract(images.content))
 
     real, training = sample(data.test_images), sample(data.train_images)
 
-    def gather(fake: Images, **further: Any) -> EvaluationData:
+    def gather(fake: Dataset, **further: Any) -> EvaluationData:
         return EvaluationData(
             real=real,
             fake=sample(fake),
@@ -74,7 +74,7 @@ def data_of(data: ImageData, features: TrainedFeatureNetwork) -> DataOf:
     return gather
 
 
-def some(images: Images, count: int) -> Images:
+def some(images: Dataset, count: int) -> Dataset:
     return images.select(torch.randperm(len(images.labels), generator=torch.Generator().manual_seed(0))[:count])
 
 
@@ -242,22 +242,22 @@ def test_blur_raises_fid_step_by_step(data: ImageData, data_of: DataOf) -> None:
     images = some(data.train_images, 397)
     values = [FID().compute(data_of(images))["fid"]]
     for deviation in (0.8, 1.2, 1.6, 2.0, 2.5, 3.0):
-        blurred = gaussian_blur(images.pixels.float(), [15, 15], [deviation, deviation]).round().to(torch.uint8)
-        values.append(FID().compute(data_of(Images(blurred, images.labels)))["fid"])
+        blurred = gaussian_blur(images.content.float(), [15, 15], [deviation, deviation]).round().to(torch.uint8)
+        values.append(FID().compute(data_of(Dataset(blurred, images.labels)))["fid"])
     assert all(less < more for less, more in pairwise(values)), values
 
 
 def test_class_agreement_counts_what_was_asked_for(data: ImageData, data_of: DataOf) -> None:
     images = data.test_images
     asked = torch.where(torch.arange(397) < 100, (images.labels + 1) % 10, images.labels)  # 100 wrong ones
-    value = ClassAgreement().compute(data_of(Images(images.pixels, asked)))["class_agreement"]
+    value = ClassAgreement().compute(data_of(Dataset(images.content, asked)))["class_agreement"]
     assert value == pytest.approx(297 / 397, abs=0.01)
 
 
 def test_synthetic_accuracy_is_high_for_real_and_at_chance_for_shuffled_classes(data: ImageData) -> None:
     images = data.train_pool
     assert accuracy_of_training_on(images, data.test_images, epochs=5) > 0.9
-    shuffled = Images(images.pixels, images.labels[torch.randperm(len(images.labels))])
+    shuffled = Dataset(images.content, images.labels[torch.randperm(len(images.labels))])
     assert accuracy_of_training_on(shuffled, data.test_images, epochs=2) < 0.3
 
 
@@ -280,7 +280,7 @@ def test_metrics_do_not_depend_on_the_order_of_images(
 ) -> None:
     fake = some(data.train_images, 397)
     order = torch.randperm(397, generator=torch.Generator().manual_seed(5))
-    evaluation_data = data_of(fake, answers=data.test_images.pixels)
+    evaluation_data = data_of(fake, answers=data.test_images.content)
 
     def shuffled(sample: SampleFeatures) -> SampleFeatures:
         return SampleFeatures(*(field[order] for field in sample))
@@ -289,7 +289,7 @@ def test_metrics_do_not_depend_on_the_order_of_images(
         evaluation_data,
         real=shuffled(evaluation_data.real),
         fake=shuffled(evaluation_data.fake),
-        answers=data.test_images.pixels[order],
+        answers=data.test_images.content[order],
     )
     for name, metric in all_metrics.items():
         if name == "synthetic_accuracy":
@@ -298,7 +298,7 @@ def test_metrics_do_not_depend_on_the_order_of_images(
 
 
 def test_descriptions_do_not_depend_on_batches(data: ImageData, features: TrainedFeatureNetwork) -> None:
-    pixels = data.test_images.pixels[:100]
+    pixels = data.test_images.content[:100]
     whole = features.extract(pixels)
     parts = [features.extract(part) for part in pixels.split(7)]
     assert torch.allclose(whole.features, torch.cat([part.features for part in parts]), atol=1e-4)
@@ -314,15 +314,15 @@ def test_each_metric_file_has_an_option_and_a_documented_name(all_metrics: dict[
 # --- against torch-fidelity ------------------------------------------------------------------------------------------
 
 
-class Pixels(Dataset):
+class Pixels(torch_data.Dataset):
     def __init__(self, pixels: Tensor) -> None:
-        self.pixels = pixels
+        self.content = pixels
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.content)
 
     def __getitem__(self, index: int) -> Tensor:
-        return self.pixels[index]
+        return self.content[index]
 
 
 class Extractor(FeatureExtractorBase):
@@ -351,11 +351,11 @@ class Extractor(FeatureExtractorBase):
 
 def test_agreement_with_torch_fidelity(data: ImageData, data_of: DataOf) -> None:
     fake = some(data.train_images, 397)
-    blurred = gaussian_blur(fake.pixels.float(), [5, 5], [1.0, 1.0]).round().to(torch.uint8)
-    evaluation_data = data_of(Images(blurred, fake.labels))
+    blurred = gaussian_blur(fake.content.float(), [5, 5], [1.0, 1.0]).round().to(torch.uint8)
+    evaluation_data = data_of(Dataset(blurred, fake.labels))
     torch_fidelity.register_feature_extractor("gans-digits", Extractor)
     reference = torch_fidelity.calculate_metrics(
-        input1=Pixels(blurred), input2=Pixels(data.test_images.pixels), feature_extractor="gans-digits", cuda=False,
+        input1=Pixels(blurred), input2=Pixels(data.test_images.content), feature_extractor="gans-digits", cuda=False,
         isc=True, fid=True, kid=True, prc=True, isc_splits=1, kid_subset_size=39, kid_subsets=300, verbose=False,
         cache=False, save_cpu_ram=True,
     )  # fmt: skip
@@ -375,11 +375,11 @@ def test_agreement_with_torch_fidelity(data: ImageData, data_of: DataOf) -> None
 
 
 def test_reconstruction_is_measured_in_the_colours_of_the_run(data: ImageData, data_of: DataOf) -> None:
-    fake, answers = some(data.train_images, 397), data.test_images.pixels
+    fake, answers = some(data.train_images, 397), data.test_images.content
     plain, inverted = (
         Reconstruction().compute(data_of(fake, answers=answers, inverted=inverted)) for inverted in (False, True)
     )
-    negatives = reconstruction_errors(1 - fake.pixels / 255, 1 - answers / 255)
+    negatives = reconstruction_errors(1 - fake.content / 255, 1 - answers / 255)
     assert inverted["ssim"] == pytest.approx(negatives["ssim"].mean().item(), rel=1e-6)
     assert inverted["mse"] == pytest.approx(plain["mse"], rel=1e-5)
     assert abs(inverted["ssim"] - plain["ssim"]) > 0.02
@@ -387,7 +387,7 @@ def test_reconstruction_is_measured_in_the_colours_of_the_run(data: ImageData, d
 
 def test_reconstruction_means_per_class_make_up_the_whole(data: ImageData, data_of: DataOf) -> None:
     fake = some(data.train_images, 397)
-    values = Reconstruction().compute(data_of(fake, answers=data.test_images.pixels))
+    values = Reconstruction().compute(data_of(fake, answers=data.test_images.content))
     counts = fake.labels.bincount()
     for quantity in ("mse", "ssim"):
         weighted = sum(values[f"{quantity}_of_{label}"] * int(count) for label, count in enumerate(counts)) / 397

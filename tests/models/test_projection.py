@@ -78,5 +78,5 @@ def test_held_out_fakes_are_of_the_classes_of_the_reals_beside_them() -> None:
     gan, batch = gan_of("projection", "relativistic"), random_batch(8)
     shown: list[torch.Tensor] = []
     gan.discriminator.register_forward_pre_hook(lambda _, arguments: shown.append(arguments[1]))
-    gan.measure_held_out(batch, 0)
+    gan.validation_step(batch, 0)
     assert [labels.tolist() for labels in shown] == [batch.labels.tolist() * 2] * 2

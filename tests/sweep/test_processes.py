@@ -122,7 +122,10 @@ ProcessPool([sys.executable, "-c", "import sys; exec(sys.argv[1])"], [{}, {}]).r
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere members outlive a leader that was killed")
 def test_a_leader_that_is_killed_takes_its_members_along(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
-    leader = subprocess.Popen([sys.executable, "-c", LEADER, str(tmp_path), WAITS], cwd=root)
+    script = WAITS.replace(
+        "signal.signal(", "from gans.sweep.processes import follow_leader; follow_leader(); signal.signal("
+    )
+    leader = subprocess.Popen([sys.executable, "-c", LEADER, str(tmp_path), script], cwd=root)
     logs = members_of(tmp_path, "", "")
     wait_until(printed(*logs))
     leader.kill()

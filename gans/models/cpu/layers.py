@@ -36,7 +36,8 @@ def fast_class(layer: nn.Module) -> type[nn.Module]:
     if kind is nn.Dropout:
         return Dropout
     if isinstance(layer, nn.Conv2d) and kind is nn.Conv2d and _has_plain_geometry(layer):
-        return ImageConv2d if layer.in_channels == 1 else Conv2d
+        is_measured = layer.kernel_size[0] % 2 == 1  # even kernels of images were not
+        return ImageConv2d if layer.in_channels == 1 and is_measured else Conv2d
     if isinstance(layer, nn.ConvTranspose2d) and kind is nn.ConvTranspose2d and _has_plain_geometry(layer):
         return ImageConvTranspose2d if layer.out_channels == 1 else ConvTranspose2d
     return kind

@@ -6,7 +6,6 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from typing_extensions import override
 
 from gans.config.schema import RunConfig
 from gans.gan import GAN
@@ -62,7 +61,6 @@ class Checkpoints(Callback):
         if due_by_steps or due_by_time or due_by_epoch or step >= trainer.planned_steps:
             self.save(trainer, pl_module)
 
-    @override
     def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         if self.best_by is None:
             return
@@ -84,7 +82,6 @@ class Checkpoints(Callback):
         self.saved_step, self._saved_at = step, monotonic()
         self._save_seconds = self._saved_at - start
 
-    @override
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: GAN, checkpoint: dict[str, Any]) -> None:
         drop_validation_progress(checkpoint)
         checkpoint["config"] = self.config

@@ -6,7 +6,6 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
-from typing_extensions import override
 
 from gans.data.batches import Batch, Dataset, SequentialLoader
 from gans.files import write_arrays, write_json
@@ -30,7 +29,6 @@ class Evaluation(Callback):
         self.left_out: dict[str, str] = {}
         self.floors: dict[Subset, dict[str, float]] = {}
 
-    @override
     def setup(self, trainer: L.Trainer, pl_module: GAN, stage: str) -> None:
         self.evaluator.features.to(trainer.strategy.root_device)
 

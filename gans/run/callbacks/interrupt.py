@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from typing_extensions import override
 
 from gans.errors import InterruptedTraining
 from gans.gan import GAN
@@ -47,7 +46,6 @@ class Interrupt(Callback):
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    @override
     def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self._step = pl_module.training_steps
         self._install_handlers()

@@ -20,9 +20,9 @@ class Landscape(Samples):
 
     def extra_arrays(self, gan: GAN) -> dict[str, Tensor]:
         line = torch.linspace(-1, 1, SIDE, device=gan.device) * self.data.extent
-        dimensions = self.data.test_images.positions.shape[1]
+        dimensions = self.data.test_images.content.shape[1]
         lattice = torch.cartesian_prod(*[line] * dimensions).reshape(-1, dimensions)
-        held_out = self.data.test_images.positions.to(gan.device)
+        held_out = self.data.test_images.content.to(gan.device)
         rows = torch.arange(len(lattice))
         others = [held_out[(rows + number) % len(held_out)] for number in range(1, gan.stabilizers.pack_size)]
         scores, gradients = landscape(gan, lattice, others)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
-from typing_extensions import override
 
 from gans.run.metrics_file import append_rows, read_rows
 
@@ -37,6 +36,5 @@ class MetricsLogger(Logger):
             self.written += len(self.rows)
             self.rows = []
 
-    @override
     def finalize(self, status: str) -> None:
         self.save()

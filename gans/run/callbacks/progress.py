@@ -7,7 +7,6 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
-from typing_extensions import override
 
 from gans.data.batches import Batch
 from gans.gan import GAN
@@ -37,7 +36,6 @@ class Progress(Callback):
         )
         self.shown_at = monotonic()
 
-    @override
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, outputs: Any, batch: Batch, *_: Any) -> None:
         if self.bar is None:
             return

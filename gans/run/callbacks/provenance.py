@@ -11,7 +11,6 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from typing_extensions import override
 
 from gans.config.resolve import flatten
 from gans.config.schema import RunConfig
@@ -44,7 +43,6 @@ class Provenance(Callback):
         self.run.figures.mkdir(exist_ok=True)
         write_text(self.run.figures / "models.txt", model_summaries(pl_module, trainer))
 
-    @override
     def on_fit_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         export_generator(pl_module, self.config.model_dump(), self.run.generator_file)
 

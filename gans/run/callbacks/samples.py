@@ -72,7 +72,7 @@ class Samples(Callback):
     def on_test_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         if not pl_module.generator.takes_images:
             return
-        data: Source[Any] = trainer.datamodule
+        data: Source = trainer.datamodule
         chosen = per_class(data.test_images, max(1, PAIRS // len(data.classes)))
         batch = chosen.to_batch().to(pl_module.device)
         random = Streams(pl_module.seed, "pairs", device=pl_module.device)
