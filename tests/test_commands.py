@@ -63,6 +63,7 @@ def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: l
     assert [line.split(":")[0] for line in errors] == ([] if helped else ["error"])
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     done = run(tmp_path, "train.py", *SMALL, "stabilize=noisy_labels")
     assert done.returncode == 0, done.stderr
@@ -99,6 +100,7 @@ def draw(run, folder):
 '''
 
 
+@pytest.mark.slow
 def test_classes_outside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's folder holds a module, a stabilizer and a figure. Someone else who resumes the run must trust them."""
     mine = tmp_path / "mine"
@@ -163,6 +165,7 @@ def test_a_full_disk_ends_in_one_line_and_the_run_resumes(tmp_path: Path) -> Non
 SEED = "runs/digits-autoencoder-msle-none-seed"
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_its_members_reports_failures_and_then_runs_what_is_missing(tmp_path: Path) -> None:
     sweep = ["-m", *SMALL, "hydra.launcher.n_jobs=2", "seed=0,1"]
     done = run(tmp_path, "train.py", *sweep[:-1], "data.batch_size=8,5000")

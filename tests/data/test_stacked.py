@@ -159,6 +159,7 @@ def test_the_floor_of_the_published_protocol() -> None:
     assert floors["mode_kl_26000_mnist1"] == pytest.approx(0.0236, abs=0.002)
 
 
+@pytest.mark.slow
 def test_a_run_of_stacked_digits_leaves_figures_and_images_in_colour(tmp_path: Path) -> None:
     changes = {f"data.{name}": value for name, value in SIZES.items()} | {
         "runs": str(tmp_path), "trainer.max_steps": 4, "samples.count": 20, "samples.frames": 2, "log_every": 1,

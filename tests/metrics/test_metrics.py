@@ -254,6 +254,7 @@ def test_class_agreement_counts_what_was_asked_for(data: ImageData, data_of: Dat
     assert value == pytest.approx(297 / 397, abs=0.01)
 
 
+@pytest.mark.slow
 def test_synthetic_accuracy_is_high_for_real_and_at_chance_for_shuffled_classes(data: ImageData) -> None:
     images = data.train_pool
     assert accuracy_of_training_on(images, data.test_images, epochs=5) > 0.9

@@ -135,6 +135,7 @@ def test_a_crash_during_a_save_leaves_no_file_with_a_checkpoints_name(
     assert sorted(tmp_path.iterdir()) == sorted(before)
 
 
+@pytest.mark.slow
 def test_a_kill_during_a_save_leaves_whole_checkpoints(tmp_path: Path) -> None:
     """Whatever it interrupts, every file with a checkpoint's name is whole, and none is missing."""
     before = time.monotonic()

@@ -57,6 +57,7 @@ def test_the_dirac_gans_way_is_recorded(tmp_path: Path) -> None:
     assert theta[1] == pytest.approx(1 + 0.2 * psi[1] / (1 + numpy.exp(psi[1])), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_of_points_leaves_their_figures(tmp_path: Path) -> None:
     run = run_of(tmp_path, "mlp")
     drawn = {path.name for path in run.figures.iterdir()}

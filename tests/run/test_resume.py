@@ -85,9 +85,8 @@ def test_what_stabilizers_save_is_found() -> None:
 STOPS: list[tuple[str, Moment, int]] = [
     ("autoencoder", "between the players", 2),
     ("autoencoder", "in the final test", STEPS),
-    ("dcgan", "in the evaluation", 3),
     (STATEFUL, "between the players", 5),
-    ("mlp", "between the players", 3),
+    ("mlp", "in the evaluation", 3),
 ]
 MORE_STOPS: list[tuple[str, Moment, int]] = [
     *((run, "between the players", step) for run in RUNS for step in (1, 3, 4, 5)),
@@ -141,8 +140,7 @@ def test_a_signal_between_two_steps_waits_for_a_checkpoint(
 
 KILLS: list[tuple[signal.Signals, Moment, int]] = [
     (signal.SIGKILL, "between the players", 4),
-    (signal.SIGKILL, "in the evaluation", 3),
-    (signal.SIGTERM, "in the final test", STEPS),
+    (signal.SIGTERM, "in the evaluation", 3),
 ]
 MORE_KILLS: list[tuple[str, signal.Signals, Moment, int]] = [
     *(
@@ -152,7 +150,8 @@ MORE_KILLS: list[tuple[str, signal.Signals, Moment, int]] = [
         for step in (1, 4)
     ),
     ("autoencoder", signal.SIGINT, "between the players", 2),
-    ("autoencoder", signal.SIGTERM, "in the evaluation", 3),
+    ("autoencoder", signal.SIGKILL, "in the evaluation", 3),
+    ("autoencoder", signal.SIGTERM, "in the final test", STEPS),
     ("autoencoder", signal.SIGKILL, "in the final test", STEPS),
     ("wgan", signal.SIGKILL, "in the evaluation", STEPS),
 ]

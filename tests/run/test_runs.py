@@ -13,7 +13,7 @@ from tests.run.runs import CHOICES
 
 REPORTS = [name for name in names("experiment") if name.startswith("report_")]
 OTHERS = [name for name in names("experiment") if name not in REPORTS]
-FAST_REPORTS = ("report_a", "report_b_wgan_stabilized")
+FAST_REPORTS = ("report_a",)
 SMALL = [
     "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1", "log_every=1",
     "trainer.check_val_every_n_epoch=1", "metric.synthetic_accuracy.epochs=1",
