@@ -38,15 +38,9 @@ def emulates_bfloat16(device_type: str) -> bool:
     return has_onednn and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def use_cores(processes: int = 1) -> None:
-    """Use one thread per core that this process may use, or fewer if OMP_NUM_THREADS says so.
-
-    PyTorch's default is one thread per core of the machine, even in a container that may use only some of them.
-
-    Args:
-        processes: number of processes that share the cores equally.
-    """
-    torch.set_num_threads(max(1, min(torch.get_num_threads(), joblib.cpu_count() // processes)))
+def use_cores() -> None:
+    """Use one thread per core that this process may use, or as many as OMP_NUM_THREADS says if these are fewer."""
+    torch.set_num_threads(min(torch.get_num_threads(), joblib.cpu_count()))
 
 
 def keep_freed_memory() -> bool:

@@ -86,9 +86,8 @@ def require_finite_state(gan: nn.Module, optimizers: Iterable[Optimizer], step: 
         if isinstance(value, Tensor)
     )
     saved = [*_weights(gan), *moments]
-    if get_total_norm([value for _, value in saved if value.is_floating_point()]).isfinite():
-        return
-    if what := _first_non_finite(saved):
+    finite = get_total_norm([value for _, value in saved if value.is_floating_point()]).isfinite()
+    if not finite and (what := _first_non_finite(saved)):
         raise NonFiniteError(what, step)
 
 
@@ -111,7 +110,6 @@ def _weights(gan: nn.Module) -> Iterable[tuple[str, Tensor]]:
 
 def _first_non_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:
     for name, values in named:
-        wrong = values[~values.isfinite()]
-        if wrong.numel():
+        if (wrong := values[~values.isfinite()]).numel():
             return f"{name} is {wrong[0].item()}"
     return None

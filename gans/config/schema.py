@@ -1,8 +1,8 @@
 """The commands' options with their types and ranges. The files in conf/ explain them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 class Options(BaseModel):
@@ -20,7 +20,7 @@ class SampleOptions(Options):
 
 class CheckpointOptions(Options):
     every_steps: PositiveInt | None
-    every_minutes: PositiveFloat | PositiveInt | None
+    every_minutes: PositiveFloat | None
 
 
 class RunConfig(Options):
@@ -50,7 +50,7 @@ class GenerateConfig(Options):
     """The options of generate.py, see conf/generate.yaml."""
 
     run: str
-    count: PositiveInt
+    count: Annotated[int, Field(gt=0, le=1_000_000)]
     seed: NonNegativeInt
     classes: list[int] | None
     pngs: bool

@@ -14,7 +14,8 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from gans.errors import InputError
 from gans.files import replacing
 
-Kind = Literal["last", "best"]
+Kind = Literal["best", "last"]
+KINDS: tuple[Kind, ...] = ("best", "last")
 
 NAME = re.compile(r"(last|best)_(?P<step>\d+)_(?P<digest>[0-9a-f]{32})\.ckpt")
 
@@ -81,14 +82,14 @@ def newest_whole(folder: Path, kind: Kind) -> Path | None:
     return next((path for path in checkpoints_in(folder, kind) if is_whole(path)), None)
 
 
-def recover_previous(folder: Path) -> Path | None:
-    """The newest undamaged last checkpoint. Renames newer ones to ``<name>.damaged``, with a warning."""
-    whole = newest_whole(folder, "last")
-    for path in checkpoints_in(folder, "last"):
+def recover_previous(folder: Path, kind: Kind) -> Path | None:
+    """The newest undamaged checkpoint of a kind. Renames newer ones to ``<name>.damaged``, with a warning."""
+    whole = newest_whole(folder, kind)
+    for path in checkpoints_in(folder, kind):
         if path == whole:
             break
         aside = path.replace(path.with_name(f"{path.name}.damaged"))
-        consequence = f"resuming from '{whole.name}'" if whole else "there is no earlier checkpoint"
+        consequence = f"'{whole.name}' is used" if whole else "there is no earlier checkpoint"
         print(f"warning: '{path}' is damaged, and set aside as '{aside.name}': {consequence}", file=sys.stderr)
     return whole
 

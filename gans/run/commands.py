@@ -23,7 +23,7 @@ from gans.run.checkpoint_files import recover_previous
 from gans.run.diagnose import diagnose
 from gans.run.export import read_checkpoint
 from gans.run.final_test import final_test
-from gans.run.folder import RunFolder, new_folder, run_name, runs_of
+from gans.run.folder import RunFolder, lock, new_folder, run_name, runs_of
 from gans.run.history import History
 from gans.run.rewind import rewind
 from gans.run.train import make_tester, train
@@ -38,8 +38,8 @@ def start(config: RunConfig, choices: Mapping[str, str]) -> RunFolder:
     components = build_run(config)
     options = config.model_dump()
     folder = new_folder(Path(config.runs), run_name(choices, options))
-    run = RunFolder.create(folder, options)
-    with run.lock():
+    with lock(folder):
+        run = RunFolder.create(folder, options)
         run.history.add("started", slurm_job=slurm.job())
         return complete(run, config, components)
 
@@ -86,7 +86,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
         config: the run's config; ``trainer.max_epochs`` and ``max_steps`` may be larger, to train longer.
     """
     run.refuse_links_out()
-    with run.lock():
+    with lock(run.path):
         remove_parts(run.path)
         checkpoint = last_checkpoint(run)
         step = checkpoint["training_steps"] if checkpoint else 0
@@ -107,7 +107,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
 def test(run: RunFolder, config: RunConfig) -> RunFolder:
     """Test a run again, without training. Replaces test.json, verdict.json and the figures only."""
     run.refuse_links_out()
-    with run.lock():
+    with lock(run.path):
         checkpoint = last_checkpoint(run)
         if checkpoint is None:
             raise InputError(f"'{run.path}' has no checkpoint to test: it stopped before its first one")
@@ -141,8 +141,7 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
     """Write the verdict, and draw the figures."""
     fresh = RunFolder(run.path)  # without cached contents from before training
     diagnose(fresh)
-    files = draw(fresh, build_figures(config))
-    print(f"figures: {len(files)} files in {run.figures}")
+    print(f"figures: {len(draw(fresh, build_figures(config)))} files in {run.figures}")
 
 
 @contextmanager
@@ -184,7 +183,7 @@ def roll_back(run: RunFolder, config: RunConfig, history: History, error: NonFin
 
 def last_checkpoint(run: RunFolder) -> dict[str, Any] | None:
     """The contents of the newest undamaged checkpoint; None if the run stopped before its first one."""
-    path = recover_previous(run.checkpoints)
+    path = recover_previous(run.checkpoints, "last")
     if path is None:
         if run.curves or any(run.checkpoints.glob("last.ckpt")):
             raise InputError(

@@ -11,7 +11,7 @@ from gans.config.build import RunComponents
 from gans.config.resolve import flatten
 from gans.errors import InterruptedTraining
 from gans.run.callbacks.evaluation import Evaluation
-from gans.run.checkpoint_files import newest_whole
+from gans.run.checkpoint_files import KINDS, recover_previous
 from gans.run.export import read_checkpoint
 from gans.run.folder import RunFolder
 from gans.run.test_results import CheckpointResults, TestResults
@@ -20,7 +20,7 @@ from gans.run.test_results import CheckpointResults, TestResults
 def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) -> None:
     """Test both checkpoints, write test.json and print it as a table."""
     # the last checkpoint comes second, so that its sample files replace those of the best one
-    files = {kind: newest_whole(run.checkpoints, kind) for kind in ("best", "last")}
+    files = {kind: recover_previous(run.checkpoints, kind) for kind in KINDS}
     steps = {kind: read_checkpoint(path)["training_steps"] for kind, path in files.items() if path}
     tested: dict[str, CheckpointResults] = {}
     for kind, step in steps.items():

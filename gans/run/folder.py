@@ -146,13 +146,16 @@ class RunFolder:
     def curves(self) -> dict[str, dict[str, NDArray[numpy.float64]]]:
         """``curves[name]`` has the arrays ``step``, ``epoch`` and ``value``, with one entry per recorded point."""
         columns, rows = read_rows(self.metrics_file)
-        names = [name for name in columns if name not in ("step", "epoch")]
-        return {name: _curve([row for row in rows if row[name] != ""], name) for name in names}
+        recorded = {name: [row for row in rows if row[name] != ""] for name in columns if name not in ("step", "epoch")}
+        try:
+            return {name: _curve(of_name, name) for name, of_name in recorded.items() if of_name}
+        except ValueError as error:
+            raise InputError(f"'{self.metrics_file}' is damaged ({error}): delete the line") from error
 
     @property
     def last_step(self) -> int:
         """The last step in the curves; 0 if they are empty."""
-        return max((int(curve["step"][-1]) for curve in self.curves.values() if len(curve["step"])), default=0)
+        return max((int(curve["step"][-1]) for curve in self.curves.values()), default=0)
 
     def validation_name(self, figure: str) -> str | None:
         """The full name of a validation metric in the curves; None if it is not there."""
@@ -162,7 +165,11 @@ class RunFolder:
     @cached_property
     def floors(self) -> dict[str, float]:
         """The validation metrics of real training images, by full name."""
-        return json.loads(self.floors_file.read_text(encoding="utf-8")) if self.floors_file.is_file() else {}
+        try:
+            floors = json.loads(self.floors_file.read_text(encoding="utf-8")) if self.floors_file.is_file() else {}
+            return {name: float(value) for name, value in floors.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"'{self.floors_file}' is damaged ({error}): delete it") from error
 
     @cached_property
     def neighbours(self) -> dict[str, NDArray[Any]] | None:
@@ -199,15 +206,6 @@ class RunFolder:
         path = self.samples_file(name)
         return load_arrays(path) if path.is_file() else None
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Lock the folder against other processes; an ``InputError`` if another process has locked it."""
-        try:
-            with FileLock(self.path / ".lock", timeout=0):
-                yield
-        except Timeout as error:
-            raise InputError(f"'{self.path}' is locked by another process, which trains or tests this run") from error
-
     def refuse_links_out(self) -> None:
         """Refuse a folder with a link that leads out of it: writing to the run must not change other files."""
         home = self.path.resolve()
@@ -217,13 +215,23 @@ class RunFolder:
                 raise InputError(f"'{path}' leads out of the run folder, to '{target}': put the file itself there")
 
 
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Lock a run folder against other processes; an ``InputError`` if another process has locked it."""
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(f"'{folder}' is locked by another process, which trains or tests this run") from error
+
+
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file; an ``InputError`` if it can't be read."""
     try:
         with numpy.load(path) as file:
             return dict(file)
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-        raise InputError(f"'{path}' is damaged or lost ({error}): delete it, and run the command again") from error
+        raise InputError(f"'{path}' is damaged or lost: delete it, and resume the run") from error
 
 
 def _curve(rows: list[dict[str, str]], name: str) -> dict[str, NDArray[numpy.float64]]:

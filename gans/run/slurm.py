@@ -7,6 +7,9 @@ import subprocess
 REQUEUE_SIGNAL = getattr(signal, "SIGUSR1", None)
 """``sbatch --signal=USR1@90`` sends it 90 seconds before the time limit or preemption."""
 
+REPEATED_SECONDS = 1.0
+"""A second signal within this time is ignored: both a process and its group may receive the same signal."""
+
 
 def job() -> str | None:
     """The job's id, which a requeue does not change; None outside SLURM."""

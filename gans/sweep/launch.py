@@ -1,5 +1,6 @@
 """A sweep: members run side by side, finished ones are skipped, and a summary names those that failed."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -40,7 +41,9 @@ def run_sweep(configs: Sequence[DictConfig], n_jobs: int, per_gpu: int, first_nu
     folder.mkdir(parents=True, exist_ok=True)
     members = [member_of(config, folder / f"{first_number + i:04d}.log") for i, config in enumerate(configs)]
     slots = slots_for(len(members), configs[0].trainer.accelerator, n_jobs, per_gpu)
-    pool = ProcessPool([sys.executable, sys.argv[0], *config_dir(configs[0])], slots)
+    folders = [each.path for each in configs[0].hydra.runtime.config_sources if each.provider == "command-line"]
+    command = [sys.executable, sys.argv[0], *(part for path in folders for part in ("--config-dir", path))]
+    pool = ProcessPool(command, slots)
     with View(members) as view:
         pool.run(members, view.refresh)
     summarize(members, folder, pool.received)
@@ -72,13 +75,8 @@ def slots_for(members: int, accelerator: str, n_jobs: int, per_gpu: int) -> list
     places = gpus * per_gpu if gpus else cores
     count = max(1, min(members, places)) if n_jobs == -1 else joblib.effective_n_jobs(n_jobs)
     common = {"OMP_NUM_THREADS": str(max(1, cores // count))}
-    return [common | ({"CUDA_VISIBLE_DEVICES": str(i % gpus)} if gpus else {}) for i in range(count)]
-
-
-def config_dir(config: DictConfig) -> list[str]:
-    """The ``--config-dir`` of this command, as arguments."""
-    found = [source.path for source in config.hydra.runtime.config_sources if source.provider == "command-line"]
-    return [argument for path in found for argument in ("--config-dir", path)]
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
+    return [common | ({"CUDA_VISIBLE_DEVICES": names[i % gpus]} if gpus else {}) for i in range(count)]
 
 
 class View:
@@ -114,6 +112,8 @@ class View:
 
 def outcome(member: Member) -> str:
     """What came of a member, in a few words."""
+    if member.exit_code is None:
+        return "not started"
     if member.exit_code == 0:
         return "finished"
     if member.exit_code in STOPPED:
@@ -130,13 +130,13 @@ def summarize(members: Sequence[Member], folder: Path, received: Sequence[int]) 
         write_json(member.log.with_suffix(".json"), result)
     finished = sum(member.exit_code == 0 for member in members)
     print(f"sweep: {finished} of {len(members)} members are finished; see {folder}", flush=True)
-    failed = [member for member in members if outcome(member).startswith("failed") and member.exit_code is not None]
+    failed = [member for member in members if outcome(member).startswith("failed")]
     for member in failed:
         print(f"failed: {' '.join(member.overrides)}: {outcome(member)[8:]} (see {member.log})", file=sys.stderr)
     if received:
         requeued = f": {slurm.requeue()}" if received[0] == slurm.REQUEUE_SIGNAL else ""
-        name = signal.Signals(received[0]).name
-        fail(f"stopped by {name}{requeued}. The same command goes on with the whole sweep", 128 + received[0])
+        why = f"stopped by {signal.Signals(received[0]).name}{requeued}"
+        fail(f"{why}. The same command goes on with the whole sweep", 128 + received[0])
     if failed:
         sys.exit(failed[0].exit_code)
     if finished < len(members):

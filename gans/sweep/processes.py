@@ -1,6 +1,7 @@
 """Commands in processes of their own, a few at a time, and how a signal ends all of them in order."""
 
 import ctypes
+import math
 import os
 import signal
 import subprocess
@@ -86,12 +87,19 @@ class ProcessPool:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the leader, which passes it on once
             )
+        if self.received:  # while the process was being started
+            member.process.terminate()
 
     @contextmanager
     def _listening(self, members: Sequence[Member]) -> Iterator[None]:
-        """Inside, the first signal asks all members to save and stop; a later one kills them."""
+        """Inside, the first signal asks all members to save and stop; one that comes a second later kills them."""
+        first = math.inf
 
         def answer(number: int, _: object) -> None:
+            nonlocal first
+            if 0 <= time.monotonic() - first < slurm.REPEATED_SECONDS:
+                return
+            first = min(first, time.monotonic())
             self.received.append(number)
             for member in members:
                 if member.is_running and member.process is not None:
@@ -110,6 +118,8 @@ def follow_leader() -> bool:
     leader = os.environ.get(LEADER)
     if leader is None:
         return False
+    if slurm.REQUEUE_SIGNAL is not None:
+        signal.signal(slurm.REQUEUE_SIGNAL, signal.SIG_IGN)  # the leader answers it, for all members
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(leader):  # it died before this process could ask for the signal

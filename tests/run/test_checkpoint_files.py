@@ -31,7 +31,7 @@ def save(folder: Path, *steps: int) -> list[Path]:
 
 
 def recovered_step(folder: Path) -> int:
-    path = recover_previous(folder)
+    path = recover_previous(folder, "last")
     assert path is not None
     return load_verified(path)["training_steps"]
 
@@ -91,7 +91,7 @@ def test_two_damaged_ones_are_both_named(tmp_path: Path, capsys: pytest.CaptureF
     names = [path.name for path in save(tmp_path, 1, 2)]
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:-1])
-    assert recover_previous(tmp_path) is None
+    assert recover_previous(tmp_path, "last") is None
     warnings = capsys.readouterr().err
     assert warnings.count("\n") == 2
     assert all(name in warnings for name in names)

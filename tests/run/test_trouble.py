@@ -16,7 +16,7 @@ from gans.gan import GAN
 from gans.run import slurm
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, checkpoints_in
 from gans.run.commands import start_or_requeued, start_resume_or_return
-from gans.run.folder import RunFolder
+from gans.run.folder import RunFolder, lock
 from gans.run.sample import generate
 from tests.conftest import run_config
 from tests.run.runs import (
@@ -79,6 +79,26 @@ def test_without_a_whole_checkpoint_the_run_is_refused(
     for _ in range(2):  # also when the damaged ones have been set aside
         with pytest.raises(InputError, match="checkpoint"):
             again(stopped)
+
+
+DAMAGE = {
+    "metrics.csv": ["step,epoch,train/generator_loss\n1,0.5,0.4x\n", "a,b\n1,2\n", "\x00\x01"],
+    "history.json": ["{}", "null", '[1, {"event": "started"}]', '[{"a": 1}, {"event": "started"}]'],
+    "floors.json": ["{", "[]", '{"fid_9_a1": "x"}'],
+}
+
+
+@pytest.mark.parametrize(("name", "content"), [(name, text) for name, texts in DAMAGE.items() for text in texts])
+def test_a_damaged_record_is_named_where_it_is_read(stopped: RunFolder, name: str, content: str) -> None:
+    (stopped.path / name).write_text(content)
+    with pytest.raises(InputError, match=name):
+        _ = (stopped.history, stopped.curves, stopped.floors)
+
+
+def test_curves_without_a_point_are_left_out_and_too_long_rows_too(stopped: RunFolder) -> None:
+    stopped.metrics_file.write_text("step,epoch,train/a,train/b\n1,0.5,2,\n2,1,3,,,9\n")
+    assert {name: curve["value"].tolist() for name, curve in stopped.curves.items()} == {"train/a": [2.0]}
+    assert stopped.last_step == 1
 
 
 def test_a_run_that_stopped_before_its_first_checkpoint_begins_anew(unbroken: Unbroken, stopped: RunFolder) -> None:
@@ -204,7 +224,7 @@ def test_parts_of_files_that_a_killed_process_left_are_removed(stopped: RunFolde
 
 
 def test_two_processes_never_write_to_one_run(stopped: RunFolder) -> None:
-    with stopped.lock():
+    with lock(stopped.path):
         for again in (resume, retest):
             with pytest.raises(InputError, match="locked"):
                 again(stopped)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,10 +96,39 @@ def test_a_signal_stops_all_that_run_in_order_and_starts_no_other(tmp_path: Path
     assert handlers == [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
 
 
-def test_a_second_signal_kills(tmp_path: Path) -> None:
+def test_a_later_signal_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gans.run.slurm.REPEATED_SECONDS", 0.0)
     members = members_of(tmp_path, IGNORES, WAITS)
     run(members, show=signal_when(printed(*members), signal.SIGTERM, times=2))
     assert members[0].exit_code == 128 + signal.SIGKILL
+
+
+def test_a_signal_that_comes_again_at_once_kills_nobody(tmp_path: Path) -> None:
+    members = members_of(tmp_path, WAITS)
+    ready = printed(*members)
+    sent: list[int] = []
+
+    def interrupt_twice() -> None:
+        if not sent and ready():
+            sent.extend([signal.SIGINT] * 2)
+            for number in sent:
+                signal.raise_signal(number)
+
+    pool = run(members, show=interrupt_twice)
+    assert (pool.received, members[0].exit_code) == ([signal.SIGINT], 143)
+
+
+def test_a_signal_while_a_member_is_started_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = subprocess.Popen.__init__
+
+    def start_and_signal(process: subprocess.Popen[bytes], *arguments: Any, **options: Any) -> None:
+        start(process, *arguments, **options)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", start_and_signal)
+    members = members_of(tmp_path, "import time; time.sleep(60)")
+    run(members)
+    assert members[0].exit_code == 128 + signal.SIGTERM
 
 
 def test_a_slurm_jobs_request_stops_members_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

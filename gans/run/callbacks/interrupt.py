@@ -14,9 +14,6 @@ from gans.gan import GAN
 from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
 
-REPEATED = 1.0
-"""Seconds in which a second signal is ignored: both a process and its group may receive the same signal."""
-
 
 class Interrupt(Callback):
     """Raises ``InterruptedTraining`` after Ctrl-C, SIGTERM or, in a SLURM job, ``slurm.REQUEUE_SIGNAL``.
@@ -70,7 +67,7 @@ class Interrupt(Callback):
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self._received is not None:
-            if monotonic() - self._received_at < REPEATED:
+            if monotonic() - self._received_at < slurm.REPEATED_SECONDS:
                 return
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
