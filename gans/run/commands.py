@@ -105,7 +105,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
 
 
 def test(run: RunFolder, config: RunConfig) -> RunFolder:
-    """Test a run again, without training. Replaces test.json, verdict.json and the figures only."""
+    """Test a run again, without training. Replaces test.json, verdict.json, the figures and the samples of the test."""
     run.refuse_links_out()
     with lock(run.path):
         checkpoint = last_checkpoint(run)
