@@ -17,6 +17,7 @@ from gans.features.files import save_features
 from gans.features.network import FeatureNetwork
 from gans.features.training import accuracy, jitter, train_classifier
 from gans.files import cache_folder
+from gans.machine import emulates_bfloat16
 from gans.randomness import derive_seed
 
 
@@ -60,7 +61,7 @@ def train_features(data: ImageData, config: FeaturesConfig) -> FeatureNetwork:
         seed=config.seed,
         scheduler=OneCycleLR(optimizer, config.learning_rate, total_steps=total),
         augment=jitter,
-        precision=torch.bfloat16,
+        precision=torch.float32 if emulates_bfloat16("cpu") else torch.bfloat16,
         title="feature network",
     ):
         pass

@@ -6,7 +6,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from gans.errors import InputError
 from gans.files import write_text
 
 Row = dict[str, Any]
@@ -19,10 +18,7 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.DictReader(line.replace("\0", "") for line in file)
         rows = [row for row in reader if None not in row and None not in row.values()]
-    columns = list(reader.fieldnames or [])
-    if columns and not {"step", "epoch"} <= {*columns}:
-        raise InputError(f"'{path}' is damaged: it has no columns step and epoch. Delete it to start a new one")
-    return columns, rows
+        return list(reader.fieldnames or []), rows
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:

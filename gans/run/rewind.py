@@ -49,6 +49,9 @@ def truncate_after(run: RunFolder, positions: dict[str, Any]) -> None:
     """
     expected = check_options(FilePositions, positions)
     columns, rows = read_rows(run.metrics_file)
+    if "step" not in columns:  # the file is lost or damaged
+        run.metrics_file.unlink(missing_ok=True)
+        columns, rows = [], []
     if len(rows) < expected.rows:
         _warn(f"'{run.metrics_file}' has only {len(rows)} of {expected.rows} rows: its curves have a gap")
     if columns:

@@ -21,11 +21,8 @@ from gans.run import slurm
 from gans.run.folder import runs_of
 from gans.sweep.processes import Member, ProcessPool
 
-KILLED = 128 + 9
-"""Exit code of a command that SIGKILL has ended, as when memory runs out."""
-
-STOPPED = tuple(128 + number for number in (signal.SIGINT, signal.SIGTERM))
-"""Exit codes of a command that was stopped in order."""
+KILLED, STOPPED = 137, (130, 143)
+"""Exit codes of a command that SIGKILL has ended, as when memory runs out, and of one that was stopped in order."""
 
 
 def run_sweep(configs: Sequence[DictConfig], n_jobs: int, per_gpu: int, first_number: int = 0) -> None:

@@ -19,7 +19,7 @@ from gans.run.commands import start
 from gans.run.test_results import read_results
 from tests.conftest import composed, data_for, names, narrow, run_config
 
-PARTS = 5
+PARTS = 2
 FAST, SLOW = 3, 16  # examples a part
 
 BASE = (

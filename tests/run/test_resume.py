@@ -89,7 +89,7 @@ STOPS: list[tuple[str, Moment, int]] = [
     ("mlp", "in the evaluation", 3),
 ]
 MORE_STOPS: list[tuple[str, Moment, int]] = [
-    *((run, "between the players", step) for run in RUNS for step in (1, 3, 4, 5)),
+    *((run, "between the players", step) for run in RUNS for step in (1, 4)),
     *((run, "in the evaluation", step) for run in RUNS for step in (3,)),
     *((run, "in the final test", STEPS) for run in RUNS),
 ]
