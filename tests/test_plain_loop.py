@@ -178,7 +178,7 @@ def both(
         ("autoencoder", 20, 1e-11, 1e-11),
         *(pytest.param(model, 50, 1e-11, 1e-11, marks=pytest.mark.slow) for model in ("dcgan", "wgan", "autoencoder")),
         # Adam makes whole steps of gradients that are rounding alone
-        pytest.param("acgan", 12, 1e-8, 1e-7, marks=pytest.mark.slow),
+        pytest.param("acgan", 12, 1e-9, 1e-7, marks=pytest.mark.slow),
     ],
 )
 def test_steps_are_those_of_a_plain_loop(

@@ -22,7 +22,8 @@ from tests.conftest import composed, names
 @pytest.mark.parametrize("experiment", names("experiment"))
 def test_configs_that_come_with_the_package_need_no_trust(experiment: str) -> None:
     """A run of any of them can be resumed by someone else."""
-    validate(composed(f"experiment={experiment}"), trusted=[])
+    config = composed(f"experiment={experiment}")
+    assert validate(config, trusted=[]).model == config["model"]
 
 
 HOSTILE = [
