@@ -13,7 +13,7 @@ class TrainingError(Exception):
     exit_code = 3
 
 
-class InterruptedTraining(Exception):
+class InterruptedTraining(BaseException):  # libraries may catch any Exception
     """Training was stopped by Ctrl-C or SIGTERM, after saving a checkpoint.
 
     Args:

@@ -7,6 +7,7 @@ say whether training converges, and how fast.
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from itertools import product
 from math import exp, log, pi
 from typing import Literal
 
@@ -210,13 +211,14 @@ def test_the_shipped_model_plays_the_published_game(stabilizer: str) -> None:
     assert moved == pytest.approx(one_step("bce", stabilizer, 0.3, 0.2), rel=1e-5)
 
 
-@pytest.mark.parametrize("updates", ["joint", "separate", "alternating"])
-@pytest.mark.parametrize("objective", ["bce", "wasserstein", "relativistic"])
+@pytest.mark.parametrize(
+    ("objective", "updates"),
+    [*product(["bce", "wasserstein"], ["joint", "separate", "alternating"]), ("relativistic", "joint"),
+     ("relativistic", "separate")],
+)  # fmt: skip
 def test_a_penalty_weighs_the_same_in_every_kind_of_update(objective: str, updates: Updates) -> None:
     """As beside E[fakes] + E[reals], of which a joint update pays the mean: both move the discriminator half as far."""
     game, (slope, _) = played(objective), SLOPES[objective]
-    if game.compares_pairs and updates == "alternating":
-        pytest.skip("refused")
     theta, psi = 0.3, 0.2
     moved = walk(dirac((theta, psi), game, {"it": R1(0.7)}, (0.0, STEP), updates))
     share = 1.0 if game.compares_pairs or updates == "alternating" else 0.5

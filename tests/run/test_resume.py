@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.tensorboard import SummaryWriter
 
 from gans.errors import InputError, InterruptedTraining
 from gans.gan import GAN
@@ -134,6 +135,25 @@ def test_a_signal_between_two_steps_waits_for_a_checkpoint(
             start(tmp_path)
     assert checkpoint(only_run(tmp_path))["training_steps"] == 4
     assert_same_training(unbroken(), resume(only_run(tmp_path)))
+
+
+def test_a_signal_inside_a_library_is_the_same(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning's logger turns every Exception of TensorBoard's writer into a ValueError."""
+    write = SummaryWriter.add_scalar
+
+    def stop(self: SummaryWriter, tag: str, value: float, step: int, *args: Any) -> None:
+        if step == 3 and tag.startswith("epoch/"):
+            signal.raise_signal(signal.SIGTERM)
+        write(self, tag, value, step, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SummaryWriter, "add_scalar", stop)
+        with pytest.raises(InterruptedTraining):
+            start(tmp_path, "checkpoint.every_steps=1")
+    assert checkpoint(only_run(tmp_path))["training_steps"] == 3
+    assert_same_training(unbroken("checkpoint.every_steps=1"), resume(only_run(tmp_path)))
 
 
 # --- a real signal ---------------------------------------------------------------------------------------------------
