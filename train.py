@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gans.config.command_line import one_line_errors, prepare, run_command
-from gans.config.resolve import resolve
+from gans.config.resolve import resolve, usual_options
 from gans.errors import InputError
 
 MAY_CHANGE = {"resume": ("trainer.max_epochs", "trainer.max_steps"), "test": ()}
@@ -39,6 +39,7 @@ def main(config: DictConfig) -> None:
         from gans.machine import use_cores
         from gans.run import commands
         from gans.run.folder import RunFolder
+        from gans.run.identity import run_name
         from gans.sweep.processes import follow_leader
 
         prepare()
@@ -50,7 +51,8 @@ def main(config: DictConfig) -> None:
             {"resume": commands.resume, "test": commands.test}[command](run, run_config)
         else:
             start = commands.start_resume_or_return if follow_leader() else commands.start_or_requeued
-            start(validate(options), HydraConfig.get().runtime.choices)
+            run_config, choices = validate(options), HydraConfig.get().runtime.choices
+            start(run_config, run_name(choices, options, usual_options(choices)))
 
 
 if __name__ == "__main__":

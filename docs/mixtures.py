@@ -1,6 +1,6 @@
 """A table of runs on points, in Markdown, from their folders: ``python docs/mixtures.py runs``.
 
-Runs whose configs differ in nothing but the seed are one row: the mean over them, and its standard error.
+Runs whose result settings differ in nothing but the seed are one row: the mean over them, and its standard error.
 """
 
 import sys
@@ -13,11 +13,11 @@ import numpy
 from gans.config.resolve import flatten
 from gans.metrics.name import MetricName
 from gans.run.folder import RunFolder
+from gans.run.identity import result_settings
 from gans.run.test_results import read_results
 
 FIGURES = {"modes": (1, ".1f"), "high_quality": (100, ".1f"), "mode_kl": (1, ".3f")}
 """Each figure, what it is multiplied by, and its format."""
-OF_ONE_RUN = ("seed", "runs")
 NOT_SHOWN = ("interval",)
 
 
@@ -48,7 +48,8 @@ def table(parent: Path) -> list[str]:
     groups: dict[str, list[RunFolder]] = defaultdict(list)
     for path in sorted(parent.glob("*/test.json")):
         run = RunFolder(path.parent)
-        groups[str({name: value for name, value in flatten(run.config).items() if name not in OF_ONE_RUN})].append(run)
+        settings = result_settings(run.config) | {"seed": None}
+        groups[str(flatten(settings))].append(run)
     lines = [
         "| data, steps x batch | stabilizers | seeds | modes | high quality, % | KL | worst: modes, % |",
         "|---" * 7 + "|",

@@ -13,7 +13,7 @@ from gans.config.validate import validate
 from gans.errors import InputError
 from gans.run import commands
 from tests.conftest import ROOT, composed
-from tests.run.runs import CHOICES, tiny
+from tests.run.runs import NAME, tiny
 
 
 def block(language: str, place: str) -> str:
@@ -33,8 +33,8 @@ def test_the_recipe_for_a_stabilizer_works(tmp_path: Path, monkeypatch: pytest.M
 
     config = composed(*tiny("trainer.max_steps=2", "stabilize=ema", f"runs={tmp_path}"))
     config["stabilize"] |= option
-    run = commands.start(validate(config), CHOICES)
-    assert run.name == "digits-small-own-ema+input_noise-seed0"
+    run = commands.start(validate(config), NAME)
+    assert list(run.config["stabilize"]) == ["ema", "input_noise"]
     config["stabilize"]["input_noise"]["deviation"] = -1
     with pytest.raises(InputError, match=r"stabilize\.input_noise\.deviation=-1"):
         validate(config)

@@ -160,7 +160,7 @@ def test_a_run_waits_for_its_curves_and_verdicts_alone(
         "runs": str(tmp_path), "trainer.max_steps": 15, "trainer.max_epochs": None, "trainer.precision": precision,
         "data.limit": 60, "log_every": 5, "metric": {}, "figure": {}, "samples.frames": 1, "samples.count": 10,
     }  # fmt: skip
-    start(small_config("model=autoencoder", changes), dict.fromkeys(("data", "model", "objective"), "some"))
+    start(small_config("model=autoencoder", changes), "some")
     # points of the curves at 5 and 10, two players' verdicts at 10
     assert found == Counter({"tolist": 2, "__int__": 2, READ: 2})
 

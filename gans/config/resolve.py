@@ -1,7 +1,10 @@
 """Conversion of Hydra's config to plain values."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
@@ -23,6 +26,14 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         ) from error
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
+
+
+def usual_options(choices: Mapping[str, str]) -> dict[str, Any]:
+    """The options that the choices of data, model and trainer bring, without values of an experiment or the command."""
+    overrides = [f"{group}={choices[group]}" for group in ("data", "model", "trainer")]
+    usual = OmegaConf.to_container(compose(str(HydraConfig.get().job.config_name), overrides))
+    assert isinstance(usual, dict)
+    return {str(name): option for name, option in usual.items()}
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -23,44 +23,46 @@ from gans.run.checkpoint_files import recover_previous
 from gans.run.diagnose import diagnose
 from gans.run.export import read_checkpoint
 from gans.run.final_test import final_test
-from gans.run.folder import RunFolder, lock, new_folder, run_name, runs_of
+from gans.run.folder import RunFolder, lock, new_folder, runs_in
 from gans.run.history import History
+from gans.run.identity import finished_before, same_runs
 from gans.run.rewind import rewind
 from gans.run.train import make_tester, train
 
 
-def start(config: RunConfig, choices: Mapping[str, str]) -> RunFolder:
+def start(config: RunConfig, name: str) -> RunFolder:
     """Train, test and draw a run in a new run folder, which is made after all checks.
 
     Args:
-        choices: the choice in each config group, for the run's name.
+        name: of the folder; a number is added if it exists.
     """
     components = build_run(config)
     options = config.model_dump()
-    folder = new_folder(Path(config.runs), run_name(choices, options))
+    folder = new_folder(Path(config.runs), name)
     with lock(folder):
         run = RunFolder.create(folder, options)
         run.history.add("started", slurm_job=slurm.job())
         return complete(run, config, components)
 
 
-def start_or_requeued(config: RunConfig, choices: Mapping[str, str]) -> RunFolder:
+def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
     """Start a run; in a requeued SLURM job, resume the run that the job had started."""
-    for run in runs_of(config.model_dump(), choices) if slurm.was_requeued() else []:
+    for run in same_runs(config.model_dump(), runs_in(Path(config.runs))) if slurm.was_requeued() else []:
         is_of_this_job = slurm.job() in [event.get("slurm_job") for event in run.history.events]
         if is_of_this_job and run.history.last != "finished":
             return resume(run, config)
-    return start(config, choices)
+    return start(config, name)
 
 
-def start_resume_or_return(config: RunConfig, choices: Mapping[str, str]) -> RunFolder:
+def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
     """Start, resume or return one sweep member."""
-    for run in runs_of(config.model_dump(), choices):
+    options = config.model_dump()
+    for run in same_runs(options, runs_in(Path(config.runs))):
         if run.history.last == "finished":
-            print(f"finished before: {run.path}", flush=True)
+            print(finished_before(run, options), flush=True)
             return run
         return resume(run, config)
-    return start(config, choices)
+    return start(config, name)
 
 
 def read_config(run: RunFolder, trust: list[str], trainer: Mapping[str, Any] | None = None) -> RunConfig:

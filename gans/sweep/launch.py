@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import joblib
 import torch
@@ -18,7 +19,8 @@ from gans.config.resolve import resolve
 from gans.errors import InputError
 from gans.files import write_json
 from gans.run import slurm
-from gans.run.folder import runs_of
+from gans.run.folder import RunFolder, runs_in
+from gans.run.identity import finished_before, result_settings, same_runs
 from gans.sweep.processes import Member, ProcessPool
 
 KILLED, STOPPED = 137, (130, 143)
@@ -34,9 +36,16 @@ def run_sweep(configs: Sequence[DictConfig], n_jobs: int, per_gpu: int, first_nu
         configs: each member's composed config.
         first_number: of the members in this part of the sweep.
     """
+    commands = [list(config.hydra.overrides.task) for config in configs]
+    options = [options_of(config) for config in configs]
+    refuse_twins(commands, options)
+    runs = {folder: runs_in(Path(folder)) for folder in {each["runs"] for each in options}}
     folder = Path(configs[0].hydra.sweep.dir) / "members"
     folder.mkdir(parents=True, exist_ok=True)
-    members = [member_of(config, folder / f"{first_number + i:04d}.log") for i, config in enumerate(configs)]
+    members = [
+        member_of(command, each, runs[each["runs"]], folder / f"{first_number + i:04d}.log")
+        for i, (command, each) in enumerate(zip(commands, options, strict=True))
+    ]
     slots = slots_for(len(members), configs[0].trainer.accelerator, n_jobs, per_gpu)
     folders = [each.path for each in configs[0].hydra.runtime.config_sources if each.provider == "command-line"]
     command = [sys.executable, sys.argv[0], *(part for path in folders for part in ("--config-dir", path))]
@@ -46,13 +55,27 @@ def run_sweep(configs: Sequence[DictConfig], n_jobs: int, per_gpu: int, first_nu
     summarize(members, folder, pool.received)
 
 
-def member_of(config: DictConfig, log: Path) -> Member:
-    """A sweep's member; it has ended already if a run with its config is finished."""
-    member = Member(list(config.hydra.overrides.task), log)
-    options = resolve(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
-    run = next(runs_of(options, config.hydra.runtime.choices), None)
+def options_of(config: DictConfig) -> dict[str, Any]:
+    """A member's options, without Hydra's own."""
+    return resolve(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
+
+
+def refuse_twins(commands: Sequence[Sequence[str]], options: Sequence[dict[str, Any]]) -> None:
+    """Refuse two members that do the same to the same run, such as those of seed=4,4, with an InputError."""
+    settings = [(result_settings(each), *(each[name] for name in ("runs", "resume", "test"))) for each in options]
+    for number, own in enumerate(settings):
+        if (first := settings.index(own)) < number:
+            both = " and ".join(f"'{' '.join(commands[each])}'" for each in (first, number))
+            raise InputError(f"{both} would be the same run twice: leave one out")
+
+
+def member_of(command: Sequence[str], options: dict[str, Any], runs: Sequence[RunFolder], log: Path) -> Member:
+    """A sweep's member; it has ended already if it starts a run, and the same one of these runs is finished."""
+    member = Member(command, log)
+    starts = options["resume"] is None and options["test"] is None
+    run = next(iter(same_runs(options, runs)), None) if starts else None
     if run and run.history.last == "finished":
-        log.write_text(f"finished before: {run.path}\n", encoding="utf-8")
+        log.write_text(f"{finished_before(run, options)}\n", encoding="utf-8")
         member.exit_code = 0
     return member
 

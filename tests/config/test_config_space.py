@@ -70,7 +70,7 @@ def trains_or_is_refused(overrides: list[str]) -> None:
         runs = Path(folder) / "runs"
         try:
             config = run_config(*BASE, *overrides, f"runs={runs}")
-            run = start(config, {"data": "d", "model": "m", "objective": "o"})
+            run = start(config, "run")
         except (InputError, HydraException, OmegaConfBaseException) as error:
             line = explain(error)
             assert line.strip()

@@ -155,5 +155,5 @@ def test_nothing_is_written_for_what_is_refused(tmp_path: Path, monkeypatch: pyt
         )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit), one_line_errors():
-        start(config, {"data": "digits", "model": "dcgan", "objective": "bce"})
+        start(config, "run")
     assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ from gans.run.folder import RunFolder
 from gans.run.test_results import read_results
 from tests.conftest import composed, run_config
 
-CHOICES = {"data": "digits", "model": "small", "objective": "own"}
+NAME = "digits-small"
 STEPS = 6
 TINY = (
     "data=digits", "data.limit=24", "data.val_size=70", "data.batch_size=8", "model=autoencoder",
@@ -44,7 +44,7 @@ def tiny(*overrides: str) -> list[str]:
 
 
 def start(folder: Path, *overrides: str) -> RunFolder:
-    return commands.start(run_config(*tiny(*overrides), f"runs={folder}"), CHOICES)
+    return commands.start(run_config(*tiny(*overrides), f"runs={folder}"), NAME)
 
 
 def resume(run: RunFolder, trust: Sequence[str] = (), budget: Mapping[str, int | None] | None = None) -> RunFolder:

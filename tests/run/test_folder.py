@@ -1,18 +1,23 @@
 """What a run leaves in its folder."""
 
 import json
+import string
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 from safetensors.torch import load_file
 
 from gans.config.build import build_data
 from gans.errors import InputError
 from gans.run.checkpoint_files import checkpoints_in
-from gans.run.folder import RunFolder, new_folder, run_name, runs_named
+from gans.run.folder import RunFolder, new_folder
 from gans.run.test_results import read_results
-from tests.conftest import composed, narrow, run_config
+from tests.conftest import narrow, run_config
 from tests.run.runs import points, start
 
 FIGURES = "figure=[curves,data_set,grids,metrics,neighbours,pairs,modes]"
@@ -82,27 +87,21 @@ def test_half_precision_is_an_option(
     assert ("bfloat16" in capsys.readouterr().err) is not supported
 
 
-def test_folders_are_numbered_and_found_in_order(tmp_path: Path) -> None:
+def test_folders_are_numbered(tmp_path: Path) -> None:
     folders = [new_folder(tmp_path / "runs", "a") for _ in range(11)]
     assert [folder.name for folder in folders] == ["a", *(f"a_{number}" for number in range(2, 12))]
-    for folder in (*folders, new_folder(tmp_path / "runs", "a_b")):
-        RunFolder.create(folder, {})
-    assert [run.path for run in runs_named(tmp_path / "runs", "a")] == folders
+
+
+TEXT = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")))
+VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT, st.lists)
+
+
+@given(st.dictionaries(st.text(string.ascii_lowercase, min_size=1), VALUES | st.dictionaries(st.just("a"), VALUES)))
+def test_a_config_is_read_as_it_was_written(config: dict[str, Any]) -> None:
+    with TemporaryDirectory() as folder:
+        assert RunFolder.create(Path(folder), config).config == config
 
 
 def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=str(tmp_path)):
         RunFolder(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("overrides", "name"),
-    [
-        (["model=dcgan"], "digits-dcgan-bce-none-seed0"),
-        (["seed=7", "stabilize=[ema,packing]"], "digits-dcgan-bce-ema+packing-seed7"),
-        (["data.digits=[8,3]"], "digits83-dcgan-bce-none-seed0"),
-    ],
-)
-def test_names_of_runs_tell_what_was_run(overrides: list[str], name: str) -> None:
-    config = composed("data=digits", *overrides)
-    assert run_name({"data": "digits", "model": "dcgan", "objective": "bce"}, config) == name

@@ -42,7 +42,7 @@ def run_of(folder: Path, model: str, **changes: object) -> RunFolder:
     config = small_config(
         f"model={model}", budget | {name.replace("__", "."): value for name, value in changes.items()}
     )
-    return start(config, {"data": "points", "model": model, "objective": "own"})
+    return start(config, model)
 
 
 def test_the_dirac_gans_way_is_recorded(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from gans.run.export import load_generator
 from gans.run.folder import RunFolder
 from gans.run.test_results import read_results
 from tests.conftest import DATA_ROOT, composed, data_for, names, narrow, needs_mnist, run_config
-from tests.run.runs import CHOICES
+from tests.run.runs import NAME
 
 REPORTS = [name for name in names("experiment") if name.startswith("report_")]
 OTHERS = [name for name in names("experiment") if name not in REPORTS]
@@ -26,7 +26,7 @@ def slow_but(fast: tuple[str, ...], choices: list[str]) -> list[object]:
 
 
 def start(folder: Path, *overrides: str) -> RunFolder:
-    return commands.start(run_config(*overrides, f"runs={folder}"), CHOICES)
+    return commands.start(run_config(*overrides, f"runs={folder}"), NAME)
 
 
 def check(run: RunFolder) -> None:

@@ -20,7 +20,7 @@ from gans.run.folder import RunFolder, lock
 from gans.run.sample import generate
 from tests.conftest import run_config
 from tests.run.runs import (
-    CHOICES,
+    NAME,
     Crash,
     assert_same_training,
     checkpoint,
@@ -238,8 +238,8 @@ def test_a_member_of_a_sweep_starts_resumes_or_returns(
     with monkeypatch.context() as patch:
         do_at(patch, "between the players", 5, lambda _: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(InterruptedTraining):
-            start_resume_or_return(config, CHOICES)
-    runs = [start_resume_or_return(config, CHOICES) for _ in range(2)]
+            start_resume_or_return(config, NAME)
+    runs = [start_resume_or_return(config, NAME) for _ in range(2)]
     assert runs == [only_run(tmp_path)] * 2
     assert [event["event"] for event in runs[0].history.events] == ["started", "stopped", "resumed", "finished"]
     assert_same_training(unbroken(), runs[0])
@@ -259,18 +259,18 @@ def test_a_slurm_job_is_requeued_and_resumes_by_itself(
     with monkeypatch.context() as patch:
         do_at(patch, "between the players", 4, lambda _: signal.raise_signal(signal.SIGUSR1))
         with pytest.raises(InterruptedTraining, match="job 7") as stop:
-            start_or_requeued(config, CHOICES)
+            start_or_requeued(config, NAME)
     assert stop.value.exit_code == 128 + signal.SIGUSR1
     assert (tmp_path / "asked").read_text() == "requeue 7\n"
 
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    run = start_or_requeued(config, CHOICES)
+    run = start_or_requeued(config, NAME)
     assert run == only_run(tmp_path / "runs")
     assert [event["event"] for event in run.history.events] == ["started", "stopped", "resumed", "finished"]
     assert_same_training(unbroken(), run)
 
     monkeypatch.setenv("SLURM_JOB_ID", "8")  # another job starts a run of its own
-    assert start_or_requeued(config, CHOICES).path.name == f"{run.name}_2"
+    assert start_or_requeued(config, NAME).path.name == f"{run.name}_2"
 
 
 def test_a_requeue_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

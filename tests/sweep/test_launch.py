@@ -12,7 +12,8 @@ from omegaconf import DictConfig
 
 from gans.errors import InputError
 from gans.run import commands
-from gans.sweep.launch import member_of, slots_for, summarize
+from gans.run.folder import RunFolder, runs_in
+from gans.sweep.launch import member_of, options_of, refuse_twins, slots_for, summarize
 from gans.sweep.processes import Member
 from tests.conftest import CONF, run_config
 from tests.run.runs import tiny
@@ -28,14 +29,39 @@ def member_config(*overrides: str) -> DictConfig:
 
 
 def test_a_member_whose_run_is_finished_does_not_run_again(tmp_path: Path) -> None:
+    """Where it lies, what it is called, and what it shows, does not matter."""
     options = tiny("trainer.max_steps=1", f"runs={tmp_path}")
-    config = member_config(*options)
-    assert member_of(config, tmp_path / "log").exit_code is None
-    run = commands.start(run_config(*options), config.hydra.runtime.choices)
-    assert member_of(config, tmp_path / "log").exit_code == 0
-    assert member_of(member_config(*options, "seed=1"), tmp_path / "other").exit_code is None
-    run.history.add("stopped")
-    assert member_of(config, tmp_path / "log").exit_code is None
+
+    def exit_code(*changed: str) -> int | None:
+        command = tiny(*options, *changed)
+        return member_of(command, options_of(member_config(*command)), runs_in(tmp_path), tmp_path / "log").exit_code
+
+    assert exit_code() is None
+    run = commands.start(run_config(*options), "some")
+    assert exit_code() == 0
+    assert exit_code("log_every=1", "samples.frames=2", "runs=elsewhere") == 0
+    assert "log_every=2" in (tmp_path / "log").read_text()
+    for change in ("seed=1", f"resume={run.path}", f"test={run.path}"):
+        assert exit_code(change) is None
+    run.path.rename(tmp_path / "another name")
+    assert exit_code() == 0
+    RunFolder(tmp_path / "another name").history.add("stopped")
+    assert exit_code() is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("seed=4", "seed=4"), ("stabilize=none", "stabilize=[]"), ("log_every=1", "log_every=5"), ("test=a", "test=a")],
+)
+def test_a_sweep_does_not_run_the_same_run_twice(one: str, other: str) -> None:
+    commands = [tiny(each) for each in (one, "seed=1", other)]
+    with pytest.raises(InputError, match="twice"):
+        refuse_twins(commands, [options_of(member_config(*each)) for each in commands])
+
+
+def test_members_that_differ_are_not_twins() -> None:
+    commands = [tiny(each) for each in ("seed=0", "seed=1", "resume=a", "resume=b", "test=a", "runs=elsewhere")]
+    refuse_twins(commands, [options_of(member_config(*each)) for each in commands])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Which runs are the same: the settings that decide results, the runs that have them, and what a run is called."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gans.config.resolve import flatten
+from gans.errors import InputError
+from gans.run.folder import RunFolder
+
+SHOWN = ("log_every", "samples", "figure")
+"""Options that change what a run shows, but neither its trained weights nor its test's numbers."""
+WITHOUT_EFFECT = ("runs", "resume", "test", "trust", "checkpoint", *SHOWN)
+
+
+def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide a run's trained weights and its test's numbers: runs are the same if these are equal.
+
+    Everything counts except for
+
+    - ``runs``, ``resume``, ``test``, ``trust``: where a run is written, what is done with it, and who may read it;
+    - ``checkpoint``: when the last checkpoint is written. After a non-finite value a run rolls back to it, but a run's
+      results depend on the clock then anyway (``every_minutes``);
+    - ``samples``, ``figure``: what is drawn. Grids have random numbers of their own;
+    - ``log_every``: how many points the curves have, and so how finely the verdict can tell when something happened;
+    - ``data.root`` of this package's data sets, whose files are verified by checksum. In a class of the user's own,
+      another folder may hold other data.
+
+    The metrics count, because they are computed during training and in the test, and the best checkpoint is chosen by
+    one of them. ``trainer.accelerator`` counts, because another device gives other last bits.
+    """
+    settings = {name: option for name, option in config.items() if name not in WITHOUT_EFFECT}
+    data = settings.get("data")
+    if isinstance(data, dict) and str(data.get("_target_")).startswith("gans."):
+        settings["data"] = {name: option for name, option in data.items() if name != "root"}
+    return settings
+
+
+def same_runs(config: Mapping[str, Any], runs: Iterable[RunFolder]) -> list[RunFolder]:
+    """The runs with a config's result settings, whatever they are called; finished ones first."""
+    settings = result_settings(config)
+    found = [run for run in runs if _settings_of(run) == settings]
+    return sorted(found, key=lambda run: run.history.last != "finished")
+
+
+def finished_before(run: RunFolder, config: Mapping[str, Any]) -> str:
+    """What to say instead of training a run again: its folder, and the options in which it differs."""
+    own, wanted = (flatten({name: options.get(name) for name in SHOWN}) for options in (run.config, config))
+    changed = ", ".join(f"{name}={own.get(name)}" for name in own | wanted if own.get(name) != wanted.get(name))
+    return f"finished before{f', with {changed}' if changed else ''}: {run.path}"
+
+
+def _settings_of(run: RunFolder) -> dict[str, Any] | None:
+    try:
+        return result_settings(run.config)
+    except InputError:  # a damaged config is that of no known run
+        return None
+
+
+def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
+    """The name of a run: data, model, objective, stabilizers and seed, and what is unusual of size, budget, precision.
+
+    Args:
+        choices: the choice in each config group.
+        usual: the ``data`` and ``trainer`` options that the choices of data and model bring.
+    """
+    data, trainer = ({name: value for name, value in config[group].items() if value != usual[group].get(name)}
+                     for group in ("data", "trainer"))  # fmt: skip
+    digits = config["data"].get("digits", range(10))
+    parts = [choices["data"] + ("" if len(digits) == 10 else "".join(map(str, digits)))]
+    parts += [f"{word}{data[name]}" for name, word in (("limit", "limit"), ("train_size", "size")) if data.get(name)]
+    parts += [choices["model"], choices["objective"], "+".join(config["stabilize"]) or "none"]
+    parts += [f"{trainer[f'max_{word}']}{word}" for word in ("epochs", "steps") if trainer.get(f"max_{word}")]
+    if "precision" in trainer:
+        parts.append(trainer["precision"].partition("-")[0])
+    return "-".join((*parts, f"seed{config['seed']}"))

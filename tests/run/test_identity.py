@@ -1,0 +1,98 @@
+"""Which runs count as the same, and what runs are called."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gans.config.resolve import flatten
+from gans.errors import InputError
+from gans.run.folder import RunFolder, runs_in
+from gans.run.identity import result_settings, run_name, same_runs
+from gans.run.test_results import read_results
+from tests.conftest import composed
+from tests.run.runs import assert_same, checkpoint, start, tiny
+
+WITHOUT_EFFECT = (
+    "log_every=3", "checkpoint.every_steps=1", "checkpoint.every_minutes=2", "samples.count=7", "samples.epochs=[1]",
+    "samples.steps=[1]", "samples.frames=1", "figure=curves", "trust=[somebody]",
+)  # fmt: skip
+"""A change of every option that does not count, but for where a run lies and what is done with it."""
+ELSEWHERE = ("runs", "resume", "test", "data.root")
+
+
+def test_what_does_not_count_changes_no_weight_and_no_test_result(tmp_path: Path) -> None:
+    base = ("model=dcgan", "metric=fid", "evaluated_images=70")
+    one, other = start(tmp_path / "one", *base), start(tmp_path / "other", *base, *WITHOUT_EFFECT)
+    assert result_settings(one.config) == result_settings(other.config)
+    for kind in ("last", "best"):
+        assert_same(*(checkpoint(run, kind)["state_dict"] for run in (one, other)))
+    first, second = (read_results(run.test_results_file) for run in (one, other))
+    assert first == second
+
+
+def changed(config: dict[str, Any], option: str) -> dict[str, Any]:
+    """The config with another value of an option."""
+    config = deepcopy(config)
+    *path, last = option.split(".")
+    node = config
+    for name in path:
+        node = node[name]
+    node[last] = ["another"]
+    return config
+
+
+@pytest.mark.parametrize("choice", [("data=mnist",), ("experiment=lab_ring", "stabilize=[ema,r1]")])
+def test_every_other_option_counts(choice: tuple[str, ...]) -> None:
+    """A new option counts, unless somebody says otherwise and adds it to what is trained above."""
+    config = composed(*choice)
+    ignored = {text.partition("=")[0] for text in WITHOUT_EFFECT} | set(ELSEWHERE)
+    for option in flatten(config):
+        same = result_settings(changed(config, option)) == result_settings(config)
+        assert same == (option in ignored or option.partition(".")[0] in ignored), option
+
+
+def test_the_folder_of_data_counts_where_no_checksum_verifies_them() -> None:
+    config = composed("data=mnist")
+    config["data"]["_target_"] = "mine.Data"
+    assert result_settings(changed(config, "data.root")) != result_settings(config)
+
+
+def test_runs_are_found_by_their_settings_finished_ones_first(tmp_path: Path) -> None:
+    config = composed(*tiny())
+    for name, seed, event in (("a", 0, "stopped"), ("b", 1, "finished"), ("c", 0, "finished")):
+        (tmp_path / name).mkdir()
+        RunFolder.create(tmp_path / name, config | {"seed": seed}).history.add(event)  # type: ignore[arg-type]
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "config.yaml").write_text("seed: [")
+    with pytest.raises(InputError):
+        _ = RunFolder(tmp_path / "damaged").config
+    assert [run.name for run in same_runs(config, runs_in(tmp_path))] == ["c", "a"]
+    assert same_runs(config | {"seed": 2}, runs_in(tmp_path)) == []
+    assert runs_in(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("choices", "overrides", "name"),
+    [
+        ("digits dcgan bce", [], "digits-dcgan-bce-none-seed0"),
+        ("digits dcgan bce", ["seed=7", "stabilize=[ema,packing]"], "digits-dcgan-bce-ema+packing-seed7"),
+        ("digits dcgan bce", ["data.digits=[8,3]"], "digits83-dcgan-bce-none-seed0"),
+        ("digits dcgan bce", ["trainer.max_epochs=50"], "digits-dcgan-bce-none-seed0"),
+        ("digits dcgan bce", ["trainer.max_epochs=5"], "digits-dcgan-bce-none-5epochs-seed0"),
+        ("digits dcgan bce", ["trainer.max_epochs=null", "trainer.max_steps=5"], "digits-dcgan-bce-none-5steps-seed0"),
+        (
+            "digits dcgan bce",
+            ["data.limit=1000", "trainer.max_steps=5", "trainer.precision=bf16-mixed"],
+            "digits-limit1000-dcgan-bce-none-5steps-bf16-seed0",
+        ),
+        ("ring mlp bce", ["data.train_size=500"], "ring-size500-mlp-bce-none-seed0"),
+        ("ring mlp bce", ["experiment=lab_ring"], "ring-mlp-bce-none-2000steps-seed0"),
+        ("mnist autoencoder msle", ["experiment=report_a"], "mnist8-autoencoder-msle-none-seed0"),
+    ],
+)
+def test_names_tell_what_was_run(choices: str, overrides: list[str], name: str) -> None:
+    chosen = dict(zip(("data", "model", "objective"), choices.split(), strict=True))
+    groups = [f"{group}={choice}" for group, choice in chosen.items()]
+    assert run_name(chosen, composed(*groups, *overrides), composed(*groups[:2])) == name
