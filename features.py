@@ -3,13 +3,14 @@
 import hydra
 from omegaconf import DictConfig
 
-from gans.config.command_line import one_line_errors, prepare, run_command
+from gans.config.command_line import check_overrides, one_line_errors, prepare, run_command
 from gans.config.resolve import resolve
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="features")
 def main(config: DictConfig) -> None:
     with one_line_errors():
+        check_overrides()
         options = resolve(config)
 
         from gans.run.make_features import make_features  # takes seconds: help and Hydra's errors come before

@@ -6,7 +6,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gans.config.command_line import one_line_errors, prepare, run_command
+from gans.config.command_line import check_overrides, one_line_errors, prepare, run_command
 from gans.config.resolve import resolve, usual_options
 from gans.errors import InputError
 
@@ -31,6 +31,7 @@ def given_options(name: str) -> list[str]:
 def main(config: DictConfig) -> None:
     """Start, resume or test a run."""
     with one_line_errors():
+        check_overrides()
         options = resolve(config)
         command = next((name for name in MAY_CHANGE if options[name] is not None), None)
         changed = given_options(command) if command else []
@@ -45,7 +46,7 @@ def main(config: DictConfig) -> None:
         prepare()
         use_cores()
         if command:
-            run = RunFolder(Path(str(options[command])))
+            run = RunFolder.around(Path(str(options[command])))
             budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in changed}
             run_config = commands.read_config(run, options["trust"], budget)
             {"resume": commands.resume, "test": commands.test}[command](run, run_config)

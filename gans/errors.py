@@ -1,4 +1,16 @@
-"""Errors that end a command with a one-line message and an exit code."""
+"""Errors that end a command with a one-line message and an exit code, and the commands that messages recommend."""
+
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 
 
 class InputError(Exception):
@@ -29,3 +41,33 @@ class InterruptedTraining(BaseException):  # libraries may catch any Exception
 def one_line(error: BaseException) -> str:
     """An exception's message, without line breaks."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def shell_command(script: str, options: Mapping[str, Any]) -> str:
+    """A command to paste into a shell: ``python train.py 'resume="/tmp/my, runs/a"'``.
+
+    The script is named as the present one is, and gets the present command's ``--config-dir``.
+    """
+    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
+    folders = [part for each in sources if each.provider == "command-line" for part in ("--config-dir", each.path)]
+    overrides = [f"{name}={hydra_value(value)}" for name, value in options.items()]
+    return shlex.join(["python", str(Path(sys.argv[0]).with_name(script)), *folders, *overrides])
+
+
+def hydra_value(value: Any) -> str:
+    """A value as Hydra reads it on a command line; text is quoted only where it has to be."""
+    if isinstance(value, list):
+        return f"[{','.join(map(hydra_value, value))}]"
+    if not isinstance(value, str):
+        return "null" if value is None else str(value).lower()
+    if "$" not in value and _reads_as(value, value) and _reads_as(f"[{value}]", [value]):
+        return value
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # else OmegaConf takes ${...} for the name of an option
+    return QuotedString(escaped, Quote.double).with_quotes()
+
+
+def _reads_as(text: str, value: Any) -> bool:
+    try:
+        return bool(OverridesParser.create().parse_override(f"x={text}").value() == value)
+    except HydraException:
+        return False

@@ -44,7 +44,7 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
     data, gan = build_data(config), build_gan(config, branch)
     require_match(gan, data)
     metrics = build_metrics(config)
-    features = data.feature_extractor or (load_features(data.source) if metrics else None)
+    features = data.feature_extractor or (load_features(data.source, config.data.get("root")) if metrics else None)
     evaluator = Evaluator(metrics, features, data, config.evaluated_images) if metrics and features else None
     return RunComponents(data, gan, evaluator)
 

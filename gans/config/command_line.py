@@ -2,20 +2,24 @@
 
 import logging
 import os
+import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gans.config.resolve import flatten
+from gans.config.schema import ANY_OF, ONE_OF
 from gans.errors import InputError, InterruptedTraining, TrainingError, one_line
 
 EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, OSError)
@@ -47,6 +51,30 @@ def one_line_errors() -> Iterator[None]:
         fail(message, InputError.exit_code)
 
 
+def check_overrides() -> None:
+    """Refuse what Hydra accepts but this command would ignore, with an InputError."""
+    overrides = HydraConfig.get().overrides
+    refuse_hydra_settings(overrides.hydra)
+    for override in OverridesParser.create().parse_overrides(list(overrides.task)):
+        value = override.value()
+        if override.key_or_group in (*ONE_OF, "experiment") and isinstance(value, list):
+            raise InputError(
+                f"{override.input_line}: name one choice, not a list; to run several, use -m and no brackets"
+            )
+        if override.key_or_group in ANY_OF and isinstance(value, list) and len({*map(str, value)}) < len(value):
+            raise InputError(f"{override.input_line}: name each choice once")
+
+
+def refuse_hydra_settings(overrides: Iterable[str]) -> None:
+    """Refuse Hydra's own settings, but for launcher and sweeper: ``runs`` alone says where a run is written."""
+    for text in overrides:
+        name = text.lstrip("+~").partition("=")[0]
+        if not name.startswith(("hydra/", "hydra.launcher.", "hydra.sweeper.", "hydra.mode")):
+            raise InputError(
+                f"{text}: Hydra's own settings have no effect here. To write runs elsewhere, use runs=<folder>"
+            )
+
+
 def prepare() -> None:
     """Make classes in the folder of --config-dir importable, and silence Lightning's log.
 
@@ -73,6 +101,12 @@ def explain(error: Exception) -> str:
         return f"unknown {group} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")
+    if isinstance(error, OverrideParseException):
+        name, equals, value = error.override.partition("=")
+        if not equals:
+            return f"'{name}' is no option: options are written as name=value"
+        quoted = shlex.quote(f"{name}={QuotedString(value, Quote.double).with_quotes()}")
+        return f"can't read '{error.override}': write lists as [a,b], and text with special characters as {quoted}"
     message = one_line(error)
     if message.startswith("Could not override '"):
         option = message.split("'")[1]

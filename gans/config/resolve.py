@@ -12,10 +12,12 @@ from gans.errors import InputError, one_line
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
-    """The config as plain values with interpolations resolved; an InputError for missing values and unknown options."""
+    """The config as plain values, interpolations resolved; an InputError for missing, empty and unknown ones."""
     try:
         options = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         assert isinstance(options, dict)
+        if empty := [name for name, value in flatten(options).items() if value == ""]:
+            raise InputError(f"{empty[0]}= is empty: give it a value, or leave it out")
         return {str(name): option for name, option in options.items()}
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error

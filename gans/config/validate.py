@@ -102,6 +102,16 @@ def validate_values(node: Any, path: str, supplied: Sequence[str] = (), trusted:
             check_value(options[name], value, f"{path}.{name}")
 
 
+def foreign_packages(config: Any) -> list[str]:
+    """The packages, beside this one and torch, whose classes a config names: what ``trust`` has to list."""
+    nodes = list(config.values()) if isinstance(config, Mapping) else config if isinstance(config, list) else []
+    found = {package for node in nodes for package in foreign_packages(node)}
+    target = config.get("_target_") if isinstance(config, Mapping) else None
+    if isinstance(target, str) and not is_within(target, PACKAGES):
+        found.add(target.partition(".")[0])
+    return sorted(found)
+
+
 def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:
     """The class, or a figure's function, that a config names; an InputError if it does not exist or is not trusted."""
     if not isinstance(target, str):

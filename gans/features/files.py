@@ -12,7 +12,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor
 
 from gans.data.extractor import ExtractedFeatures
-from gans.errors import InputError
+from gans.errors import InputError, shell_command
 from gans.features.network import FeatureNetwork
 from gans.files import cache_folder
 
@@ -90,15 +90,19 @@ def save_features(network: FeatureNetwork, source: str, folder: Path, card: dict
     return path
 
 
-def load_features(source: str) -> TrainedFeatureNetwork:
-    """The feature network of a source; an InputError if there is none, or if its checksum is wrong."""
+def load_features(source: str, root: str | None = None) -> TrainedFeatureNetwork:
+    """The feature network of a source; an InputError if there is none, or if its checksum is wrong.
+
+    Args:
+        root: the folder of the data set's files, for the command in the error.
+    """
     name = f"{source}{VERSION}"
+    command = shell_command("features.py", {"data": source} | ({"data.root": root} if root else {}))
     folders = (SHIPPED, cache_folder() / "features")
     path = next((file for folder in folders if (file := folder / f"{name}.safetensors").is_file()), None)
     if path is None:
         raise InputError(
-            f"there is no feature network for data={source} yet: train one with python features.py data={source}, "
-            "or use metric=none"
+            f"there is no feature network for data={source} yet: use metric=none, or train one with: {command}"
         )
     card = path.with_suffix(".json")
     try:
@@ -110,7 +114,7 @@ def load_features(source: str) -> TrainedFeatureNetwork:
     if found != expected:
         raise InputError(
             f"'{path}' is damaged or altered (SHA-256 {found[:12]}..., expected {expected[:12]}...): install the "
-            f"package again, or run python features.py data={source}"
+            f"package again, or run: {command}"
         )
     weights = load(content)
     network = FeatureNetwork(classes=len(weights["head.2.bias"]))

@@ -1,16 +1,17 @@
 """The commands of train.py: start, resume or test a run; start, resume or return a sweep member."""
 
+import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gans.config.build import RunComponents, build_figures, build_run
 from gans.config.schema import RunConfig
-from gans.config.validate import validate
+from gans.config.validate import foreign_packages, validate
 from gans.data.source import Source
-from gans.errors import InputError, InterruptedTraining, TrainingError
+from gans.errors import InputError, InterruptedTraining, TrainingError, shell_command
 from gans.figures import draw
 from gans.files import remove_parts
 from gans.gan import GAN
@@ -95,12 +96,17 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
         components = build_run(config, branch=run.history.count("rolled back"))
         if checkpoint:
             require_same_weights(components.gan, checkpoint, run)
-        options = config.model_dump()
-        if options != run.config:
-            refuse_shorter_budget(config.trainer, components.data, step)
-            run = RunFolder.create(run.path, options)
+        budget = planned_steps(config.trainer, components.data)
+        if budget < step:
+            limits = " ".join(f"trainer.{name}={config.trainer[name]}" for name in ("max_epochs", "max_steps"))
+            raise InputError(f"{limits}: {budget:,} steps are less than the {step:,} that the run has trained")
+        if run.history.last == "finished" and budget == step:
+            print(f"'{run.path}' is finished. Train longer: {longer(config, run)}", flush=True)
+            return run
+        run.refuse_damage()
         if checkpoint:
             rewind(run, checkpoint)
+        run = RunFolder.create(run.path, config.model_dump())
         print(f"resuming from training step {step:,} of {run.path}", flush=True)
         run.history.add("resumed", training_step=step, slurm_job=slurm.job())
         return complete(run, config, components)
@@ -115,7 +121,11 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
             raise InputError(f"'{run.path}' has no checkpoint to test: it stopped before its first one")
         components = build_run(config)
         require_same_weights(components.gan, checkpoint, run)
-        final_test(run, make_tester(run, config, components), components)
+        try:
+            final_test(run, make_tester(run, config, components), components)
+        except SystemExit:  # Lightning raises it after Ctrl-C
+            message = f"stopped during the test. Repeat it with: {again('test', run, config, {})}"
+            raise InterruptedTraining(message, signal.SIGINT) from None
         diagnose_and_plot(run, config)
     return run
 
@@ -124,16 +134,18 @@ def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> Ru
     """Train, test, diagnose and draw. Roll back after a non-finite value if the options allow it."""
     keep_freed_memory()
     history = run.history
-    with record_stops(run, history):
+    with record_stops(run, config):
         while True:
             try:
-                with Interrupt(Checkpoints(run, config, components.best_by)) as interrupt:
+                interrupt = Interrupt(Checkpoints(run, config, components.best_by))
+                with interrupt:
                     trainer = train(run, config, components, interrupt)
                     final_test(run, trainer, components)
                     diagnose_and_plot(run, config)
                 break
             except NonFiniteError as error:
                 roll_back(run, config, history, error)
+                interrupt.stop_if_asked()
                 components = build_run(config, branch=history.count("rolled back"))
     history.add("finished")
     return run
@@ -147,9 +159,9 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
 
 
 @contextmanager
-def record_stops(run: RunFolder, history: History) -> Iterator[None]:
+def record_stops(run: RunFolder, config: RunConfig) -> Iterator[None]:
     """Record in the history why a run stops, and raise an error that says how to resume it."""
-    command = f"python train.py resume={run.path}"
+    command, history = again("resume", run, config, {}), run.history
     try:
         yield
     except InterruptedTraining as stop:
@@ -158,9 +170,10 @@ def record_stops(run: RunFolder, history: History) -> Iterator[None]:
         message = f"{stop}: {slurm.requeue()}" if requeued else f"{stop}. Resume it with: {command}"
         raise InterruptedTraining(message, stop.signal_number) from None
     except OSError as error:
-        raise InputError(
-            f"{error.strerror or error}: can't write to '{run.path}'. Solve this, and resume the run with: {command}"
-        ) from error
+        why = f"{error.strerror or error}: '{error.filename or run.path}'"
+        with suppress(OSError, InputError):  # perhaps nothing can be written
+            history.add("stopped", why=why)
+        raise InputError(f"{why}. Solve this, and resume the run with: {command}") from error
 
 
 def roll_back(run: RunFolder, config: RunConfig, history: History, error: NonFiniteError) -> None:
@@ -199,12 +212,22 @@ def last_checkpoint(run: RunFolder) -> dict[str, Any] | None:
     return checkpoint
 
 
-def refuse_shorter_budget(trainer: Mapping[str, Any], data: Source, steps: int) -> None:
-    """Refuse a budget of fewer steps than the run has trained."""
-    for name, steps_each in (("max_steps", 1), ("max_epochs", len(data.train_batches))):
-        limit = trainer[name]
-        if limit is not None and limit * steps_each < steps:
-            raise InputError(f"trainer.{name}={limit} is less than the {steps:,} steps that the run has trained")
+def planned_steps(trainer: Mapping[str, Any], data: Source) -> int:
+    """The budget in training steps."""
+    limits = {"max_steps": 1, "max_epochs": len(data.train_batches)}
+    return min(trainer[name] * steps for name, steps in limits.items() if trainer[name] is not None)
+
+
+def longer(config: RunConfig, run: RunFolder) -> str:
+    """The command that trains a finished run for twice as long."""
+    limits = {name: config.trainer[name] for name in ("max_epochs", "max_steps")}
+    return again("resume", run, config, {f"trainer.{name}": 2 * limit for name, limit in limits.items() if limit})
+
+
+def again(command: Literal["resume", "test"], run: RunFolder, config: RunConfig, options: Mapping[str, Any]) -> str:
+    """A command for an existing run, to paste into a shell."""
+    trust = foreign_packages(config.model_dump())
+    return shell_command("train.py", {command: str(run.path), **options, **({"trust": trust} if trust else {})})
 
 
 def require_same_weights(gan: GAN, checkpoint: Mapping[str, Any], run: RunFolder) -> None:

@@ -70,11 +70,11 @@ def load_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
 
 def find_weights(path: Path) -> Path:
     """The file with the weights: the path itself, or in a run folder the exported generator or the last checkpoint."""
-    if path.is_file():
-        return path
     if not path.exists():
         raise InputError(f"'{path}' does not exist: use a run folder or one of its checkpoints")
-    run = RunFolder(path)
+    if path.is_file() and path.suffix not in (".yaml", ".json", ".csv"):
+        return path
+    run = RunFolder.around(path)
     run.refuse_links_out()
     file = run.generator_file if run.generator_file.is_file() else newest_whole(run.checkpoints, "last")
     if file is None:

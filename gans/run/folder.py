@@ -92,6 +92,12 @@ class RunFolder:
         if not self.config_file.is_file():
             raise InputError(f"'{self.path}' is not a run folder: it has no config.yaml (train.py makes run folders)")
 
+    @classmethod
+    def around(cls, path: Path) -> "RunFolder":
+        """The run folder that a path names: itself, or a file or folder inside it, such as a checkpoint."""
+        around = (path, *path.absolute().parents[:2]) if path.exists() else (path,)
+        return cls(next((folder for folder in around if (folder / "config.yaml").is_file()), path))
+
     @property
     def name(self) -> str:
         return self.path.name
@@ -157,6 +163,17 @@ class RunFolder:
             raise InputError(f"'{self.floors_file}' is damaged ({error}): delete it") from error
 
     @cached_property
+    def versions(self) -> dict[str, Any] | None:
+        """What ``gans.run.callbacks.provenance.versions`` has found at the start; None if the run has not started."""
+        try:
+            text = self.versions_file.read_text(encoding="utf-8") if self.versions_file.is_file() else "null"
+            versions = json.loads(text)
+            return None if versions is None else dict(versions)
+        except (ValueError, TypeError) as error:
+            message = f"'{self.versions_file}' is damaged ({error}): delete it to make a new one"
+            raise InputError(message) from error
+
+    @cached_property
     def neighbours(self) -> dict[str, NDArray[Any]] | None:
         """The arrays of ``gans.metrics.neighbours.Neighbours.artifacts``; None if the run has none."""
         return self._arrays("neighbours")
@@ -190,6 +207,10 @@ class RunFolder:
     def _arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
         path = self.samples_file(name)
         return load_arrays(path) if path.is_file() else None
+
+    def refuse_damage(self) -> None:
+        """Read the files whose damage would be found only after a resumed run has changed others."""
+        _ = self.history, self.versions, self.floors
 
     def refuse_links_out(self) -> None:
         """Refuse a folder with a link that leads out of it: writing to the run must not change other files."""

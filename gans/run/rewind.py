@@ -38,16 +38,16 @@ def file_positions(run: RunFolder, loggers: list[Logger]) -> dict[str, Any]:
 
 def rewind(run: RunFolder, checkpoint: dict[str, Any]) -> None:
     """Bring the run folder back to a checkpoint."""
+    positions = check_options(FilePositions, checkpoint["file_positions"])
     delete_best_from(run.checkpoints, checkpoint["training_steps"])
-    truncate_after(run, checkpoint["file_positions"])
+    truncate_after(run, positions)
 
 
-def truncate_after(run: RunFolder, positions: dict[str, Any]) -> None:
+def truncate_after(run: RunFolder, expected: FilePositions) -> None:
     """Remove everything written after a checkpoint. A run that resumes from it writes it again.
 
     Prints a warning for contents from before the checkpoint that are missing.
     """
-    expected = check_options(FilePositions, positions)
     columns, rows = read_rows(run.metrics_file)
     if "step" not in columns:  # the file is lost or damaged
         run.metrics_file.unlink(missing_ok=True)

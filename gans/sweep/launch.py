@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import joblib
@@ -25,6 +26,8 @@ from gans.sweep.processes import Member, ProcessPool
 
 KILLED, STOPPED = 137, (130, 143)
 """Exit codes of a command that SIGKILL has ended, as when memory runs out, and of one that was stopped in order."""
+LONGEST = 300
+"""Characters of a failure in the summary; the member's log has all of it."""
 
 
 def run_sweep(configs: Sequence[DictConfig], n_jobs: int, per_gpu: int, first_number: int = 0) -> None:
@@ -91,10 +94,12 @@ def slots_for(members: int, accelerator: str, n_jobs: int, per_gpu: int) -> list
             "hydra.launcher.n_jobs is how many run at once, or -1 for one on each core; per_gpu is 1 or more"
         )
     cores = joblib.cpu_count()
+    asked = os.environ.get("OMP_NUM_THREADS", "")
     gpus = torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
     places = gpus * per_gpu if gpus else cores
     count = max(1, min(members, places)) if n_jobs == -1 else joblib.effective_n_jobs(n_jobs)
-    common = {"OMP_NUM_THREADS": str(max(1, cores // count))}
+    share = max(1, cores // count)
+    common = {"OMP_NUM_THREADS": str(min(share, int(asked)) if asked.isdigit() and asked != "0" else share)}
     names = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
     return [common | ({"CUDA_VISIBLE_DEVICES": names[i % gpus]} if gpus else {}) for i in range(count)]
 
@@ -105,7 +110,10 @@ class View:
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = members
         self.ended: set[int] = set()
-        self.live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+        # stdout goes through the table only where it is the same terminal, not where it is a file
+        self.live = Live(
+            console=Console(stderr=True), auto_refresh=False, transient=True, redirect_stdout=sys.stdout.isatty()
+        )
 
     def __enter__(self) -> "View":
         if sys.stderr.isatty():
@@ -121,7 +129,7 @@ class View:
             self.ended.add(number)
             member = self.members[number]
             done = f"{len(self.ended)} of {len(self.members)} members are done"
-            print(f"sweep: {done}: {' '.join(member.overrides)}: {outcome(member)}", flush=True)
+            print(f"sweep: {done}: {' '.join(member.overrides)}: {outcome(member).partition(':')[0]}", flush=True)
         if self.live.is_started:
             table = Table("member", "", title=f"{len(self.ended)} of {len(self.members)} members are done")
             for member in self.members:
@@ -140,19 +148,24 @@ def outcome(member: Member) -> str:
         return "stopped"
     if member.exit_code == KILLED:
         return "failed: its process was killed, perhaps for want of memory"
-    return f"failed: {member.last_line().removeprefix('error: ')}"
+    return f"failed: {member.reason()}"
 
 
 def summarize(members: Sequence[Member], folder: Path, received: Sequence[int]) -> None:
-    """Say which members failed, and end the command if not all of them are finished."""
+    """Say why members failed, each reason once, and end the command if not all of them are finished."""
     for member in members:
         result = {"overrides": list(member.overrides), "exit_code": member.exit_code, "outcome": outcome(member)}
         write_json(member.log.with_suffix(".json"), result)
     finished = sum(member.exit_code == 0 for member in members)
     print(f"sweep: {finished} of {len(members)} members are finished; see {folder}", flush=True)
     failed = [member for member in members if outcome(member).startswith("failed")]
+    failures: dict[str, list[Member]] = {}
     for member in failed:
-        print(f"failed: {' '.join(member.overrides)}: {outcome(member)[8:]} (see {member.log})", file=sys.stderr)
+        failures.setdefault(outcome(member), []).append(member)
+    for why, alike in failures.items():
+        print(shorten(why, LONGEST, placeholder=" ..."), file=sys.stderr)
+        for member in alike:
+            print(f"  {' '.join(member.overrides)} (see {member.log})", file=sys.stderr)
     if received:
         requeued = f": {slurm.requeue()}" if received[0] == slurm.REQUEUE_SIGNAL else ""
         why = f"stopped by {signal.Signals(received[0]).name}{requeued}"

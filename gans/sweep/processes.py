@@ -39,8 +39,16 @@ class Member:
 
     def last_line(self) -> str:
         """The last line that it has printed; a progress bar writes over its line."""
+        return next(reversed(self._lines()), "")
+
+    def reason(self) -> str:
+        """The last error that it has printed, or else its last line."""
+        errors = [line.removeprefix("error: ") for line in self._lines() if line.startswith("error: ")]
+        return errors[-1] if errors else self.last_line()
+
+    def _lines(self) -> list[str]:
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
-        return next((line.strip() for line in reversed(text.replace("\r", "\n").splitlines()) if line.strip()), "")
+        return [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
 
 
 @dataclass

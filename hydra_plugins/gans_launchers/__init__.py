@@ -9,6 +9,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from gans.config.command_line import refuse_hydra_settings
+
 
 class ProcessLauncher(Launcher):
     """Runs each member of a sweep as a command in a process of its own.
@@ -25,6 +27,7 @@ class ProcessLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.loader = hydra_context.config_loader
         self.config = config
+        refuse_hydra_settings(config.hydra.overrides.hydra)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from gans.sweep.launch import run_sweep  # when a sweep runs: Hydra imports this file with every command

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gans.run.callbacks.metrics_logger import MetricsLogger
 from gans.run.folder import RunFolder
 from gans.run.metrics_file import read_rows
-from gans.run.rewind import truncate_after
+from gans.run.rewind import FilePositions, truncate_after
 
 
 def test_columns_may_appear_later_and_rows_after_a_checkpoint_are_dropped(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_columns_may_appear_later_and_rows_after_a_checkpoint_are_dropped(tmp_pa
     first.log_metrics({"a": 1.0}, step=1)
     first.log_metrics({"a": 2.0, "b": 5.0}, step=2)
     first.log_metrics({"b": 6.0}, step=3)
-    truncate_after(run, {"rows": 2, "events": {}})
+    truncate_after(run, FilePositions(rows=2, events={}))
     resumed = MetricsLogger(run.metrics_file, rows_in_memory=1)
     resumed.log_metrics({"a": 3.0, "c": 7.0}, step=3)
     resumed.save()

@@ -57,8 +57,13 @@ class Interrupt(Callback):
         self._step = pl_module.training_steps
         if self._received is not None:
             self.checkpoints.save(trainer, pl_module)
-            self._stop(self._received)
+        self.stop_if_asked()
         self._in_step = False
+
+    def stop_if_asked(self) -> None:
+        """Raise ``InterruptedTraining`` if a signal came in a step that did not end, because of a non-finite value."""
+        if self._received is not None:
+            self._stop(self._received)
 
     def _install_handlers(self) -> None:
         """Called at the start of training and test too, because Lightning installs its own handlers before."""

@@ -1,7 +1,6 @@
 """Provenance: versions and network summaries at the start, the generator at the end."""
 
 import importlib.metadata
-import json
 import platform
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from lightning.pytorch.callbacks import Callback
 
 from gans.config.resolve import flatten
 from gans.config.schema import RunConfig
-from gans.errors import InputError
 from gans.files import write_json, write_text
 from gans.gan import GAN
 from gans.randomness import Streams
@@ -33,13 +31,11 @@ class Provenance(Callback):
         self.config = config
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        path, now = self.run.versions_file, versions(trainer)
-        try:
-            warn_of_changes(json.loads(path.read_text(encoding="utf-8")), now)
-        except FileNotFoundError:
-            write_json(path, now)
-        except ValueError as error:
-            raise InputError(f"'{path}' is damaged ({error}): delete it to make a new one") from error
+        then, now = self.run.versions, versions(trainer)
+        if then is None:
+            write_json(self.run.versions_file, now)
+        else:
+            warn_of_changes(then, now)
         self.run.figures.mkdir(exist_ok=True)
         write_text(self.run.figures / "models.txt", model_summaries(pl_module, trainer))
 
