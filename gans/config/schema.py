@@ -71,6 +71,23 @@ class FeaturesConfig(Options):
     data: dict[str, Any]
 
 
+class StudyOptions(Options):
+    """The options of study.py, see conf/study.yaml. ``gans.study.define`` has those of a study."""
+
+    study: dict[str, Any] | None
+    runs: Annotated[list[str], Field(min_length=1)]
+    by: str | None
+    baseline: str | None
+    figures: list[str | dict[str, Any]] | None
+    allow_differences: bool
+    seeds: Annotated[int, Field(ge=2)] | None
+    budget: PositiveInt | None
+    run: bool
+    n_jobs: int
+    per_gpu: PositiveInt
+    output: str
+
+
 ONE_OF = ("data", "model", "objective", "trainer")
 """Config groups with exactly one choice."""
 ANY_OF = ("stabilize", "metric", "figure")

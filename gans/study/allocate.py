@@ -1,0 +1,39 @@
+"""Which runs a study makes next."""
+
+from gans.study.analyse import StudyResult
+from gans.study.define import StudyDefinition
+from gans.study.members import PlannedRun, Planner
+
+
+def planned_runs(definition: StudyDefinition, planner: Planner) -> list[PlannedRun]:
+    """All runs that may count, seed by seed, so that every arm has the first seeds early."""
+    seeds = max(definition.seeds, definition.most_seeds)
+    return [planner.plan(arm, seed) for seed in range(seeds) for arm in definition.all_arms]
+
+
+def next_runs(
+    definition: StudyDefinition, planner: Planner, result: StudyResult | None, with_more: bool
+) -> list[PlannedRun]:
+    """The runs to make, those that exist included: the first seeds of every arm, then more of what is undecided.
+
+    Args:
+        result: what is known so far.
+        with_more: whether undecided claims get seeds beyond the first ones, up to ``most_seeds``.
+    """
+    plans = planned_runs(definition, planner)
+    first = [plan for plan in plans if plan.seed < definition.seeds]
+    if not with_more or result is None:
+        return first
+    arms = undecided_arms(result)
+    return [*first, *(plan for plan in plans if plan.seed >= definition.seeds and plan.arm in arms)]
+
+
+def undecided_arms(result: StudyResult) -> set[str]:
+    """The arms of undecided claims; without claims, those whose first figure is undecided, with the baseline."""
+    baseline = result.definition.baseline
+    if result.claims:
+        parts = [part for judged in result.claims if judged.judgement == "undecided" for part, _, _ in judged.parts]
+        return {arm for part in parts for arm in (part.arm, part.than or baseline)}
+    figure = result.definition.merits[0].name
+    found = {arm for arm, figures in result.comparisons.items() if figures[figure].verdict == "undecided"}
+    return found | {baseline} if found else set()

@@ -1,0 +1,163 @@
+"""Analysis of a study: every arm against the baseline, the claims, and what went wrong how often."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from gans.errors import InputError
+from gans.metrics.name import MetricName
+from gans.run.folder import RunFolder
+from gans.run.test_results import read_results
+from gans.study.claims import JudgedClaim, judge_claims
+from gans.study.compare import Comparison, compare
+from gans.study.define import ClaimPart, StudyDefinition
+from gans.study.figures_of_merit import FigureOfMerit
+from gans.study.record import RunRecord
+from gans.study.statistics import e_benjamini_hochberg, mcnemar
+
+ENDED = "ended by a value that is not finite"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """How often a diagnosis was made in an arm."""
+
+    label: str
+    count: int
+    runs: int
+    first_steps: tuple[int, ...]
+    """The first training step of each."""
+    p_value: float
+    """Of the exact McNemar test against the baseline, over the seeds that both have; NaN for the baseline."""
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    definition: StudyDefinition
+    records: list[RunRecord]
+    """In the order of the arms, then of the seeds."""
+    comparisons: dict[str, dict[str, Comparison]]
+    """Arm, other than the baseline -> figure -> comparison with the baseline."""
+    discoveries: set[tuple[str, str]]
+    """(arm, figure) whose difference e-BH reports: a false discovery rate of 5 % within each figure."""
+    claims: list[JudgedClaim]
+    troubles: dict[str, list[Trouble]]
+    """By arm, the diagnoses that any arm has."""
+    protocols: dict[str, str]
+    """The full name of each figure that a metric computed."""
+    floors: dict[str, float]
+    warnings: list[str]
+
+    def of_arm(self, arm: str) -> list[RunRecord]:
+        return [record for record in self.records if record.arm == arm]
+
+    def values(self, arm: str, figure: str) -> dict[int, float]:
+        """A figure by seed; NaN where a run lacks it."""
+        return {record.seed: record.figures[figure] for record in self.of_arm(arm)}
+
+
+def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings: Sequence[str] = ()) -> StudyResult:
+    """Compare, judge and count.
+
+    Raises:
+        InputError: for a figure that no run has, runs whose figures have different protocols, or a run that is there
+            twice.
+    """
+    order = list(definition.all_arms)
+    records = sorted(records, key=lambda record: (order.index(record.arm), record.seed))
+    for one, other in pairwise(records):
+        if (one.arm, one.seed) == (other.arm, other.seed):
+            raise InputError(
+                f"arm '{one.arm}' has seed {one.seed} twice: '{one.run.path}' and '{other.run.path}'. Leave one out"
+            )
+    protocols = common_protocols(records)
+    require_figures(definition.merits, records)
+    by_arm = {arm: [record for record in records if record.arm == arm] for arm in order}
+
+    def values(arm: str, figure: str) -> dict[int, float]:
+        return {record.seed: record.figures[figure] for record in by_arm[arm]}
+
+    merits = {merit.name: merit for merit in definition.merits}
+    others = [arm for arm in order if arm != definition.baseline]
+    comparisons = {
+        arm: {
+            name: compare(values(arm, name), values(definition.baseline, name), merit) for name, merit in merits.items()
+        }
+        for arm in others
+    }
+    discoveries = set()
+    for name in merits:
+        found = e_benjamini_hochberg([comparisons[arm][name].evidence for arm in others])
+        discoveries |= {(arm, name) for arm, is_found in zip(others, found, strict=True) if is_found}
+
+    def compare_at(part: ClaimPart, level: float) -> Comparison:
+        than = part.than or definition.baseline
+        return compare(values(part.arm, part.figure), values(than, part.figure), merits[part.figure], level=level)
+
+    floors = {name: record.floors[name] for record in records for name in record.floors}
+    return StudyResult(
+        definition,
+        records,
+        comparisons,
+        discoveries,
+        judge_claims(definition.claims, compare_at),
+        count_troubles(by_arm, definition.baseline),
+        protocols,
+        floors,
+        list(warnings),
+    )
+
+
+def count_troubles(by_arm: dict[str, list[RunRecord]], baseline: str) -> dict[str, list[Trouble]]:
+    """For each arm how often each diagnosis was made, of those that any run has."""
+    seen = {record.run.path: troubles_of(record) for records in by_arm.values() for record in records}
+    labels = sorted({label for found in seen.values() for label in found})
+    reference = {record.seed: seen[record.run.path] for record in by_arm[baseline]}
+    counted: dict[str, list[Trouble]] = {}
+    for arm, records in by_arm.items():
+        counted[arm] = []
+        for label in labels:
+            steps = tuple(seen[record.run.path][label] for record in records if label in seen[record.run.path])
+            pairs = [(label in seen[record.run.path], label in reference[record.seed])
+                     for record in records if record.seed in reference]  # fmt: skip
+            p_value = math.nan if arm == baseline else mcnemar([one for one, _ in pairs], [two for _, two in pairs])
+            counted[arm].append(Trouble(label, len(steps), len(records), steps, p_value))
+    return counted
+
+
+def troubles_of(record: RunRecord) -> dict[str, int]:
+    """The first step of each diagnosis; a run that a value ended has one more."""
+    failure = record.run.history.failure if record.state == "failed" else None
+    return record.diagnoses | ({ENDED: failure[0]} if failure else {})
+
+
+def common_protocols(records: Sequence[RunRecord]) -> dict[str, str]:
+    """The full name of each figure, which must be the same in all runs."""
+    found: dict[str, tuple[str, RunRecord]] = {}
+    for record in records:
+        for figure, full in record.protocols.items():
+            before, first = found.setdefault(figure, (full, record))
+            if before != full:
+                raise InputError(
+                    f"{figure} was computed in different ways: {before} in '{first.run.path}', {full} in "
+                    f"'{record.run.path}'. Test them again with the same options, or leave some out"
+                )
+    return {figure: full for figure, (full, _) in found.items()}
+
+
+def require_figures(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> None:
+    """Refuse a figure that no run has."""
+    finished = [record for record in records if record.state == "finished"]
+    for merit in merits:
+        if finished and all(math.isnan(record.figures[merit.name]) for record in finished):
+            raise InputError(
+                f"no run has the figure '{merit.name}': choose from {', '.join(tested_figures(finished[0].run))}"
+            )
+
+
+def tested_figures(run: RunFolder) -> list[str]:
+    """The figures of a finished run's test."""
+    results = read_results(run.test_results_file).checkpoints["last"].results
+    names = [(MetricName.parse(name), name) for name in results]
+    return sorted(parsed.figure if parsed else name for parsed, name in names)

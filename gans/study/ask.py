@@ -1,0 +1,240 @@
+"""The command study.py: run what is missing, analyse what is there, and write tables, figures and the page."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from gans.config.command_line import fail
+from gans.config.schema import StudyOptions
+from gans.config.validate import check_options
+from gans.errors import InputError
+from gans.files import write_text
+from gans.run import slurm
+from gans.study.allocate import next_runs, planned_runs
+from gans.study.analyse import StudyResult, analyse
+from gans.study.answers import answers
+from gans.study.curves import curves_of
+from gans.study.define import FigureOptions, StudyDefinition
+from gans.study.gather import existing_study, read_planned
+from gans.study.members import PlannedRun, Planner, Runs
+from gans.study.page import Commands, command_text, render
+from gans.study.plots import draw_all, save
+from gans.study.record import RunRecord
+from gans.study.write import write_tables
+from gans.sweep.launch import View, slots_for
+from gans.sweep.processes import Member, ProcessPool
+
+LARGE_PAGE = 5_000_000
+
+
+def ask(options: dict[str, Any], name: str | None) -> Path:
+    """Answer the question of a study, or of runs that exist. Returns the path of the page.
+
+    Args:
+        name: the study's; None for runs that exist.
+    """
+    checked = check_options(StudyOptions, options)
+    figures = [check_options(FigureOptions, each if isinstance(each, dict) else {"name": each})
+               for each in checked.figures or []]  # fmt: skip
+    if name is None:
+        return compare_existing(checked, figures)
+    if checked.by is not None:
+        raise InputError("by=... compares runs that exist; a study has its own arms. Leave one of the two out")
+    definition = check_options(StudyDefinition, options["study"] | ({"figures": options["figures"]} if figures else {}))
+    if checked.seeds is not None:
+        definition = definition.model_copy(update={"seeds": checked.seeds})
+    planner = Planner(definition)
+    if checked.run:
+        run_missing(definition, planner, checked, name)
+    runs = Runs(checked.runs)
+    records, warnings = read_planned(planned_runs(definition, planner), runs, definition.merits)
+    if not records:
+        raise InputError("no run of this study is finished yet: leave run=false out to make them")
+    result = analyse(definition, records, [*warnings, *(f"left out: {line}" for line in runs.damaged)])
+    return publish(result, Path(checked.output) / name, commands_of(definition, planner, name, checked))
+
+
+def compare_existing(options: StudyOptions, figures: Sequence[FigureOptions]) -> Path:
+    if options.by is None:
+        raise InputError(
+            "say what to ask: study=<name>, one of the files in conf/study/, or runs=[...] by=stabilize for runs that "
+            "exist"
+        )
+    definition, records, warnings = existing_study(
+        options.runs, options.by, options.baseline, figures, options.allow_differences
+    )
+    again = command_text("study.py", [f"runs=[{','.join(options.runs)}]", f"by={options.by}"])
+    commands = Commands(again, again, {arm: f"# {overrides[0]}" for arm, overrides in definition.arms.items()})
+    return publish(analyse(definition, records, warnings), Path(options.output) / f"by_{options.by}", commands)
+
+
+def commands_of(definition: StudyDefinition, planner: Planner, name: str, options: StudyOptions) -> Commands:
+    common = [f"study={name}"]
+    if options.runs != ["runs"]:
+        common.append(f"runs=[{','.join(options.runs)}]")
+    most = max(definition.most_seeds, definition.seeds)
+    return Commands(
+        command_text("study.py", common),
+        command_text("study.py", [*common, f"seeds={min(2 * definition.seeds, most)}"]),
+        {arm: command_text("train.py", [*planner.plan(arm, 0).overrides]) for arm in definition.all_arms},
+    )
+
+
+def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOptions, name: str) -> None:
+    """Run what is missing of the study, in rounds, and then, with a budget, more seeds of what is undecided.
+
+    A member that fails is told, and left out; a signal ends all members and the command.
+    """
+    budget = options.budget
+    slots = slots_for(1000, "auto", options.n_jobs, options.per_gpu)
+    folder = Path(options.output) / name / "members"
+    tried: set[PlannedRun] = set()
+    result: StudyResult | None = None
+    while budget is None or budget > 0:
+        runs = Runs(options.runs)
+        missing = [plan for plan in next_runs(definition, planner, result, with_more=budget is not None)
+                   if runs.of(plan) is None and plan not in tried]  # fmt: skip
+        if not missing:
+            return
+        is_first = result is None
+        missing = missing[: budget if is_first else min(budget or 0, len(slots))]
+        tried |= {*missing}
+        budget = None if budget is None else budget - len(missing)
+        run_members(definition, planner, missing, folder, slots, options.runs)
+        result = present_result(definition, planner, Runs(options.runs))
+
+
+def run_members(
+    definition: StudyDefinition,
+    planner: Planner,
+    plans: Sequence[PlannedRun],
+    folder: Path,
+    slots: Sequence[dict[str, str]],
+    runs: Sequence[str],
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    members = [
+        Member([*plan.overrides, f"runs={runs[0]}"], folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"))
+        for plan in plans
+    ]
+    pool = ProcessPool([sys.executable, str(Path(sys.argv[0]).with_name("train.py"))], slots[: len(members)])
+
+    def state_of_claims() -> list[str]:
+        result = present_result(definition, planner, Runs(runs))
+        return claim_lines(result) if result else []
+
+    with StudyView(members, state_of_claims) as view:
+        pool.run(members, view.refresh)
+    if pool.received:
+        requeued = f": {slurm.requeue()}" if pool.received[0] == slurm.REQUEUE_SIGNAL else ""
+        fail(f"stopped{requeued}. The same command goes on with the study", 128 + pool.received[0])
+
+
+class StudyView(View):
+    """The members that run, and what the study says so far."""
+
+    def __init__(self, members: Sequence[Member], state: Callable[[], list[str]]) -> None:
+        super().__init__(members)
+        self.state = state
+        self.lines: list[str] = []
+
+    def refresh(self) -> None:
+        before = len(self.ended)
+        super().refresh()
+        if len(self.ended) > before:
+            lines = self.state()
+            if lines != self.lines:
+                self.lines = lines
+                print("\n".join(lines), flush=True)
+
+
+def claim_lines(result: StudyResult) -> list[str]:
+    """A line for each claim with its present verdict."""
+    return [f"so far: {answer.verdict}: {answer.text}" for answer in answers(result) if answer.is_claim]
+
+
+def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) -> StudyResult | None:
+    """The result of the runs that are over; None while there is too little to analyse."""
+    records, _ = read_planned(planned_runs(definition, planner), runs, definition.merits)
+    try:
+        return analyse(definition, records) if records else None
+    except InputError:
+        return None
+
+
+def publish(result: StudyResult, folder: Path, commands: Commands) -> Path:
+    """Write tables, figures, the page and TensorBoard's links, and print the answers."""
+    protocol = protocol_of(result)
+    write_tables(result, folder, protocol)
+    curves = curves_of(result)
+    figures = save(draw_all(result, curves), folder / "figures")
+    page = render(result, figures, curves, protocol, commands)
+    if len(page) > LARGE_PAGE:
+        print(
+            f"warning: the page has {len(page) / 1e6:.0f} MB: a smaller study.moments or fewer figures make it smaller",
+            file=sys.stderr,
+        )
+    write_text(folder / "index.html", page)
+    link_tensorboard(result, folder / "tensorboard")
+    print_answers(result)
+    print(f"page: {folder / 'index.html'}")
+    return folder / "index.html"
+
+
+def print_answers(result: StudyResult) -> None:
+    table = Table(title=result.definition.question, title_justify="left")
+    table.add_column("verdict")
+    table.add_column("")
+    for answer in answers(result):
+        table.add_row(answer.verdict, "\n".join([answer.text, *answer.details]))
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def link_tensorboard(result: StudyResult, folder: Path) -> None:
+    """Make links to the runs' event files under readable names, for ``tensorboard --logdir``."""
+    for record in result.records:
+        link = folder / record.arm.replace(os.sep, "_") / f"seed{record.seed}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        if record.run.tensorboard.is_dir():
+            link.symlink_to(os.path.relpath(record.run.tensorboard, link.parent))
+
+
+def protocol_of(result: StudyResult) -> list[str]:
+    """What was held fixed, and what the runs were made with."""
+    definition = result.definition
+    finished = [record for record in result.records if record.state == "finished"] or result.records
+    steps = sorted({record.run.last_step for record in finished})
+    budget = f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}"
+    lines = [
+        f"held fixed: {' '.join(definition.common) or 'all settings but those of the arms'}; {budget} training steps. "
+        "A comparison at a fixed budget favours what learns fast: see the curves",
+        f"figures: {', '.join(result.protocols.values()) or 'of the curves'}, of the last checkpoint",
+        f"smallest differences that matter: {', '.join(f'{m.title} {m.text(m.zone)}' for m in definition.merits)}",
+        f"{median(record.seconds for record in finished):,.0f} seconds a run (median)",
+    ]
+    made = [_versions(record) for record in result.records]
+    for name in ("device", "precision", "threads", "python", "packages", "git"):
+        values = sorted({json.dumps(each.get(name)) for each in made if name in each})
+        lines.append(f"{name}: {' or '.join(values).replace(chr(34), '') or 'not known'}")
+    times = [event["time"] for record in result.records for event in record.run.history.events]
+    lines.append(f"made from {min(times)[:10]} to {max(times)[:10]}")
+    return lines
+
+
+def _versions(record: RunRecord) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(record.run.versions_file.read_text(encoding="utf-8"))
+        return found
+    except (OSError, ValueError):
+        return {}

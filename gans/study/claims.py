@@ -1,0 +1,49 @@
+"""Judgement of claims that were written down before the runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gans.study.compare import Comparison
+from gans.study.define import Claim, ClaimPart
+from gans.study.statistics import LEVEL
+
+Judgement = Literal["holds", "fails", "undecided"]
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    claim: Claim
+    judgement: Judgement
+    parts: list[tuple[ClaimPart, Comparison, Judgement]]
+
+
+def judge_claims(claims: Sequence[Claim], compare_at: Callable[[ClaimPart, float], Comparison]) -> list[JudgedClaim]:
+    """Judge a family of claims: each at level 0.05/m, so that with probability 95 % all judgements are right.
+
+    Args:
+        compare_at: compares a part's two arms, at a level.
+    """
+    judged = []
+    for claim in claims:
+        comparisons = [(part, compare_at(part, LEVEL / len(claims))) for part in claim.parts]
+        parts = [(part, comparison, judge(part, comparison)) for part, comparison in comparisons]
+        states = {state for _, _, state in parts}
+        whole: Judgement = "fails" if "fails" in states else "undecided" if "undecided" in states else "holds"
+        judged.append(JudgedClaim(claim, whole, parts))
+    return judged
+
+
+def judge(part: ClaimPart, comparison: Comparison) -> Judgement:
+    """``lower`` and ``higher`` fail if the other or no difference that matters is established; ``no difference`` fails
+    if a difference is, and the whole confidence sequence lies outside the zone that does not matter."""
+    no_difference = comparison.verdict == "no difference that matters"
+    interval, zone = comparison.interval, comparison.figure.zone
+    if part.expect == "no difference":
+        is_outside = interval.high < -zone or interval.low > zone
+        return "holds" if no_difference else "fails" if comparison.is_established and is_outside else "undecided"
+    if no_difference:
+        return "fails"
+    if not comparison.is_established:
+        return "undecided"
+    return "holds" if (comparison.mean < 0) == (part.expect == "lower") else "fails"

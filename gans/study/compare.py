@@ -1,0 +1,103 @@
+"""Comparison of two arms, run by run."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy
+
+from gans.errors import InputError
+from gans.study.figures_of_merit import Direction, FigureOfMerit, Scale, figure_of_merit
+from gans.study.statistics import LEVEL, Interval, confidence_sequence, e_value, seeds_needed
+
+Verdict = Literal["better", "worse", "no difference that matters", "undecided"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An arm's figure against a baseline's, in pairs of the same seed. Differences of ratios are logs."""
+
+    figure: FigureOfMerit
+    seeds: tuple[int, ...]
+    """Seeds of the pairs that have the figure in both arms."""
+    missing: int
+    """How many pairs lack the figure in at least one arm."""
+    differences: tuple[float, ...]
+    """Arm less baseline, for each of ``seeds``."""
+    mean: float
+    interval: Interval
+    """The confidence sequence of the mean difference, at ``level``."""
+    evidence: float
+    """The e-value against no difference."""
+    level: float
+    verdict: Verdict
+    seeds_needed: int | None
+    """About how many seeds in all would decide; None if that can't be told, or more than 1,000."""
+
+    @property
+    def is_established(self) -> bool:
+        """Whether there is a difference, of whatever size."""
+        return self.evidence >= 1 / self.level
+
+    @property
+    def effect(self) -> str:
+        """The mean difference and its interval in words: "× 0.83 (0.71 to 0.97)"."""
+        return f"{self.figure.text(self.mean)} ({self.figure.range_text(self.interval.low, self.interval.high)})"
+
+
+def compare(
+    arm: Mapping[int, float] | Sequence[float],
+    baseline: Mapping[int, float] | Sequence[float],
+    figure: FigureOfMerit | str = "fid",
+    *,
+    scale: Scale | None = None,
+    better: Direction | None = None,
+    matters: float | None = None,
+    level: float = LEVEL,
+) -> Comparison:
+    """Compare two arms by a figure, run by run: whenever you like, and again after more runs.
+
+    Args:
+        arm, baseline: the figure by seed, or as sequences whose entries are pairs. NaN where a run lacks it.
+        figure: what is compared, or its name; then ``scale``, ``better`` and ``matters`` say what is not known of it.
+        level: the probability of a false alarm over all looks; with m claims 0.05/m.
+
+    Raises:
+        InputError: for sequences of different lengths, or values that have no place on the figure's scale.
+    """
+    if isinstance(figure, str):
+        figure = figure_of_merit(figure, scale, better, matters)
+    ours, theirs = (_by_seed(values) for values in (arm, baseline))
+    if not isinstance(arm, Mapping) and len(ours) != len(theirs):
+        raise InputError(f"{len(ours)} and {len(theirs)} runs are no pairs: give the figures by seed")
+    shared = sorted(ours.keys() & theirs.keys())
+    seeds = [seed for seed in shared if math.isfinite(ours[seed]) and math.isfinite(theirs[seed])]
+    one, other = (numpy.array([values[seed] for seed in seeds], float) for values in (ours, theirs))
+    differences = figure.difference(one, other)
+    interval = confidence_sequence(differences, level)
+    evidence = e_value(differences)
+    return Comparison(
+        figure,
+        tuple(seeds),
+        missing=len(shared) - len(seeds),
+        differences=tuple(differences.tolist()),
+        mean=float(differences.mean()) if seeds else math.nan,
+        interval=interval,
+        evidence=evidence,
+        level=level,
+        verdict=_verdict(figure, interval, evidence >= 1 / level),
+        seeds_needed=seeds_needed(differences, figure.zone, level),
+    )
+
+
+def _verdict(figure: FigureOfMerit, interval: Interval, is_established: bool) -> Verdict:
+    if interval.is_within(-figure.zone, figure.zone):
+        return "no difference that matters"
+    if not is_established:
+        return "undecided"
+    return "better" if (interval.high < 0) == (figure.better == "lower") else "worse"
+
+
+def _by_seed(values: Mapping[int, float] | Sequence[float]) -> dict[int, float]:
+    return dict(values if isinstance(values, Mapping) else enumerate(values))

@@ -1,0 +1,117 @@
+"""The definition of a study, as written in conf/study/<name>.yaml."""
+
+from itertools import product
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from gans.config.schema import Options
+from gans.errors import InputError
+from gans.study.figures_of_merit import Direction, FigureOfMerit, Scale, figure_of_merit
+
+FEWEST_SEEDS = 2
+
+
+class FigureOptions(Options):
+    """A figure of merit: its name, and what is to be said of figures that are not the package's own."""
+
+    name: str
+    scale: Scale | None = None
+    better: Direction | None = None
+    matters: PositiveFloat | None = None
+
+    @property
+    def merit(self) -> FigureOfMerit:
+        return figure_of_merit(self.name, self.scale, self.better, self.matters)
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class ClaimPart(Options):
+    """One comparison of a claim: the arm's figure is lower or higher than the other arm's, or not different."""
+
+    figure: str
+    arm: str
+    than: str | None = None
+    """The arm that it is compared with; None for the baseline."""
+    expect: Literal["lower", "higher", "no difference"]
+
+
+class Claim(Options):
+    """What is believed before the first run. It holds if all of its parts hold."""
+
+    text: str
+    source: str = ""
+    parts: Annotated[list[ClaimPart], Field(min_length=1)]
+
+
+class StudyDefinition(Options):
+    """A question, the settings that are compared, and what decides."""
+
+    question: str
+    common: list[str] = Field(default_factory=list)
+    """Overrides of train.py for every run."""
+    arms: dict[str, list[str]] = Field(default_factory=dict)
+    """The overrides of each arm, by label."""
+    factors: dict[str, dict[str, list[str]]] = Field(default_factory=dict)
+    """In place of arms: the levels of each factor with their overrides. The arms are their product."""
+    baseline: str
+    seeds: Annotated[int, Field(ge=FEWEST_SEEDS)] = 8
+    """How many seeds each arm gets at first: 0, 1, ..."""
+    most_seeds: PositiveInt = 24
+    figures: Annotated[list[Annotated[FigureOptions, BeforeValidator(_named)]], Field(min_length=1)]
+    claims: list[Claim] = Field(default_factory=list)
+    moments: PositiveInt = 11
+    """How many moments of training the page shows images of."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if bool(self.arms) == bool(self.factors):
+            raise InputError("a study has either arms or factors")
+        arms = self.all_arms
+        if len(arms) < 2:
+            raise InputError("a study needs two arms or more: there is nothing to compare")
+        seen: dict[tuple[str, ...], str] = {}
+        for label, overrides in arms.items():
+            same = seen.setdefault(tuple(sorted(overrides)), label)
+            if same != label:
+                raise InputError(f"the arms '{same}' and '{label}' are the same: remove one")
+            if any(text.lstrip("+~").startswith("seed=") for text in [*self.common, *overrides]):
+                raise InputError(f"arm '{label}' sets a seed: study.py gives each run its seed; use seeds=...")
+        names = [figure.name for figure in self.figures]
+        for figure in self.figures:
+            if names.count(figure.name) > 1:
+                raise InputError(f"figures: {figure.name} is there twice")
+            _ = figure.merit
+        self._require(self.baseline, list(arms), "baseline", "arms")
+        for number, claim in enumerate(self.claims):
+            for part in claim.parts:
+                where = f"claims[{number}] ('{claim.text}')"
+                self._require(part.figure, names, f"{where}: figure", "figures")
+                self._require(part.arm, list(arms), f"{where}: arm", "arms")
+                self._require(part.than or self.baseline, list(arms), f"{where}: than", "arms")
+                if part.arm == (part.than or self.baseline):
+                    raise InputError(f"{where} compares the arm '{part.arm}' with itself")
+        return self
+
+    @staticmethod
+    def _require(name: str, choices: list[str], what: str, kind: str) -> None:
+        if name not in choices:
+            raise InputError(f"{what}: '{name}' is none of the study's {kind}: choose from {', '.join(choices)}")
+
+    @property
+    def all_arms(self) -> dict[str, list[str]]:
+        """The overrides of every arm, by label; the product of the factors if there are any."""
+        if not self.factors:
+            return self.arms
+        levels = product(*(factor.items() for factor in self.factors.values()))
+        return {
+            ", ".join(name for name, _ in chosen): [text for _, overrides in chosen for text in overrides]
+            for chosen in levels
+        }
+
+    @property
+    def merits(self) -> list[FigureOfMerit]:
+        return [figure.merit for figure in self.figures]

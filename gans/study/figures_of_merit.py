@@ -1,0 +1,135 @@
+"""What decides a comparison: test figures, with their scales and good directions."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy
+from numpy.typing import NDArray
+
+from gans.errors import InputError
+
+Scale = Literal["ratio", "share", "difference"]
+"""How two values are compared: ``ratio``, the log of their quotient, of positive values without an upper end;
+``share``, the difference of values from 0 to 1, shown in points; ``difference``, of any values."""
+Direction = Literal["lower", "higher"]
+
+MATTERS: dict[Scale, float] = {"ratio": 1.2, "share": 0.05}
+"""The smallest difference that matters, unless a study says otherwise."""
+
+
+@dataclass(frozen=True)
+class FigureOfMerit:
+    """A figure that decides.
+
+    Args:
+        name: of a value in a run's results, without its protocol: ``fid``.
+        matters: the smallest difference that matters: a factor above 1 for ratios, else a difference above 0.
+    """
+
+    name: str
+    scale: Scale
+    better: Direction
+    matters: float
+
+    def __post_init__(self) -> None:
+        least = 1 if self.scale == "ratio" else 0
+        if not self.matters > least:
+            raise InputError(f"the smallest {self.name} that matters is {self.matters}: it must be above {least}")
+
+    def difference(self, value: NDArray[numpy.float64], baseline: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+        """The difference of each pair; for ratios on the log scale.
+
+        Raises:
+            InputError: for a value that has no place on the scale.
+        """
+        both = numpy.concatenate((value, baseline))
+        if self.scale == "ratio" and (both <= 0).any():
+            raise InputError(f"{self.name} has the value {both.min():.4g}: scale=ratio needs values above 0")
+        if self.scale == "share" and ((both < 0) | (both > 1)).any():
+            raise InputError(f"{self.name} has values outside 0 to 1, such as {both[(both < 0) | (both > 1)][0]:.4g}: "
+                             "scale=share needs shares")  # fmt: skip
+        return numpy.log(value / baseline) if self.scale == "ratio" else value - baseline
+
+    @property
+    def zone(self) -> float:
+        """Half the width of the zone that does not matter, in differences."""
+        return math.log(self.matters) if self.scale == "ratio" else self.matters
+
+    def shown(self, difference: float) -> float:
+        """A difference as people read it: a factor, or points, or as it is."""
+        if self.scale == "ratio":
+            return math.exp(difference) if difference < 700 else math.inf
+        return 100 * difference if self.scale == "share" else difference
+
+    def text(self, difference: float) -> str:
+        """A difference in words: "× 0.83", "+3.1 points"."""
+        if math.isnan(difference):
+            return "–"
+        value = self.shown(difference)
+        return {"ratio": f"× {value:.3g}", "share": f"{value:+.1f} points", "difference": f"{value:+.3g}"}[self.scale]
+
+    def range_text(self, low: float, high: float) -> str:
+        """An interval in words: "0.71 to 0.97"."""
+        if math.isinf(low) or math.isinf(high):
+            return "any"
+        form = {"ratio": ".3g", "share": "+.1f", "difference": "+.3g"}[self.scale]
+        return f"{self.shown(low):{form}} to {self.shown(high):{form}}"
+
+    @property
+    def title(self) -> str:
+        return TITLES.get(self.name, self.name.replace("_", " ").replace(".", ": "))
+
+
+def _known(scale: Scale, better: Direction, *names: str) -> dict[str, tuple[Scale, Direction]]:
+    return dict.fromkeys(names, (scale, better))
+
+
+KNOWN = {
+    **_known("ratio", "lower", "fid", "class_kl", "mode_kl", "mse"),
+    **_known("ratio", "lower", "late_fluctuation.discriminator_loss", "late_fluctuation.generator_loss"),
+    **_known("ratio", "lower", "late_fluctuation.fid", "seconds"),
+    **_known("ratio", "higher", "inception_score", "modes", "density"),
+    **_known("share", "higher", "precision", "recall", "coverage", "class_agreement", "class_kept"),
+    **_known("share", "higher", "synthetic_accuracy", "high_quality", "ssim"),
+}
+"""Scale and good direction of the package's own figures. ``seconds`` is a run's training time."""
+TITLES = {
+    "fid": "FID",
+    "kid": "KID",
+    "class_kl": "class KL",
+    "mode_kl": "mode KL",
+    "mse": "MSE",
+    "ssim": "SSIM",
+    "late_fluctuation.discriminator_loss": "late fluctuation of D's loss",
+    "late_fluctuation.generator_loss": "late fluctuation of G's loss",
+    "late_fluctuation.fid": "late fluctuation of FID",
+    "high_quality": "share of good samples",
+}
+
+
+def figure_of_merit(
+    name: str, scale: Scale | None = None, better: Direction | None = None, matters: float | None = None
+) -> FigureOfMerit:
+    """A figure of merit, with what is known of it where nothing is given.
+
+    Raises:
+        InputError: for an unknown figure whose scale, direction or smallest difference that matters is not given.
+    """
+    plain = name.removeprefix("best.").partition("@")[0]
+    known_scale, known_better = KNOWN.get(plain, (None, None))
+    scale, better = scale or known_scale, better or known_better
+    if scale is None or better is None:
+        raise InputError(
+            f"figures.{name}: it is none of the package's own ({', '.join(KNOWN)}), so it needs scale and better, such "
+            "as {scale: ratio, better: lower}"
+        )
+    matters = MATTERS.get(scale) if matters is None else matters
+    if matters is None:
+        raise InputError(f"figures.{name}: scale=difference needs matters, the smallest difference that matters")
+    return FigureOfMerit(name, scale, better, matters)
+
+
+def names_of(figures: Sequence[FigureOfMerit]) -> list[str]:
+    return [figure.name for figure in figures]

@@ -1,0 +1,72 @@
+"""The images of a study: the same latents at the same moments of training, as one picture per run."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy
+from numpy.typing import NDArray
+from PIL import Image
+
+from gans.run.folder import Grid, RunFolder
+
+COLUMNS, ROWS = 5, 4
+POINT_PIXELS = 96
+Pixels = NDArray[numpy.uint8]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Grids of one run at several moments, one below the other."""
+
+    picture: str
+    """A PNG as data URL."""
+    steps: tuple[int, ...]
+    width: int
+    height: int
+    """Of one moment, in pixels."""
+
+
+def strip_of(run: RunFolder, moments: int) -> Strip | None:
+    """A run's grids at moments evenly spread over its training; None if it has none."""
+    grids = run.grids
+    if not grids:
+        return None
+    targets = numpy.linspace(0, grids[-1].step, min(moments, len(grids)))
+    steps = numpy.array([grid.step for grid in grids])
+    chosen = [grids[int(numpy.abs(steps - target).argmin())] for target in targets]
+    extent = float(max(numpy.abs(grid.images).max() for grid in chosen))
+    tiles = [tile_of(grid, extent) for grid in chosen]
+    height, width = tiles[0].shape[:2]
+    return Strip(png_url(numpy.concatenate(tiles)), tuple(grid.step for grid in chosen), width, height)
+
+
+def tile_of(grid: Grid, extent: float) -> Pixels:
+    """Some of a grid's images, evenly chosen, in rows; points as a picture of where they are."""
+    if grid.images.ndim == 2:
+        return picture_of_points(grid.images, extent)
+    count = min(COLUMNS * ROWS, len(grid.images))
+    chosen = grid.images[numpy.linspace(0, len(grid.images) - 1, count).round().astype(int)]
+    blank = numpy.full((COLUMNS * -(-count // COLUMNS) - count, *chosen.shape[1:]), 128, numpy.uint8)
+    images = numpy.concatenate((chosen, blank))
+    rows = images.reshape(-1, COLUMNS, *images.shape[1:])
+    return numpy.concatenate([numpy.concatenate(list(row), axis=1) for row in rows])
+
+
+def picture_of_points(points: NDArray[numpy.float32], extent: float) -> Pixels:
+    """Dark dots on white; the first two dimensions, from -extent to extent."""
+    pair = numpy.zeros((len(points), 2), numpy.float64)
+    pair[:, : min(2, points.shape[1])] = points[:, :2]
+    inside = numpy.clip((pair / max(extent, 1e-9) + 1) / 2, 0, 1)
+    columns, rows = (inside * (POINT_PIXELS - 2)).astype(int).T
+    picture = numpy.full((POINT_PIXELS, POINT_PIXELS), 255, numpy.uint8)
+    for down in range(2):
+        for right in range(2):
+            picture[POINT_PIXELS - 1 - rows - down, columns + right] = 40
+    return picture
+
+
+def png_url(pixels: Pixels) -> str:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -1,0 +1,119 @@
+"""The runs that a study asks for, and those of them that exist."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+
+from gans.config.resolve import resolve
+from gans.config.validate import validate
+from gans.errors import InputError
+from gans.run.folder import RunFolder
+from gans.run.identity import result_settings
+from gans.study.define import StudyDefinition
+from gans.study.record import is_over
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    arm: str
+    seed: int
+    overrides: tuple[str, ...]
+    """Of train.py, without its script and the folder of runs."""
+    settings: str
+    """The settings that decide its results, as text: runs with the same ones are the same."""
+
+
+class Planner:
+    """Composes the runs of a study; every arm once, because composing takes tenths of a second.
+
+    Raises:
+        InputError: for an arm whose options are wrong, arms that are the same run, or arms that split the data
+            differently.
+    """
+
+    def __init__(self, definition: StudyDefinition) -> None:
+        self.overrides = {arm: (*definition.common, *own) for arm, own in definition.all_arms.items()}
+        self.composed = {arm: compose("config", list(overrides)) for arm, overrides in self.overrides.items()}
+        first: dict[str, str] = {}
+        for arm in self.composed:
+            options = self._options(arm, 0)
+            try:
+                validate(options)
+            except InputError as error:
+                raise InputError(f"arm '{arm}': {error}") from error
+            same = first.setdefault(settings_text(options), arm)
+            if same != arm:
+                raise InputError(f"the arms '{same}' and '{arm}' are the same run: remove one")
+        require_same_split({arm: self._options(arm, 0) for arm in self.composed})
+
+    def plan(self, arm: str, seed: int) -> PlannedRun:
+        overrides = (*self.overrides[arm], f"seed={seed}")
+        return PlannedRun(arm, seed, overrides, settings_text(self._options(arm, seed)))
+
+    def _options(self, arm: str, seed: int) -> dict[str, Any]:
+        config = self.composed[arm].copy()
+        config["seed"] = seed
+        return resolve(config)
+
+
+def settings_text(options: Mapping[str, Any]) -> str:
+    return json.dumps(result_settings(options), sort_keys=True)
+
+
+SPLIT = ("_target_", "val_size", "test_size", "split_seed")
+"""Data options that decide which samples are held out."""
+
+
+def require_same_split(options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse arms that are judged on other held-out samples: their figures can't be compared."""
+    splits = {arm: {name: each["data"].get(name) for name in SPLIT} for arm, each in options.items()}
+    (first, split), *others = splits.items()
+    for arm, other in others:
+        for name in SPLIT:
+            if other[name] != split[name]:
+                raise InputError(
+                    f"the arms '{first}' and '{arm}' have other data: data.{name} is {split[name]} and {other[name]}. "
+                    "Their figures can't be compared"
+                )
+
+
+class Runs:
+    """The run folders below some folders, found by the settings that decide their results."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self.damaged: list[str] = []
+        """A line for each folder whose config can't be read."""
+        self.by_settings: dict[str, list[RunFolder]] = {}
+        for run in run_folders(patterns):
+            try:
+                self.by_settings.setdefault(settings_text(run.config), []).append(run)
+            except InputError as error:
+                self.damaged.append(str(error))
+
+    def of(self, planned: PlannedRun) -> RunFolder | None:
+        """The run that has these settings and is over; None if there is none."""
+        return next((run for run in self.by_settings.get(planned.settings, []) if is_over(run)), None)
+
+
+def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:
+    """The run folders that the patterns name, and those in folders that they name, each once."""
+    seen = set()
+    for pattern in patterns:
+        for path in expand(pattern):
+            for config in sorted([*path.glob("config.yaml"), *path.glob("*/config.yaml")]):
+                folder = config.parent
+                if folder.resolve() not in seen:
+                    seen.add(folder.resolve())
+                    yield RunFolder(folder)
+
+
+def expand(pattern: str) -> list[Path]:
+    path = Path(pattern)
+    if path.exists():  # a folder's name may hold brackets
+        return [path]
+    anchor = Path(path.anchor)
+    return sorted(anchor.glob(str(path.relative_to(anchor)))) if path.parts else []

@@ -1,0 +1,176 @@
+"""The page of a study: one HTML file without links to a network. JavaScript adds comfort; all is there without it."""
+
+import base64
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from numpy.typing import NDArray
+
+from gans.study.analyse import StudyResult
+from gans.study.answers import answers
+from gans.study.images import Strip, strip_of
+from gans.study.plots import Curves, colour_of, curve_title, inline, median
+from gans.study.record import RunRecord
+from gans.study.write import as_csv, effects_table, run_rows, troubles_table
+
+FILES = Path(__file__).parent / "page_files"
+IMAGES_BYTES = 3_000_000
+"""About how much of a page its images may take."""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The commands that a page shows; each can be pasted into a shell."""
+
+    again: str
+    more_seeds: str
+    arms: dict[str, str]
+
+
+def render(
+    result: StudyResult, figures: Mapping[str, str], curves: Curves, protocol: Sequence[str], commands: Commands
+) -> str:
+    """The page as HTML.
+
+    Args:
+        figures: each figure as SVG, by name.
+    """
+    definition = result.definition
+    strips = choose_strips(result)
+    shown = [record for record, _ in strips]
+    environment = Environment(loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined)
+    table = run_rows(result)
+    return environment.get_template("template.html.j2").render(
+        question=definition.question,
+        summary=summary_of(result),
+        warnings=result.warnings,
+        answers=answers(result),
+        how_sure=how_sure(result),
+        baseline=definition.baseline,
+        arms=[
+            {"name": arm, "colour": colour_of(result, arm), "command": commands.arms[arm]}
+            for arm in definition.all_arms
+        ],
+        effects=_svgs(figures, "effects_"),
+        effects_table=effects_table(result),
+        run_dots=_svgs(figures, "runs_"),
+        has_floors=bool(result.floors),
+        curves=_svgs(figures, "curves_"),
+        curve_titles=[(name, curve_title(name)) for name in curves],
+        strips=[_strip(record, strip) for record, strip in strips],
+        strip_seeds=sorted({record.seed for record in shown}),
+        strips_left_out=len({record.seed for record in shown}) < len({record.seed for record in result.records}),
+        moments=max((len(strip.steps) for _, strip in strips), default=1),
+        troubles_table=troubles_table(result) if any(result.troubles.values()) else [],
+        run_columns=list(table[0]) if table else [],
+        run_table=[[_cell(value) for value in row.values()] for row in table],
+        csv_url=f"data:text/csv;base64,{base64.b64encode(as_csv(table).encode()).decode()}",
+        protocol=protocol,
+        command=commands.again,
+        more_seeds=commands.more_seeds,
+        data=script_data(result, curves),
+        css=_file("page.css"),
+        js=_file("page.js"),
+        uplot_js=_file("uPlot.iife.min.js"),
+        uplot_css=_file("uPlot.min.css"),
+    )
+
+
+def summary_of(result: StudyResult) -> str:
+    seeds = [len(result.of_arm(arm)) for arm in result.definition.all_arms]
+    each = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
+    failed = sum(record.state == "failed" for record in result.records)
+    return (
+        f"{len(seeds)} arms with {each} seeds each, {len(result.records)} runs"
+        + (f", of which {failed} ended in a value that is not finite" if failed else "")
+        + ". Arms are compared in pairs of the same seed: same data, initial weights and latents."
+    )
+
+
+def how_sure(result: StudyResult) -> str:
+    if result.claims:
+        return (
+            f"Claims were written down before the runs. All {len(result.claims)} judgements are right with a "
+            "probability of 95 % or more, however often one looked and added seeds; undecided means that the runs do "
+            "not tell yet."
+        )
+    return (
+        "Nothing was claimed beforehand, so this explores: each comparison has a false alarm with a probability of at "
+        "most 5 %, however often one looked and added seeds."
+    )
+
+
+def choose_strips(result: StudyResult) -> list[tuple[RunRecord, Strip]]:
+    """The pictures of as many seeds as fit the page, at least of one; seeds that every arm has come first."""
+    chosen: list[tuple[RunRecord, Strip]] = []
+    seeds = sorted({record.seed for record in result.records})
+    counts = {seed: sum(record.seed == seed for record in result.records) for seed in seeds}
+    size = 0
+    for seed in sorted(seeds, key=lambda seed: (-counts[seed], seed)):
+        of_seed = [(record, strip_of(record.run, result.definition.moments))
+                   for record in result.records if record.seed == seed]  # fmt: skip
+        found = [(record, strip) for record, strip in of_seed if strip]
+        size += sum(len(strip.picture) for _, strip in found)
+        if chosen and size > IMAGES_BYTES:
+            break
+        chosen += found
+    return chosen
+
+
+def script_data(result: StudyResult, curves: Curves) -> str:
+    """The curves as JSON that may stand inside a script element."""
+    data: dict[str, Any] = {"curves": {}}
+    for name, (steps, of_arms) in curves.items():
+        arms = []
+        for arm, values in of_arms.items():
+            seeds = [record.seed for record in result.of_arm(arm) if name in record.run.curves]
+            runs = [{"seed": seed, "values": _rounded(row)} for seed, row in zip(seeds, values, strict=True)]
+            arms.append(
+                {"name": arm, "colour": colour_of(result, arm), "runs": runs, "median": _rounded(median(values))}
+            )
+        data["curves"][name] = {"steps": _rounded(steps), "arms": arms}
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def command_text(script: str, overrides: Sequence[str]) -> str:
+    return shlex.join(["python", script, *overrides])
+
+
+def _rounded(values: NDArray[numpy.float64]) -> list[float | int | None]:
+    """Numbers of five digits; None for those that are not finite."""
+    texts = [f"{value:.5g}" if math.isfinite(value) else None for value in values.tolist()]
+    numbers = [None if text is None else float(text) for text in texts]
+    return [int(number) if number is not None and number.is_integer() else number for number in numbers]
+
+
+def _strip(record: RunRecord, strip: Strip) -> dict[str, Any]:
+    last = -100 * (len(strip.steps) - 1) / len(strip.steps)
+    return {
+        "arm": record.arm,
+        "seed": record.seed,
+        "steps": json.dumps(strip.steps),
+        "width": strip.width,
+        "height": strip.height,
+        "picture": strip.picture,
+        "last": f"{last:.4f}",
+    }
+
+
+def _cell(value: Any) -> dict[str, Any]:
+    is_number = isinstance(value, int | float)
+    return {"number": is_number, "value": value, "text": f"{value:.4g}" if isinstance(value, float) else value}
+
+
+def _svgs(figures: Mapping[str, str], prefix: str) -> list[str]:
+    return [inline(svg) for name, svg in figures.items() if name.startswith(prefix)]
+
+
+def _file(name: str) -> str:
+    return (FILES / name).read_text(encoding="utf-8")

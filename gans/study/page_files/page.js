@@ -1,0 +1,74 @@
+"use strict";
+(() => {
+  const study = JSON.parse(document.getElementById("study-data").textContent);
+  document.documentElement.classList.add("script");
+
+  // images: one slider moves the windows over the strips of all runs, and a menu chooses the seed
+  const slider = document.getElementById("moment"), moment = document.getElementById("moment-text"), seeds = document.getElementById("seed");
+  const showImages = () => {
+    let text = "";
+    document.querySelectorAll(".window").forEach((window) => {
+      const steps = JSON.parse(window.dataset.steps);
+      const index = Math.min(Number(slider.value), steps.length - 1);
+      window.firstElementChild.style.transform = `translateY(${(-100 * index) / steps.length}%)`;
+      window.parentElement.hidden = window.dataset.seed !== seeds.value;
+      if (!window.parentElement.hidden) text = `training step ${steps[index].toLocaleString("en")}`;
+    });
+    moment.textContent = text;
+  };
+  if (slider) {
+    slider.addEventListener("input", showImages);
+    seeds.addEventListener("change", showImages);
+    showImages();
+  }
+
+  // curves
+  const menu = document.getElementById("curve-name"), place = document.getElementById("uplot");
+  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  let plot = null;
+  const showCurve = () => {
+    const curve = study.curves[menu.value], data = [curve.steps], series = [{ label: "step" }];
+    curve.arms.forEach((arm) => {
+      arm.runs.forEach((run) => {
+        data.push(run.values);
+        series.push({ label: `${arm.name}, seed ${run.seed}`, stroke: arm.colour + "66", width: 0.7, points: { show: false }, spanGaps: true });
+      });
+      data.push(arm.median);
+      series.push({ label: arm.name, stroke: arm.colour, width: 2.5, points: { show: false }, spanGaps: true });
+    });
+    const axis = { stroke: style("--ink"), grid: { stroke: style("--line"), width: 1 }, ticks: { stroke: style("--line") } };
+    if (plot) plot.destroy();
+    plot = new uPlot({
+      width: place.clientWidth, height: Math.min(420, Math.max(260, place.clientWidth * 0.5)), series, legend: { show: false },
+      cursor: { points: { show: false } }, scales: { x: { time: false } }, axes: [{ ...axis, label: "training step" }, { ...axis, size: 64 }],
+    }, data, place);
+    window.studyPlot = plot;
+  };
+  if (menu) {
+    menu.addEventListener("change", showCurve);
+    window.addEventListener("resize", showCurve);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showCurve);
+    showCurve();
+  }
+
+  // the table of runs: a click on a heading sorts, the next one the other way round
+  const table = document.getElementById("runs");
+  table.querySelectorAll("th").forEach((head, column) => {
+    const button = document.createElement("button");
+    button.textContent = head.textContent;
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      table.querySelectorAll("th").forEach((each) => each.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
+      const rows = [...table.tBodies[0].rows].sort((a, b) => {
+        const [x, y] = [key(a), key(b)], numbers = [Number(x), Number(y)];
+        if (x === "" || y === "") return (x === "") - (y === "");
+        const order = numbers.some(Number.isNaN) ? x.localeCompare(y) : numbers[0] - numbers[1];
+        return down ? -order : order;
+      });
+      table.tBodies[0].append(...rows);
+    });
+  });
+})();

@@ -1,0 +1,180 @@
+"""The figures of a study, each as SVG and PDF for a thesis, and as SVG for the page."""
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+from numpy.typing import NDArray
+
+from gans.files import write_text
+from gans.metrics.name import MetricName
+from gans.study.analyse import StudyResult
+from gans.study.figures_of_merit import TITLES, FigureOfMerit
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
+"""Okabe and Ito's colours, which the colour-blind tell apart."""
+MARKERS = "osD^vP*"
+INK = "#010203"
+"""The colour of text and axes: black to a reader, and found again where a page's theme decides."""
+WIDTH = 4.4
+NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+
+Curves = dict[str, tuple[NDArray[numpy.float64], dict[str, NDArray[numpy.float64]]]]
+"""Name of a curve -> steps (n,), and for each arm its values (seeds, n), NaN where a run has none."""
+
+
+def colour_of(result: StudyResult, arm: str) -> str:
+    return COLOURS[list(result.definition.all_arms).index(arm) % len(COLOURS)]
+
+
+def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
+    """Each arm's mean difference from the baseline and its confidence sequence; shaded: what does not matter."""
+    arms = list(result.comparisons)
+    figure, axes = _figure(0.42 * len(arms) + 1.15)
+    shown = merit.shown
+    axes.axvspan(shown(-merit.zone), shown(merit.zone), color="#808080", alpha=0.2, lw=0)
+    axes.axvline(shown(0), color=INK, lw=0.8)
+    finite = [shown(-2 * merit.zone), shown(2 * merit.zone)]
+    for row, arm in enumerate(arms):
+        comparison = result.comparisons[arm][merit.name]
+        if not comparison.seeds:
+            continue
+        colour, middle = colour_of(result, arm), shown(comparison.mean)
+        ends = [shown(comparison.interval.low), shown(comparison.interval.high)]
+        finite += [middle, *(end for end in ends if math.isfinite(comparison.interval.low))]
+        axes.plot(ends, [row, row], color=colour, lw=2, solid_capstyle="butt", gid=f"interval-{row}")
+        axes.plot([middle], [row], MARKERS[(row + 1) % len(MARKERS)], color=colour, ms=7)
+    if merit.scale == "ratio":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"× {value:.3g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        low, high = min(finite), max(finite)
+        axes.set_xlim(low / (high / low) ** 0.08, high * (high / low) ** 0.08)
+    else:
+        low, high = min(finite), max(finite)
+        axes.set_xlim(low - 0.08 * (high - low), high + 0.08 * (high - low))
+    axes.set_yticks(range(len(arms)), arms)
+    axes.set_ylim(len(arms) - 0.5, -0.5)
+    unit = {"ratio": "", "share": " in points", "difference": ""}[merit.scale]
+    axes.set_xlabel(f"against {result.definition.baseline}{unit}; {merit.better} is better", color=INK)
+    axes.set_title(merit.title, color=INK, fontsize=11)
+    axes.tick_params(axis="x", labelsize=8)
+    return figure
+
+
+def draw_runs(result: StudyResult, merit: FigureOfMerit) -> Figure:
+    """Every run as a dot, with pairs of the same seed joined; dashed: real images in place of generated ones."""
+    arms = list(result.definition.all_arms)
+    figure, axes = _figure(2.9)
+    values = {arm: result.values(arm, merit.name) for arm in arms}
+    for seed in sorted({seed for of_arm in values.values() for seed in of_arm}):
+        path = [(place, values[arm].get(seed, math.nan)) for place, arm in enumerate(arms)]
+        axes.plot(*zip(*path, strict=True), color="#808080", lw=0.5, alpha=0.6, zorder=1)
+    for place, arm in enumerate(arms):
+        of_arm = [value for value in values[arm].values() if math.isfinite(value)]
+        marker = MARKERS[place % len(MARKERS)]
+        axes.plot([place] * len(of_arm), of_arm, marker, color=colour_of(result, arm), ms=5, alpha=0.9, zorder=2)
+    if merit.name in result.floors:
+        axes.axhline(result.floors[merit.name], color=INK, ls="--", lw=0.9)
+    positive = [value for of_arm in values.values() for value in of_arm.values() if value > 0]
+    if merit.scale == "ratio" and positive and max(positive) > 5 * min(positive):
+        axes.set_yscale("log")
+    axes.set_xticks(range(len(arms)), [_tick(arm, values[arm]) for arm in arms], rotation=0 if len(arms) < 6 else 60,
+                    ha="center" if len(arms) < 6 else "right")  # fmt: skip
+    axes.set_xlim(-0.5, len(arms) - 0.5)
+    axes.set_title(merit.title, color=INK, fontsize=11)
+    return figure
+
+
+def draw_curves(result: StudyResult, name: str, curves: Curves) -> Figure:
+    """All seeds thin, the median of each arm thick."""
+    steps, of_arms = curves[name]
+    figure, axes = _figure(2.9)
+    for arm, values in of_arms.items():
+        colour = colour_of(result, arm)
+        axes.plot(steps, values.T, color=colour, lw=0.4, alpha=0.5)
+        axes.plot(steps, median(values), color=colour, lw=2, label=arm)
+    axes.set_xlabel("training step", color=INK)
+    axes.set_title(curve_title(name), color=INK, fontsize=11)
+    figure.legend(loc="outside lower center", ncols=min(3, len(of_arms)), frameon=False, labelcolor=INK, fontsize=8)
+    return figure
+
+
+def median(values: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+    """The median over seeds (seeds, n) -> (n,); NaN where no run has a value."""
+    known = numpy.isfinite(values).any(0)
+    found = numpy.full(values.shape[1], math.nan)
+    found[known] = numpy.nanmedian(numpy.where(numpy.isfinite(values[:, known]), values[:, known], math.nan), 0)
+    return found
+
+
+def curve_title(name: str) -> str:
+    """ "FID of validation, 1,000 images", "generator loss of training"."""
+    kind, _, plain = name.partition("/")
+    parsed = MetricName.parse(plain)
+    of = {"train": "training", "val": "validation"}.get(kind, kind)
+    if parsed is None:
+        return f"{plain.replace('_', ' ')} of {of}"
+    return f"{TITLES.get(parsed.figure, parsed.figure.replace('_', ' '))} of {of}, {parsed.images:,} images"
+
+
+def draw_all(result: StudyResult, curves: Curves) -> dict[str, Figure]:
+    """Every figure of a study by name."""
+    figures = {}
+    for merit in result.definition.merits:
+        plain = merit.name.replace(".", "_").replace("@", "_at_")
+        figures[f"effects_{plain}"] = draw_effects(result, merit)
+        figures[f"runs_{plain}"] = draw_runs(result, merit)
+    for name in curves:
+        figures[f"curves_{name.replace('/', '_')}"] = draw_curves(result, name, curves)
+    return figures
+
+
+def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
+    """Write each figure as SVG and PDF, and return the SVGs; the same figures give the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for name, figure in figures.items():
+        text = io.StringIO()
+        with matplotlib.rc_context(_options(name)):
+            figure.savefig(text, format="svg", transparent=True, metadata=NO_METADATA)
+            figure.set_layout_engine("none")  # it is laid out, which takes most of the time
+            figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+        written[name] = text.getvalue()
+        write_text(folder / f"{name}.svg", written[name])
+    return written
+
+
+def inline(svg: str) -> str:
+    """An SVG file as an element that takes the colour of its text from the page."""
+    return svg[svg.index("<svg") :].replace(INK, "currentColor").replace("<svg ", '<svg role="img" ', 1)
+
+
+def _figure(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots()
+    axes.tick_params(colors=INK, labelsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    for spine in axes.spines.values():
+        spine.set_color(INK)
+    axes.set_facecolor("none")
+    return figure, axes
+
+
+def _options(name: str) -> dict[Any, Any]:
+    """Text stays text; the names inside an SVG depend on the figure's name only."""
+    return {"svg.fonttype": "none", "svg.hashsalt": name, "pdf.fonttype": 42, "font.family": "sans-serif"}
+
+
+def _tick(arm: str, values: Mapping[int, float]) -> str:
+    """An arm's name in short lines, and how many of its runs lack the figure."""
+    missing = sum(not math.isfinite(value) for value in values.values())
+    return arm.replace(", ", ",\n").replace("+", "+\n") + (f"\n({missing} without)" if missing else "")

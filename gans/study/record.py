@@ -1,0 +1,124 @@
+"""What a study knows of one run, read from its folder."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from gans.errors import InputError
+from gans.metrics.name import MetricName
+from gans.run.folder import RunFolder
+from gans.run.history import History
+from gans.run.test_results import CheckpointResults, read_results
+from gans.study.figures_of_merit import FigureOfMerit
+
+LATE = "late_fluctuation."
+HEALTHY = ("healthy", "not judged")
+ENDS = ("stopped", "failed", "finished", "rolled back")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One finished or failed run of an arm."""
+
+    arm: str
+    seed: int
+    run: RunFolder
+    state: Literal["finished", "failed"]
+    """``failed`` if a value that is not finite ended it."""
+    diagnoses: dict[str, int]
+    """The first training step of each label of the run's verdict, other than healthy."""
+    figures: dict[str, float]
+    """Figures of merit by name; NaN where the run lacks one."""
+    protocols: dict[str, str]
+    """The full name of each figure that a metric computed: ``fid_10000_mnist1``."""
+    floors: dict[str, float] = field(default_factory=dict)
+    """The figures of real images in place of generated ones, where there are some."""
+    seconds: float = math.nan
+
+
+def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> RunRecord:
+    """Read a run that has finished or failed.
+
+    Raises:
+        InputError: if a file is damaged.
+    """
+    tested = read_results(run.test_results_file) if run.test_results_file.is_file() else None
+    verdict = _read_json(run)
+    found: dict[str, float] = {}
+    protocols: dict[str, str] = {}
+    floors: dict[str, float] = {}
+    for figure in figures:
+        found[figure.name] = math.nan
+        name = figure.name.removeprefix("best.")
+        checkpoint = "best" if name != figure.name else "last"
+        if name == "seconds":
+            found[figure.name] = seconds_of(run.history)
+        elif name.startswith(LATE):
+            found[figure.name] = float(verdict["late_fluctuation"].get(name.removeprefix(LATE), math.nan))
+        elif "@" in name:
+            found[figure.name] = value_at(run, *name.split("@"))
+        elif tested and checkpoint in tested.checkpoints:
+            full = full_name(tested.checkpoints[checkpoint], name)
+            if full:
+                found[figure.name] = tested.checkpoints[checkpoint].results[full]
+                protocols[figure.name] = full
+                floors |= {figure.name: tested.floors[full]} if full in tested.floors else {}
+    return RunRecord(
+        arm,
+        int(run.config["seed"]),
+        run,
+        "failed" if run.history.failure else "finished",
+        {label: int(period["first_step"]) for label, period in verdict["labels"].items() if label not in HEALTHY},
+        found,
+        protocols,
+        floors,
+        seconds_of(run.history),
+    )
+
+
+def full_name(tested: CheckpointResults, figure: str) -> str | None:
+    """The full name of a figure in a checkpoint's results, with its protocol if it has one."""
+    if figure in tested.results:
+        return figure
+    names = {name: MetricName.parse(name) for name in tested.results}
+    return next((name for name, parsed in names.items() if parsed and parsed.figure == figure), None)
+
+
+def value_at(run: RunFolder, figure: str, step: str) -> float:
+    """A validation figure at a training step; NaN if none was computed then."""
+    if not step.isdecimal():
+        raise InputError(f"figures: {figure}@{step}: after @ comes a training step, such as {figure}@3500")
+    curve = run.curves.get(run.validation_name(figure) or f"val/{figure}")
+    if curve is None:
+        return math.nan
+    values = curve["value"][curve["step"] == int(step)]
+    return float(values[-1]) if len(values) else math.nan
+
+
+def seconds_of(history: History) -> float:
+    """The time from each start to the next end, in seconds; a killed process counts until its last event only."""
+    total, start = 0.0, None
+    for event in history.events:
+        time = datetime.fromisoformat(event["time"])
+        if event["event"] in ("started", "resumed"):
+            start = time
+        elif event["event"] in ENDS and start is not None:
+            total += (time - start).total_seconds()
+            start = time
+    return total
+
+
+def is_over(run: RunFolder) -> bool:
+    """Whether a run has finished or failed, so that it counts."""
+    return run.history.last in ("finished", "failed")
+
+
+def _read_json(run: RunFolder) -> Mapping[str, Any]:
+    try:
+        verdict: dict[str, Any] = json.loads(run.verdict_file.read_text(encoding="utf-8"))
+        return {"labels": dict(verdict["labels"]), "late_fluctuation": dict(verdict["late_fluctuation"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{run.verdict_file}' is damaged or lost: test the run again") from error

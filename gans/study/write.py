@@ -1,0 +1,120 @@
+"""The tables of a study: runs.csv, comparisons.csv and study.md."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gans.files import write_text
+from gans.study.analyse import StudyResult, Trouble
+from gans.study.answers import answers, rows
+from gans.study.record import RunRecord
+
+
+def write_tables(result: StudyResult, folder: Path, protocol: Sequence[str]) -> list[Path]:
+    """Write the three files.
+
+    Args:
+        protocol: the lines that say how the study was made and how to go on with it.
+    """
+    files = {
+        "runs.csv": as_csv(run_rows(result)),
+        "comparisons.csv": as_csv(rows(result)),
+        "study.md": markdown(result, protocol),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        write_text(folder / name, text)
+    return [folder / name for name in files]
+
+
+def as_csv(table: Iterable[Mapping[str, Any]]) -> str:
+    """Rows with the same columns; numbers with all their digits."""
+    listed = list(table)
+    text = io.StringIO()
+    if listed:
+        writer = csv.DictWriter(text, list(listed[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(listed)
+    return text.getvalue()
+
+
+def run_rows(result: StudyResult) -> list[dict[str, Any]]:
+    names = [merit.name for merit in result.definition.merits]
+    return [
+        {
+            "arm": record.arm,
+            "seed": record.seed,
+            "state": record.state,
+            "diagnoses": "; ".join(f"{label} from step {step}" for label, step in record.diagnoses.items()),
+            "seconds": round(record.seconds),
+            "folder": record.run.path.as_posix(),
+        }
+        | {name: _number(record.figures[name]) for name in names}
+        for record in result.records
+    ]
+
+
+def _number(value: float) -> float | str:
+    return "" if math.isnan(value) else value
+
+
+def markdown(result: StudyResult, protocol: Sequence[str]) -> str:
+    """Question, answers, effects, troubles and protocol, for a README or a thesis."""
+    definition = result.definition
+    lines = [f"# {definition.question}", ""]
+    for answer in answers(result):
+        source = f" ({answer.source})" if answer.source else ""
+        lines += [f"- **{answer.verdict}**: {answer.text}{source}", *(f"  - {detail}" for detail in answer.details)]
+    lines += ["", f"## Against {definition.baseline}", ""]
+    lines += [
+        "Mean difference of pairs of the same seed, with a 95 % confidence sequence; * marks those that e-BH reports "
+        "at a false discovery rate of 5 % within their column. This table explores, the claims decide.",
+        "",
+        *markdown_table(effects_table(result)),
+    ]
+    if any(result.troubles.values()):
+        lines += ["", "## What went wrong", "", *markdown_table(troubles_table(result))]
+    lines += ["", "## Protocol", "", *(f"- {line}" for line in protocol)]
+    lines += [f"- warning: {warning}" for warning in result.warnings]
+    return "\n".join(lines) + "\n"
+
+
+def effects_table(result: StudyResult) -> list[list[str]]:
+    merits = result.definition.merits
+    table = [["arm", *(f"{merit.title} ({merit.better} is better)" for merit in merits)]]
+    for arm, figures in result.comparisons.items():
+        cells = []
+        for merit in merits:
+            comparison = figures[merit.name]
+            mark = " *" if (arm, merit.name) in result.discoveries else ""
+            cells.append(f"{comparison.effect}{mark}, {comparison.verdict}")
+        table.append([arm, *cells])
+    return table
+
+
+def troubles_table(result: StudyResult) -> list[list[str]]:
+    labels = [trouble.label for trouble in next(iter(result.troubles.values()))]
+    table = [["arm", *labels]]
+    for arm, troubles in result.troubles.items():
+        table.append([arm, *(trouble_text(trouble) for trouble in troubles)])
+    return table
+
+
+def trouble_text(trouble: Trouble) -> str:
+    """ "3 of 8 runs, first at step 1,200, McNemar p = 0.25"."""
+    text = f"{trouble.count} of {trouble.runs} runs"
+    if trouble.first_steps:
+        text += f", first at step {min(trouble.first_steps):,}"
+    return text if math.isnan(trouble.p_value) else f"{text}, McNemar p = {trouble.p_value:.2g}"
+
+
+def markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
+    head, *body = [[cell.replace("|", "\\|") for cell in row] for row in table]
+    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in body)]
+
+
+def failures(records: Sequence[RunRecord]) -> list[str]:
+    return [f"{record.arm}, seed {record.seed}" for record in records if record.state == "failed"]

@@ -1,0 +1,23 @@
+"""Answer a question by many runs: ``python study.py study=first_steps``."""
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from gans.config.command_line import one_line_errors, prepare, run_command
+from gans.config.resolve import resolve
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="study")
+def main(config: DictConfig) -> None:
+    with one_line_errors():
+        options = resolve(config)
+
+        from gans.study.ask import ask  # takes seconds: help and Hydra's errors come before
+
+        prepare()
+        ask(options, HydraConfig.get().runtime.choices.get("study") if options["study"] else None)
+
+
+if __name__ == "__main__":
+    run_command(main)

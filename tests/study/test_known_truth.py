@@ -1,0 +1,171 @@
+"""A study whose truth is known: verdicts, counts, files and page say so."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gans.errors import InputError
+from gans.run.folder import RunFolder
+from gans.study.analyse import ENDED, StudyResult, analyse
+from gans.study.answers import answers
+from gans.study.ask import publish
+from gans.study.define import StudyDefinition
+from gans.study.page import Commands
+from gans.study.record import RunRecord, read_record
+from tests.conftest import composed
+from tests.study.synthetic import COLLAPSE, figures_of, write_run
+
+ARMS = ("none", "better", "equal", "worse", "collapsing")
+SEEDS = range(12)
+COLLAPSED, DIED = (1, 4, 6), 3
+
+
+def definition(**changes: Any) -> StudyDefinition:
+    claims = [
+        {"text": "better is better", "parts": [{"figure": "fid", "arm": "better", "expect": "lower"}]},
+        {"text": "worse is better", "parts": [{"figure": "fid", "arm": "worse", "expect": "lower"}]},
+        {"text": "equal is equal", "parts": [{"figure": "fid", "arm": "equal", "expect": "no difference"}]},
+        {"text": "better and worse are better", "parts": [
+            {"figure": "fid", "arm": "better", "expect": "lower"}, {"figure": "recall", "arm": "better",
+             "than": "worse", "expect": "higher"}]},
+        {"text": "better is equal", "parts": [{"figure": "fid", "arm": "better", "expect": "no difference"}]},
+    ]  # fmt: skip
+    options: dict[str, Any] = {
+        "question": "What helps <a GAN> of known truth?",
+        "common": ["data=digits"],
+        "arms": {arm: [f"stabilize={arm}"] for arm in ARMS},
+        "baseline": "none",
+        "figures": ["fid", "recall", "late_fluctuation.discriminator_loss"],
+        "claims": claims,
+    }
+    return StudyDefinition.model_validate(options | changes)
+
+
+def records_in(folder: Path, study: StudyDefinition, seeds: range = SEEDS) -> list[RunRecord]:
+    config = composed("data=digits", "data.limit=100")
+    records = []
+    for arm in study.all_arms:
+        for seed in seeds:
+            collapsed = arm == "collapsing" and seed in COLLAPSED
+            run = write_run(
+                folder / f"{arm}-{seed}", config | {"seed": seed}, figures_of(arm, seed),
+                labels=[COLLAPSE] if collapsed else [], failed_at=500 if arm == "worse" and seed == DIED else None,
+            )  # fmt: skip
+            records.append(read_record(run, arm, study.merits))
+    return records
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
+    study = definition()
+    return analyse(study, records_in(tmp_path_factory.mktemp("runs"), study))
+
+
+def test_verdicts(result: StudyResult) -> None:
+    found = {arm: figures["fid"].verdict for arm, figures in result.comparisons.items()}
+    assert found["better"] == "better"
+    assert found["worse"] == "worse"
+    assert found["equal"] == "no difference that matters"
+    assert result.discoveries >= {("better", "fid"), ("worse", "fid")}
+    assert [judged.judgement for judged in result.claims] == ["holds", "fails", "holds", "holds", "undecided"]
+
+
+def test_effects_are_those_of_the_truth(result: StudyResult) -> None:
+    for arm, truth in (("better", 0.8), ("worse", 1.33), ("equal", 1.0)):
+        comparison = result.comparisons[arm]["fid"]
+        assert comparison.figure.shown(comparison.mean) == pytest.approx(truth, rel=0.1)
+        assert comparison.interval.low < comparison.mean < comparison.interval.high
+
+
+def test_failed_runs_are_counted_and_never_dropped_in_silence(result: StudyResult) -> None:
+    troubles = {(arm, trouble.label): trouble for arm, found in result.troubles.items() for trouble in found}
+    assert troubles["collapsing", COLLAPSE].count == len(COLLAPSED)
+    assert troubles["collapsing", COLLAPSE].runs == len(SEEDS)
+    assert troubles["collapsing", COLLAPSE].p_value == pytest.approx(0.25)
+    assert troubles["none", COLLAPSE].count == 0
+    assert troubles["worse", ENDED].first_steps == (500,)
+    assert result.comparisons["worse"]["fid"].missing == 1
+    assert len(result.comparisons["worse"]["fid"].seeds) == len(SEEDS) - 1
+
+
+def test_files_and_page_say_so(result: StudyResult, tmp_path: Path) -> None:
+    commands = Commands("again", "more", dict.fromkeys(ARMS, "train"))
+    page = publish(result, tmp_path / "study", commands).read_text(encoding="utf-8")
+    assert "<h1>What helps &lt;a GAN&gt; of known truth?</h1>" in page
+    assert page.count('class="verdict"') == len(result.claims)
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert len(page) < 5_000_000
+    with (tmp_path / "study" / "runs.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(ARMS) * len(SEEDS)
+    assert [row["state"] for row in rows].count("failed") == 1
+    for row in rows:
+        if row["state"] == "finished":
+            assert float(row["fid"]) == figures_of(row["arm"], int(row["seed"]))["fid"]
+    with (tmp_path / "study" / "comparisons.csv").open(encoding="utf-8") as file:
+        comparisons = list(csv.DictReader(file))
+    assert {row["verdict"] for row in comparisons if row["arm"] == "better" and row["figure"] == "fid"} >= {"better"}
+    text = (tmp_path / "study" / "study.md").read_text(encoding="utf-8")
+    assert all(answer.text in text for answer in answers(result))
+    figures = {path.name for path in (tmp_path / "study" / "figures").iterdir()}
+    assert {"effects_fid.svg", "effects_fid.pdf", "runs_recall.svg"} <= figures
+
+
+def test_the_same_study_gives_the_same_files(result: StudyResult, tmp_path: Path) -> None:
+    commands = Commands("again", "more", dict.fromkeys(ARMS, "train"))
+    for name in ("one", "other"):
+        publish(result, tmp_path / name, commands)
+    files = [{path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*")
+              if path.is_file() and path.suffix != ".0"} for name in ("one", "other")]  # fmt: skip
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"arms": {"none": ["a=1"], "same": ["a=1"]}}, "same"),
+        ({"arms": {"none": ["a=1"]}}, "two arms"),
+        ({"factors": {"a": {"x": [], "y": ["b=1"]}}}, "either"),
+        ({"baseline": "nothing"}, "nothing"),
+        ({"figures": ["fid", "mine"]}, "mine"),
+        ({"figures": ["fid", "fid"]}, "twice"),
+        ({"figures": [{"name": "fid", "matters": 0.9}]}, "above 1"),
+        ({"common": ["seed=3"]}, "seed"),
+        ({"claims": [{"text": "", "parts": [{"figure": "kid", "arm": "better", "expect": "lower"}]}]}, "kid"),
+        ({"claims": [{"text": "", "parts": [{"figure": "fid", "arm": "best", "expect": "lower"}]}]}, "best"),
+        ({"claims": [{"text": "", "parts": [{"figure": "fid", "arm": "none", "expect": "lower"}]}]}, "itself"),
+    ],
+)
+def test_wrong_definitions_are_refused(changes: dict[str, Any], word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        definition(**changes)
+
+
+def test_wrong_runs_are_refused(tmp_path: Path) -> None:
+    study = definition(claims=[])
+    records = records_in(tmp_path, study, range(2))
+    with pytest.raises(InputError, match="twice"):
+        analyse(study, [*records, records[0]])
+    other = write_run(tmp_path / "other", RunFolder(tmp_path / "none-0").config | {"seed": 5}, {"fid": 3.0},
+                      protocol="500_digits1")  # fmt: skip
+    with pytest.raises(InputError, match="different ways"):
+        analyse(study, [*records, read_record(other, "none", study.merits)])
+    unknown = definition(claims=[], figures=["coverage"])
+    with pytest.raises(InputError, match=r"coverage.*fid"):
+        analyse(unknown, [read_record(record.run, record.arm, unknown.merits) for record in records])
+
+
+def test_factors_make_the_product_of_their_levels() -> None:
+    factors = {
+        "game": {"bce": ["objective=bce"], "pairs": ["objective=relativistic"]},
+        "penalty": {"none": [], "r1": ["stabilize=r1"]},
+    }
+    study = definition(arms={}, factors=factors, baseline="bce, none", claims=[])
+    assert study.all_arms == {
+        "bce, none": ["objective=bce"],
+        "bce, r1": ["objective=bce", "stabilize=r1"],
+        "pairs, none": ["objective=relativistic"],
+        "pairs, r1": ["objective=relativistic", "stabilize=r1"],
+    }
