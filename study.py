@@ -4,13 +4,14 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gans.config.command_line import one_line_errors, prepare, run_command
+from gans.config.command_line import check_overrides, one_line_errors, prepare, run_command
 from gans.config.resolve import resolve
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="study")
 def main(config: DictConfig) -> None:
     with one_line_errors():
+        check_overrides()
         options = resolve(config)
 
         from gans.study.ask import ask  # takes seconds: help and Hydra's errors come before

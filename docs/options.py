@@ -21,6 +21,8 @@ COMMANDS = {"config": "train.py", "generate": "generate.py", "features": "featur
 """The command of each file that lies directly in conf/; other commands follow."""
 GROUPS = ("data", "model", "objective", "stabilize", "metric", "figure", "trainer", "experiment")
 """The order of config groups on the page; any other follows."""
+WHOLE = ("experiment", "study")
+"""Groups whose files are settings of many options, or a question."""
 NOT_SHOWN = ("defaults", "hydra", "_target_", "_partial_")
 WIDTH = 120
 
@@ -125,7 +127,7 @@ def group_page(folder: Path, files: list[Path]) -> list[str]:
 
 
 def experiments_page(folder: Path, files: list[Path]) -> list[str]:
-    """Experiments set options of the other groups: what each is, and which file says its settings."""
+    """Experiments and studies: what each is, and which file says its settings."""
     lines = [f"## {folder.name}", ""]
     for path in files:
         sentences, _ = read(path)
@@ -151,7 +153,7 @@ def page(files: list[Path] | None = None) -> str:
     folders = {path.name: path for path in sorted(CONF.iterdir()) if path.is_dir()}
     for name in sorted(folders, key=lambda name: (GROUPS.index(name) if name in GROUPS else len(GROUPS), name)):
         own = [path for path in shown if path.parent == folders[name]]
-        lines += (experiments_page if name == "experiment" else group_page)(folders[name], own)
+        lines += (experiments_page if name in WHOLE else group_page)(folders[name], own)
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -24,6 +24,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "config": (("config",), ("models", "figures")),
     "run": (("run",), ("config",)),
     "sweep": (("sweep",), ("run",)),
+    "study": (("study",), ("sweep",)),
 }
 """Of each layer: its modules and packages, and the layers right below it. It may import itself and all below it."""
 

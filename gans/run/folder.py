@@ -42,6 +42,10 @@ def new_folder(parent: Path, name: str) -> Path:
             raise InputError(f"can't make '{folder}': {error.strerror}") from error
 
 
+def is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file()
+
+
 def runs_in(parent: Path) -> "list[RunFolder]":
     """The runs in a folder, by name."""
     return [RunFolder(path.parent) for path in sorted(parent.glob("*/config.yaml"))]

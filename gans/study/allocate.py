@@ -11,18 +11,15 @@ def planned_runs(definition: StudyDefinition, planner: Planner) -> list[PlannedR
     return [planner.plan(arm, seed) for seed in range(seeds) for arm in definition.all_arms]
 
 
-def next_runs(
-    definition: StudyDefinition, planner: Planner, result: StudyResult | None, with_more: bool
-) -> list[PlannedRun]:
+def next_runs(definition: StudyDefinition, planner: Planner, result: StudyResult | None) -> list[PlannedRun]:
     """The runs to make, those that exist included: the first seeds of every arm, then more of what is undecided.
 
     Args:
-        result: what is known so far.
-        with_more: whether undecided claims get seeds beyond the first ones, up to ``most_seeds``.
+        result: what is known so far, if undecided claims are to get seeds beyond the first ones, up to ``most_seeds``.
     """
     plans = planned_runs(definition, planner)
     first = [plan for plan in plans if plan.seed < definition.seeds]
-    if not with_more or result is None:
+    if result is None:
         return first
     arms = undecided_arms(result)
     return [*first, *(plan for plan in plans if plan.seed >= definition.seeds and plan.arm in arms)]

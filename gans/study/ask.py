@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.table import Table
 from gans.config.command_line import fail
 from gans.config.schema import StudyOptions
 from gans.config.validate import check_options
-from gans.errors import InputError
+from gans.errors import InputError, shell_command
 from gans.files import write_text
 from gans.run import slurm
 from gans.study.allocate import next_runs, planned_runs
@@ -24,9 +25,8 @@ from gans.study.curves import curves_of
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.gather import existing_study, read_planned
 from gans.study.members import PlannedRun, Planner, Runs
-from gans.study.page import Commands, command_text, render
+from gans.study.page import Commands, render
 from gans.study.plots import draw_all, save
-from gans.study.record import RunRecord
 from gans.study.write import write_tables
 from gans.sweep.launch import View, slots_for
 from gans.sweep.processes import Member, ProcessPool
@@ -70,20 +70,18 @@ def compare_existing(options: StudyOptions, figures: Sequence[FigureOptions]) ->
     definition, records, warnings = existing_study(
         options.runs, options.by, options.baseline, figures, options.allow_differences
     )
-    again = command_text("study.py", [f"runs=[{','.join(options.runs)}]", f"by={options.by}"])
+    again = shell_command("study.py", {"runs": options.runs, "by": options.by})
     commands = Commands(again, again, {arm: f"# {overrides[0]}" for arm, overrides in definition.arms.items()})
     return publish(analyse(definition, records, warnings), Path(options.output) / f"by_{options.by}", commands)
 
 
 def commands_of(definition: StudyDefinition, planner: Planner, name: str, options: StudyOptions) -> Commands:
-    common = [f"study={name}"]
-    if options.runs != ["runs"]:
-        common.append(f"runs=[{','.join(options.runs)}]")
+    common: dict[str, Any] = {"study": name} | ({"runs": options.runs} if options.runs != ["runs"] else {})
     most = max(definition.most_seeds, definition.seeds)
     return Commands(
-        command_text("study.py", common),
-        command_text("study.py", [*common, f"seeds={min(2 * definition.seeds, most)}"]),
-        {arm: command_text("train.py", [*planner.plan(arm, 0).overrides]) for arm in definition.all_arms},
+        shell_command("study.py", common),
+        shell_command("study.py", common | {"seeds": min(2 * definition.seeds, most)}),
+        {arm: shlex.join(["python", "train.py", *planner.plan(arm, 0).overrides]) for arm in definition.all_arms},
     )
 
 
@@ -94,21 +92,20 @@ def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOpt
     """
     budget = options.budget
     slots = slots_for(1000, "auto", options.n_jobs, options.per_gpu)
-    folder = Path(options.output) / name / "members"
     tried: set[PlannedRun] = set()
-    result: StudyResult | None = None
     while budget is None or budget > 0:
         runs = Runs(options.runs)
-        missing = [plan for plan in next_runs(definition, planner, result, with_more=budget is not None)
-                   if runs.of(plan) is None and plan not in tried]  # fmt: skip
+        result = present_result(definition, planner, runs)
+        plans = next_runs(definition, planner, result if budget is not None else None)
+        missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
         if not missing:
             return
-        is_first = result is None
-        missing = missing[: budget if is_first else min(budget or 0, len(slots))]
+        if budget is not None:  # in rounds, so that what a round has decided gets no more
+            is_first = any(plan.seed < definition.seeds for plan in missing)
+            missing = missing[: budget if is_first else min(budget, len(slots))]
+            budget -= len(missing)
         tried |= {*missing}
-        budget = None if budget is None else budget - len(missing)
-        run_members(definition, planner, missing, folder, slots, options.runs)
-        result = present_result(definition, planner, Runs(options.runs))
+        run_members(definition, planner, missing, Path(options.output) / name / "members", slots, options.runs)
 
 
 def run_members(
@@ -223,18 +220,10 @@ def protocol_of(result: StudyResult) -> list[str]:
         f"smallest differences that matter: {', '.join(f'{m.title} {m.text(m.zone)}' for m in definition.merits)}",
         f"{median(record.seconds for record in finished):,.0f} seconds a run (median)",
     ]
-    made = [_versions(record) for record in result.records]
+    made = [record.run.versions or {} for record in result.records]
     for name in ("device", "precision", "threads", "python", "packages", "git"):
         values = sorted({json.dumps(each.get(name)) for each in made if name in each})
         lines.append(f"{name}: {' or '.join(values).replace(chr(34), '') or 'not known'}")
     times = [event["time"] for record in result.records for event in record.run.history.events]
     lines.append(f"made from {min(times)[:10]} to {max(times)[:10]}")
     return lines
-
-
-def _versions(record: RunRecord) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(record.run.versions_file.read_text(encoding="utf-8"))
-        return found
-    except (OSError, ValueError):
-        return {}

@@ -1,6 +1,7 @@
 """The records of a study's runs, from the runs that exist."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,9 +9,8 @@ from gans.config.resolve import flatten
 from gans.errors import InputError
 from gans.run.folder import RunFolder
 from gans.run.identity import result_settings
-from gans.study.analyse import tested_figures
 from gans.study.define import FigureOptions, StudyDefinition
-from gans.study.figures_of_merit import KNOWN, FigureOfMerit
+from gans.study.figures_of_merit import KNOWN, FigureOfMerit, figure_of_merit
 from gans.study.members import PlannedRun, Runs, run_folders
 from gans.study.record import RunRecord, is_over, read_record
 
@@ -56,12 +56,13 @@ def existing_study(
     settings: list[dict[str, Any]] = []
     for run in run_folders(patterns):
         try:
-            options = result_settings(run.config)
-            if is_over(run):
-                found.append((run, label_of(options, by, run)))
-                settings.append(_others(options, by))
+            options = result_settings(run.config) if is_over(run) else None
         except InputError as error:
             warnings.append(f"left out: {error}")
+            continue
+        if options is not None:
+            found.append((run, label_of(options, by, run)))
+            settings.append(_others(options, by))
     if not found:
         raise InputError(f"runs={','.join(patterns)}: there is no finished run")
     labels = sorted({label for _, label in found})
@@ -91,9 +92,7 @@ def label_of(options: Mapping[str, Any], by: str, run: RunFolder) -> str:
     value: Any = options
     for part in by.split("."):
         if not isinstance(value, Mapping) or part not in value:
-            raise InputError(
-                f"by={by}: '{run.path}' has no such option. Choose a group or an option of its config.yaml"
-            )
+            raise InputError(f"by={by}: '{run.path}' has no such option. Choose a group or an option of train.py")
         value = value[part]
     if isinstance(value, Mapping) and "_target_" in value:
         return str(value["_target_"]).rpartition(".")[2]
@@ -122,9 +121,9 @@ def differences(settings: Sequence[dict[str, Any]], runs: Sequence[RunFolder], b
 
 
 def figures_in(run: RunFolder) -> list[str]:
-    """The best known figures that a run has."""
-    known = tested_figures(run) if run.test_results_file.is_file() else []
-    return [name for name in KNOWN if name in known or name.startswith("late_fluctuation.")][:FEW]
+    """The first known figures of quality that a run has."""
+    record = read_record(run, "", [figure_of_merit(name) for name in KNOWN if name != "seconds"])
+    return [name for name, value in record.figures.items() if math.isfinite(value)][:FEW]
 
 
 def _others(options: dict[str, Any], by: str) -> dict[str, Any]:

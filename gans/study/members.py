@@ -11,7 +11,7 @@ from hydra import compose
 from gans.config.resolve import resolve
 from gans.config.validate import validate
 from gans.errors import InputError
-from gans.run.folder import RunFolder
+from gans.run.folder import RunFolder, is_run, runs_in
 from gans.run.identity import result_settings
 from gans.study.define import StudyDefinition
 from gans.study.record import is_over
@@ -104,16 +104,16 @@ def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:
     seen = set()
     for pattern in patterns:
         for path in expand(pattern):
-            for config in sorted([*path.glob("config.yaml"), *path.glob("*/config.yaml")]):
-                folder = config.parent
-                if folder.resolve() not in seen:
-                    seen.add(folder.resolve())
-                    yield RunFolder(folder)
+            for run in [RunFolder(path)] if is_run(path) else runs_in(path):
+                if run.path.resolve() not in seen:
+                    seen.add(run.path.resolve())
+                    yield run
 
 
 def expand(pattern: str) -> list[Path]:
+    """The paths that a pattern names, in order; a path that exists is none, though its name may have brackets."""
     path = Path(pattern)
-    if path.exists():  # a folder's name may hold brackets
+    if path.exists():
         return [path]
     anchor = Path(path.anchor)
     return sorted(anchor.glob(str(path.relative_to(anchor)))) if path.parts else []

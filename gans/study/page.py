@@ -3,7 +3,6 @@
 import base64
 import json
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,10 +136,6 @@ def script_data(result: StudyResult, curves: Curves) -> str:
             )
         data["curves"][name] = {"steps": _rounded(steps), "arms": arms}
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def command_text(script: str, overrides: Sequence[str]) -> str:
-    return shlex.join(["python", script, *overrides])
 
 
 def _rounded(values: NDArray[numpy.float64]) -> list[float | int | None]:

@@ -1,0 +1,123 @@
+"""study.py: what is missing is made, what is there is used, and every wrong question is one line."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gans.errors import InputError
+from gans.study.ask import ask
+from tests.conftest import composed
+from tests.run.runs import tiny
+from tests.study.synthetic import figures_of, write_run
+from tests.test_commands import run
+
+
+def runs_of(folder: Path, arms: dict[str, str], seeds: int = 6, **changes: Any) -> None:
+    for arm, stabilizer in arms.items():
+        config = composed("data=digits", f"stabilize={stabilizer}") | changes
+        for seed in range(seeds):
+            write_run(folder / f"{arm}-{seed}", config | {"seed": seed}, figures_of(arm, seed))
+
+
+def question(*overrides: str) -> dict[str, Any]:
+    return composed(*overrides, config_name="study")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_that_exist_are_compared_by_a_group(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"})
+    page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]"), None)
+    assert page.is_file()
+    (found,) = rows(page.parent / "comparisons.csv")
+    assert (found["arm"], found["than"], found["pairs"]) == ("ema", "none", "6")
+    links = sorted((page.parent / "tensorboard").glob("*/*"))
+    assert not links or all(link.is_symlink() for link in links)
+
+
+def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none"}, log_every=5)
+    runs_of(tmp_path / "runs", {"better": "ema"}, evaluated_images=77)
+    asked = question(f"runs=[{tmp_path}/runs/*]", "by=stabilize", f"output={tmp_path}")
+    with pytest.raises(InputError, match="evaluated_images"):
+        ask(asked, None)
+    page = ask(asked | {"allow_differences": True}, None).read_text(encoding="utf-8")
+    assert "evaluated_images is 10000 in" in page
+
+
+@pytest.mark.parametrize(
+    ("overrides", "word"),
+    [
+        ([], "study"),
+        (["by=stabilize", "runs=[nowhere]"], "nowhere"),
+        (["by=objective"], "same value"),
+        (["by=nothing"], "nothing"),
+        (["by=stabilize", "baseline=r1"], "r1"),
+        (["by=stabilize", "figures=[mine]"], "mine"),
+        (["by=stabilize", "figures=[coverage]"], "coverage"),
+        (["by=stabilize", "seeds=1"], "seeds"),
+        (["by=stabilize", "figures=[{name: recall, scale: ratio, better: lower, matters: 0.5}]"], "matters"),
+        (["by=stabilize", "figures=[{name: fid, scale: share, better: lower}]"], "share"),
+    ],
+)
+def test_wrong_questions_are_refused(tmp_path: Path, overrides: list[str], word: str) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=2)
+    with pytest.raises(InputError, match=word):
+        ask(question(f"runs=[{tmp_path}/runs]", f"output={tmp_path}/out", *overrides), None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_single_seed_answers_nothing(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=1)
+    with pytest.raises(InputError, match="seed"):
+        ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}"), None)
+
+
+def test_damaged_runs_are_left_out_by_name(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
+    (tmp_path / "runs" / "none-1" / "verdict.json").write_text("{")
+    page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}"), None)
+    assert len(rows(page.parent / "runs.csv")) == 5
+    assert "none-1" in (page.parent / "study.md").read_text(encoding="utf-8")
+
+
+STUDY = """
+question: Is it the same?
+common: [{common}]
+arms:
+  none: []
+  ema: [stabilize=ema]
+baseline: none
+seeds: 2
+most_seeds: 3
+figures: [late_fluctuation.discriminator_loss, late_fluctuation.generator_loss]
+claims:
+  - text: It is steadier.
+    parts: [{{figure: late_fluctuation.generator_loss, arm: ema, expect: lower}}]
+"""
+
+
+@pytest.mark.slow
+def test_a_study_makes_what_is_missing_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "study").mkdir(parents=True)
+    budget = tiny("trainer.max_epochs=null", "trainer.max_steps=60", "log_every=2")
+    text = STUDY.format(common=", ".join(f'"{override}"' for override in budget))
+    (tmp_path / "mine" / "study" / "steady.yaml").write_text(text)
+    asked = ("study.py", "--config-dir", "mine", "study=steady")
+    done = run(tmp_path, *asked)
+    assert done.returncode == 0, done.stderr
+    made = sorted(path.name for path in (tmp_path / "runs").iterdir() if (path / "test.json").is_file())
+    assert len(made) == 4
+    assert "page: studies/steady/index.html" in done.stdout
+    assert "so far" in done.stdout
+    again = run(tmp_path, *asked)
+    assert again.returncode == 0, again.stderr
+    assert "members are done" not in again.stdout
+    more = run(tmp_path, *asked, "budget=1")
+    assert more.returncode == 0, more.stderr
+    assert len(rows(tmp_path / "studies" / "steady" / "runs.csv")) == 5
