@@ -139,8 +139,6 @@ def panel(axes: Axes, game: str, objective: Objective, stabilizer: Technique, st
     walk(axes, theta, psi)
     axes.set_xlabel("")
     axes.set_ylabel(label)
-    if legend := axes.get_legend():
-        legend.remove()
     if strength is None:
         axes.set_title("its slope jumps at ψ = 0", fontsize=8)
     elif not isinstance(stabilizer(), EMA):  # an average follows the game and does not change it

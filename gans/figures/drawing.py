@@ -17,6 +17,8 @@ MANY = 2000
 """Lines and clouds of more points than this are pixels in SVG and PDF too, which keeps these files small."""
 MARKERS = 15
 """A line has about so many markers at most."""
+LINE = 0.17
+"""The height of a line of a title, in inches."""
 LARGEST = 1e30
 """Larger values are not drawn: axes can't hold them."""
 
@@ -30,9 +32,10 @@ def wrapped(text: str, inches: float, points: float) -> str:
 
 
 def set_title(figure: Figure, *lines: str) -> None:
-    """A title above all panels."""
-    width = figure.get_figwidth()
-    figure.suptitle(wrapped("\n".join(filter(None, lines)), 0.95 * width, 10), fontsize=10)
+    """A title above all panels. The figure grows by a line's height for each line after the first."""
+    text = wrapped("\n".join(lines), 0.95 * figure.get_figwidth(), 10)
+    figure.set_figheight(figure.get_figheight() + LINE * text.count("\n"))
+    figure.suptitle(text, fontsize=10)
 
 
 def set_legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
@@ -64,7 +67,7 @@ def plot_line(axes: Axes, steps: Values, values: Values, marker: str | None = No
 
 def note_if_empty(axes: Axes) -> None:
     """Say so where no line has a value to show."""
-    if not any(numpy.isfinite(line.get_ydata()).any() for line in axes.lines):  # type: ignore[arg-type]
+    if not any(numpy.isfinite(line.get_ydata()).any() for line in axes.lines):
         axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center", va="center", color="0.4")
 
 

@@ -37,6 +37,7 @@ class FigureFolder:
 
     def save(self, name: str, figure: Figure) -> None:
         """Save ``name.png``, ``name.svg``, ..."""
+        figure.draw_without_rendering()  # the layout needs the ticks of the layout before it
         for suffix in self.formats:
             file = self.path / f"{name}.{suffix}"
             with matplotlib.rc_context(STYLE):

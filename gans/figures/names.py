@@ -27,12 +27,12 @@ METRICS = {
 def run_title(config: Mapping[str, Any]) -> str:
     """Data, model, objective, stabilizers and seed of a run's config."""
     generator = _class(_node(_node(config, "model"), "generator"))
-    digits = _node(config, "data").get("digits")
+    classes = _classes(config)
     objective = _node(config, "objective")
     switched_on = [readable(name) for name, value in objective.items() if value is True]
-    some = isinstance(digits, list) and len(digits) < 10
+    chosen = ", ".join(map(class_name, classes)) if len(classes) < 10 else ""
     parts = (
-        _words(_class(_node(config, "data"))) + (f" {', '.join(map(str, digits))}" if some else ""),
+        f"{_words(_class(_node(config, 'data')))} {chosen}".strip(),
         _words(generator.removesuffix("Generator") or generator),
         _words(_class(objective)) + (f" ({', '.join(switched_on)})" if switched_on else ""),
         " + ".join(readable(name) for name in _node(config, "stabilize")) or "no stabilizer",
@@ -58,10 +58,9 @@ def protocol(name: MetricName, samples: str = "images") -> str:
 
 
 def class_names(config: Mapping[str, Any], count: int) -> list[str]:
-    """The names of the classes with the indices 0, ..., count - 1."""
-    digits = _node(config, "data").get("digits")
-    classes = digits if isinstance(digits, list) and len(digits) >= count else range(count)
-    return [class_name(label) for label in classes]
+    """The names of the run's classes by index: count or more."""
+    classes = _classes(config)
+    return [class_name(label) for label in (classes if len(classes) >= count else range(count))]
 
 
 def class_name(label: int) -> str:
@@ -75,6 +74,12 @@ def row_label(labels: Sequence[int]) -> str:
     if len(known) <= 2:
         return ", ".join(known)
     return f"{known[0]}–{known[-1]}" if list(labels) == sorted(labels) else ""
+
+
+def _classes(config: Mapping[str, Any]) -> list[int]:
+    """The source's classes that a run of images uses; none for other data."""
+    digits = _node(config, "data").get("digits")
+    return digits if isinstance(digits, list) else []
 
 
 def _node(config: Mapping[str, Any], group: str) -> Mapping[str, Any]:

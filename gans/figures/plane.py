@@ -25,7 +25,7 @@ def draw(run: RunFolder, folder: FigureFolder) -> None:
     """plane.png, the last recorded step, and plane.gif, all recorded steps; for 2-D points only."""
     if not run.grids or run.grids[0].images.shape[1:] != (2,):
         return
-    last = Figure(figsize=(6.4, 7), layout="constrained")
+    last = Figure(figsize=(6.4, 6.9), layout="constrained")
     show(run, run.grids[-1], last)
     folder.save("plane", last)
     folder.save_film("plane", [frame(run, grid) for grid in run.grids])
@@ -33,7 +33,7 @@ def draw(run: RunFolder, folder: FigureFolder) -> None:
 
 def frame(run: RunFolder, grid: Grid) -> Image.Image:
     """A frame of the film."""
-    figure = Figure(figsize=(5, 5.6), dpi=80, layout="constrained")
+    figure = Figure(figsize=(5, 5.4), dpi=80, layout="constrained")
     show(run, grid, figure)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

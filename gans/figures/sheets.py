@@ -79,7 +79,8 @@ def picture(rows: Sequence[Images], title: str, labels: Sequence[str] = ()) -> F
     tall = top + height + MARGIN
     figure.set_size_inches(whole / DPI, tall / DPI)
     axes = figure.add_axes((left / whole, MARGIN / tall, width / whole, height / tall))
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
+    colours = sheet if sheet.ndim == 3 else sheet[..., None].repeat(3, 2)  # a colour map would change some greys by 1
+    axes.imshow(colours, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     figure.text(0.5, 1 - MARGIN / tall, title, fontsize=TITLE, ha="center", va="top")
     for row, label in enumerate(labels):
