@@ -1,5 +1,6 @@
 """Where figures are saved, in one or more formats."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 Format = Literal["png", "svg", "pdf"]
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every letter that a PDF holds
 
 DPI = 110
 FRAME_MS = 150

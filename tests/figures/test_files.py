@@ -18,10 +18,14 @@ from tests.run.runs import start
 FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
 
-def test_every_figure_is_saved_in_every_format_and_films_once(tmp_path: Path) -> None:
+def test_every_figure_is_saved_in_every_format_and_films_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     run = fake_run(tmp_path / "run", curves=curves_of(3), samples=image_samples(2, 4))
     figures = build_figures(run_config("figure=[curves,grids,neighbours]"))
     files = draw(run, figures, FORMATS)
+    assert not caplog.records
     assert sorted(files) == sorted(run.figures.iterdir())
     still = {file.stem for file in files} - {"film"}
     assert {file.name for file in files} == {f"{name}.{suffix}" for name in still for suffix in FORMATS} | {"film.gif"}
