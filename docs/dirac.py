@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 from typing_extensions import override
 
 from gans.config.build import build
@@ -165,4 +166,5 @@ if __name__ == "__main__":
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     picture().savefig(PICTURE, dpi=70)
+    Image.open(PICTURE).convert("RGB").quantize(32, Image.Quantize.FASTOCTREE).save(PICTURE, optimize=True)
     print(PICTURE)
