@@ -10,15 +10,19 @@ from gans.config.command_line import check_overrides, one_line_errors, prepare, 
 from gans.config.resolve import resolve, usual_options
 from gans.errors import InputError
 
-MAY_CHANGE = {"resume": ("trainer.max_epochs", "trainer.max_steps"), "test": ()}
+MAY_CHANGE = {
+    "resume": ("trainer.max_epochs", "trainer.max_steps"),
+    "test": (),
+    "draw": ("formats", "figure"),
+}
 """Options of an existing run that may differ from its config."""
 
 
 def given_options(name: str) -> list[str]:
-    """The options given with ``resume`` or ``test``; an InputError for options that an existing run can't change."""
+    """The options given with a command for an existing run; an InputError for options that it can't change."""
     given = {text.lstrip("+~").partition("=")[0]: text for text in HydraConfig.get().overrides.task}
     allowed = (*MAY_CHANGE[name], "trust")
-    others = [text for option, text in given.items() if option not in (name, *allowed)]
+    others = [text for option, text in given.items() if not {option, option.partition(".")[0]} & {name, *allowed}]
     if others:
         raise InputError(
             f"{name}=... uses the run's own config except for {' and '.join(allowed)}, so it can't be combined with "
@@ -29,7 +33,7 @@ def given_options(name: str) -> list[str]:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
-    """Start, resume or test a run."""
+    """Start, resume, test or draw a run."""
     with one_line_errors():
         check_overrides()
         options = resolve(config)
@@ -45,7 +49,9 @@ def main(config: DictConfig) -> None:
 
         prepare()
         use_cores()
-        if command:
+        if command == "draw":
+            commands.redraw(RunFolder.around(Path(str(options["draw"]))), validate(options))
+        elif command:
             run = RunFolder.around(Path(str(options[command])))
             budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in changed}
             run_config = commands.read_config(run, options["trust"], budget)

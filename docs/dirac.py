@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 from typing_extensions import override
 
 from gans.config.build import build
@@ -139,8 +140,6 @@ def panel(axes: Axes, game: str, objective: Objective, stabilizer: Technique, st
     walk(axes, theta, psi)
     axes.set_xlabel("")
     axes.set_ylabel(label)
-    if legend := axes.get_legend():
-        legend.remove()
     if strength is None:
         axes.set_title("its slope jumps at ψ = 0", fontsize=8)
     elif not isinstance(stabilizer(), EMA):  # an average follows the game and does not change it
@@ -167,4 +166,5 @@ if __name__ == "__main__":
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     picture().savefig(PICTURE, dpi=70)
+    Image.open(PICTURE).convert("RGB").quantize(32, Image.Quantize.FASTOCTREE).save(PICTURE, optimize=True)
     print(PICTURE)

@@ -1,8 +1,6 @@
 """From a validated config to the objects of a run."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +11,7 @@ from gans.config.schema import RunConfig
 from gans.data.source import Source
 from gans.errors import InputError, one_line
 from gans.features.files import load_features
+from gans.figures import Draw
 from gans.gan import GAN
 from gans.metrics.base import Metric
 from gans.metrics.evaluator import Evaluator
@@ -81,7 +80,7 @@ def build_metrics(config: RunConfig) -> dict[str, Metric]:
     return build_each(config.metric, "metric")
 
 
-def build_figures(config: RunConfig) -> dict[str, Callable[[Any, Path], list[Path]]]:
+def build_figures(config: RunConfig) -> dict[str, Draw]:
     """The functions that draw figures, by name."""
     return {name: instantiate(node, _convert_="all", _partial_=True) for name, node in config.figure.items()}
 

@@ -4,11 +4,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from gans.figures.files import Format
+
 
 class Options(BaseModel):
     """Options without type conversion: "5" is not a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+Formats = Annotated[list[Format], Field(min_length=1)]
+"""The formats of figures."""
 
 
 class SampleOptions(Options):
@@ -30,6 +36,7 @@ class RunConfig(Options):
     runs: str
     resume: str | None
     test: str | None
+    draw: str | None = None
     trust: list[str]
     log_every: PositiveInt
     evaluated_images: PositiveInt
@@ -37,6 +44,7 @@ class RunConfig(Options):
     rollbacks: NonNegativeInt
     checkpoint: CheckpointOptions
     samples: SampleOptions
+    formats: Formats = Field(default_factory=lambda: ["png"])
     data: dict[str, Any]
     model: dict[str, Any]
     objective: dict[str, Any]
@@ -55,6 +63,7 @@ class GenerateConfig(Options):
     classes: list[int] | None
     pngs: bool
     npz: bool
+    formats: Formats
     output: str | None
     data_root: str | None
     trust: list[str]

@@ -1,15 +1,18 @@
-"""Figures, one per file: ``draw(run, folder)`` reads a run folder and returns the files that it wrote."""
+"""Figures, one per file: ``draw(run, folder)`` reads a run folder and saves what the run has data for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
-
+from gans.figures.files import FigureFolder, Format
 from gans.run.folder import RunFolder
 
+Draw = Callable[[RunFolder, FigureFolder], None]
 
-def draw(run: RunFolder, figures: Mapping[str, Callable[[RunFolder, Path], list[Path]]]) -> list[Path]:
-    """Draw the figures for which the run has data, in its ``figures`` folder."""
-    matplotlib.use("Agg")
+
+def draw(run: RunFolder, figures: Mapping[str, Draw], formats: Sequence[Format] = ("png",)) -> list[Path]:
+    """Draw the figures for which the run has data, in its ``figures`` folder, and return the files."""
     run.figures.mkdir(exist_ok=True)
-    return [file for figure in figures.values() for file in figure(run, run.figures)]
+    folder = FigureFolder(run.figures, formats)
+    for figure in figures.values():
+        figure(run, folder)
+    return folder.files

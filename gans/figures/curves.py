@@ -1,51 +1,67 @@
 """Losses and accuracies of both players."""
 
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from gans.figures.drawing import label_time, save
+from gans.figures.drawing import (
+    BLUE,
+    VERMILLION,
+    label_time,
+    mark_level,
+    note_if_empty,
+    plot_line,
+    set_legend,
+    set_title,
+)
+from gans.figures.files import FigureFolder
+from gans.figures.names import class_names, run_title
 from gans.run.folder import RunFolder
 
-COLORS = {"discriminator": "tab:blue", "generator": "tab:orange"}
-ACCURACIES = {"accuracy": "accuracy (real or fake)", "class_accuracy": "accuracy (class)"}
+PLAYERS = {"discriminator": (BLUE, "o"), "generator": (VERMILLION, "s")}
+STAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "train": ("training steps", {"alpha": 0.4, "linewidth": 0.7}),
+    "epoch": ("mean of each epoch", {"linewidth": 1.8}),
+    "val": ("held-out samples", {"linewidth": 1.3, "linestyle": "--", "markerfacecolor": "white"}),
+}
+LABELS = {"loss": "loss", "accuracy": "accuracy (real or fake)", "class_accuracy": "accuracy (class)"}
 
 
-def draw(run: RunFolder, folder: Path) -> list[Path]:
+def draw(run: RunFolder, folder: FigureFolder) -> None:
     """losses.png, and accuracy.png with a panel per output of the discriminator."""
-    if not run.curves:
-        return []
-    recorded = {name.partition("/")[2] for name in run.curves}
-    accuracies = {name: label for name, label in ACCURACIES.items() if f"discriminator_{name}" in recorded}
-    return [
-        save(panels(run, {"loss": "loss"}), folder / "losses.png"),
-        save(panels(run, accuracies), folder / "accuracy.png"),
-    ]
+    recorded = {name.partition("/")[2].partition("_")[2] for name in run.curves}
+    chances = {"loss": None, "accuracy": 1 / 2}
+    if "class_accuracy" in recorded:
+        chances["class_accuracy"] = 1 / len(class_names(run.config, int(run.data_samples[1].max()) + 1))
+    for name, quantities in (("losses", ["loss"]), ("accuracy", ["accuracy", "class_accuracy"])):
+        if drawn := {quantity: chances[quantity] for quantity in quantities if quantity in recorded}:
+            folder.save(name, panels(run, drawn))
 
 
-def panels(run: RunFolder, quantities: dict[str, str]) -> Figure:
-    """A panel per quantity, for both players: training steps (thin), epochs, held-out images (dashed)."""
-    figure = Figure(figsize=(8, 4 * len(quantities)), layout="constrained")
-    figure.suptitle(run.name, fontsize=10)
-    for axes, (quantity, label) in zip(
-        figure.subplots(len(quantities), squeeze=False)[:, 0], quantities.items(), strict=True
-    ):
-        for player, color in COLORS.items():
-            styles: dict[str, dict[str, Any]] = {
-                "train": {"alpha": 0.35, "linewidth": 0.7, "label": f"{player}, training steps"},
-                "epoch": {"linewidth": 2, "label": f"{player}, mean of each epoch"},
-                "val": {"linewidth": 1.5, "linestyle": "--", "label": f"{player}, held-out images"},
-            }
-            for stage, style in styles.items():
+def panels(run: RunFolder, chances: dict[str, float | None]) -> Figure:
+    """A panel for each quantity, with the curves of both players; a line at the quantity's value by chance."""
+    figure = Figure(figsize=(8, 3.4 * len(chances) + 0.8), layout="constrained")
+    set_title(figure, run_title(run.config))
+    column = figure.subplots(len(chances), squeeze=False)[:, 0]
+    for number, (axes, (quantity, chance)) in enumerate(zip(column, chances.items(), strict=True)):
+        for player, (color, marker) in PLAYERS.items():
+            for stage, (label, style) in STAGES.items():
                 curve = run.curves.get(f"{stage}/{player}_{quantity}")
                 if curve is not None:
-                    marker = "o" if len(curve["epoch"]) == 1 else None
-                    axes.plot(curve["epoch"], curve["value"], color=color, marker=marker, markersize=4, **style)
-        axes.set_ylabel(label)
-        if "accuracy" in quantity:
-            axes.set_ylim(-0.02, 1.02)
-            axes.axhline(0.5, color="black", linewidth=0.6)
-        label_time(axes, run)
-        axes.legend(fontsize=8)
+                    plot_line(
+                        axes,
+                        curve["step"],
+                        curve["value"],
+                        None if stage == "train" else marker,
+                        color=color,
+                        label=f"{player}, {label}",
+                        **style,
+                    )
+        axes.set_ylabel(LABELS[quantity])
+        label_time(axes, run, epochs=number == 0)
+        note_if_empty(axes)
+        if chance is not None:
+            axes.set_ylim(-0.03, 1.03)
+            mark_level(axes, chance, f"chance\n{chance:.3g}")
+    set_legend(figure, column[0], columns=2)
     return figure

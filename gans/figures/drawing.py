@@ -1,85 +1,97 @@
-"""Functions that several figures use."""
+"""What figures with axes share: colours, titles, legends and the axis of time."""
 
-from pathlib import Path
+import textwrap
+from typing import Any
 
 import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
-from PIL import Image
 
 from gans.run.folder import RunFolder
 
-COLUMNS = 10
-GAP = 2
-FRAME_MS = 150
-SPACE = 128
-"""The grey of gaps, which is visible beside black and white backgrounds."""
+BLUE, VERMILLION, YELLOW, BLACK = "#0072B2", "#D55E00", "#E69F00", "#000000"
+"""Colours that the colour-blind tell apart (Okabe and Ito 2008)."""
+MANY = 2000
+"""Lines and clouds of more points than this are pixels in SVG and PDF too, which keeps these files small."""
+MARKERS = 15
+"""A line has about so many markers at most."""
+LINE = 0.17
+"""The height of a line of a title, in inches."""
+LARGEST = 1e30
+"""Larger values are not drawn: axes can't hold them."""
+
+Values = NDArray[numpy.float64]
 
 
-def tile(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
-    """Arrange images (n, height, width), or with channels last, in rows of ``columns``, with grey gaps."""
-    count, height, width, *channels = images.shape
-    rows = -(-count // columns)
-    sheet = numpy.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, *channels), SPACE, numpy.uint8)
-    for index, image in enumerate(images):
-        top, left = GAP + index // columns * (height + GAP), GAP + index % columns * (width + GAP)
-        sheet[top : top + height, left : left + width] = image
-    return sheet
+def wrapped(text: str, inches: float, points: float) -> str:
+    """Text in lines that fit a width."""
+    letters = max(10, int(inches * 72 / (0.58 * points)))  # a letter is 0.58 of its size wide, or less on average
+    return "\n".join(textwrap.fill(line, letters) for line in text.splitlines())
 
 
-def pad_row(images: NDArray[numpy.uint8], columns: int) -> NDArray[numpy.uint8]:
-    """A row of images, padded with grey images to ``columns``."""
-    missing = numpy.full((columns - len(images), *images.shape[1:]), SPACE, numpy.uint8)
-    return numpy.concatenate((images, missing))
+def set_title(figure: Figure, *lines: str) -> None:
+    """A title above all panels. The figure grows by a line's height for each line after the first."""
+    text = wrapped("\n".join(lines), 0.95 * figure.get_figwidth(), 10)
+    figure.set_figheight(figure.get_figheight() + LINE * text.count("\n"))
+    figure.suptitle(text, fontsize=10)
 
 
-def picture(images: NDArray[numpy.uint8], columns: int, title: str, row_labels: list[str] | None = None) -> Figure:
-    """Tiled images with a title and labels of the rows."""
-    sheet = tile(images, columns)
-    height, width = sheet.shape[:2]
-    figure = Figure(figsize=(width / 50 + 0.8, height / 50 + 0.7), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_title(title, fontsize=10)
-    axes.set_xticks([])
-    pitch = images.shape[1] + GAP
-    labels = row_labels or []
-    axes.set_yticks([GAP + row * pitch + images.shape[1] / 2 for row in range(len(labels))], labels)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    return figure
+def set_legend(figure: Figure, axes: Axes, columns: int = 3) -> None:
+    """One legend, below all panels, with the entries of these axes."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
-def aligned_rows(kinds: dict[str, NDArray[numpy.uint8]], title: str) -> Figure:
-    """Corresponding images of several kinds, with the same number of each, in rows above each other."""
-    count = len(next(iter(kinds.values())))
-    columns = min(COLUMNS, count)
-    rows, labels = [], []
-    for start in range(0, count, columns):
-        for kind, images in kinds.items():
-            rows.append(pad_row(images[start : start + columns], columns))
-            labels.append(kind)
-    return picture(numpy.concatenate(rows), columns, title, labels)
+def finite(values: Values) -> NDArray[numpy.bool_]:
+    """Which values can be drawn."""
+    return numpy.isfinite(values) & (numpy.abs(values) < LARGEST)
 
 
-def label_time(axes: Axes, run: RunFolder) -> None:
-    """Label the lower axis with epochs and the upper one with training steps."""
-    longest = max(run.curves.values(), key=lambda curve: len(curve["step"]))
-    steps_per_epoch = longest["step"][-1] / longest["epoch"][-1]
-    axes.set_xlabel("epoch")
-    above = axes.secondary_xaxis("top", (lambda epoch: epoch * steps_per_epoch, lambda step: step / steps_per_epoch))
-    above.set_xlabel("training step")
+def plot_line(axes: Axes, steps: Values, values: Values, marker: str | None = None, **style: Any) -> None:
+    """A line through the finite values, with a few markers; a single point is always marked."""
+    values = numpy.where(finite(values), values, numpy.nan)
+    lone = numpy.isfinite(values).sum() == 1
+    axes.plot(
+        steps,
+        values,
+        marker="o" if lone and marker is None else marker,
+        markersize=4,
+        markevery=None if lone else max(1, len(values) // MARKERS),
+        rasterized=len(values) > MANY,
+        **style,
+    )
     axes.grid(alpha=0.3)
 
 
-def save_film(frames: list[Image.Image], path: Path) -> Path:
-    """Save a GIF that shows its last frame longer."""
-    durations = [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
-    return path
+def note_if_empty(axes: Axes) -> None:
+    """Say so where no line has a value to show."""
+    if not any(numpy.isfinite(line.get_ydata()).any() for line in axes.lines):
+        axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center", va="center", color="0.4")
 
 
-def save(figure: Figure, path: Path) -> Path:
-    figure.savefig(path, dpi=110)
-    return path
+def mark_level(axes: Axes, level: float, label: str) -> None:
+    """A dashed line across the panel, with its label at its right end, outside the panel."""
+    axes.axhline(level, color=BLACK, linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
+    right = axes.get_yaxis_transform()
+    axes.annotate(
+        label, (1, level), (4, 0), right, "offset points", va="center", fontsize=7, annotation_clip=False, color="0.2"
+    )
+
+
+def label_time(axes: Axes, run: RunFolder, *, epochs: bool = True) -> None:
+    """Training steps on the lower axis, from 0 to the run's last, and epochs on a second scale above."""
+    last = max(run.last_step, 1)
+    axes.set_xlim(-0.02 * last, 1.02 * last)
+    axes.set_xlabel("training step")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    epoch = max(float(curve["epoch"][-1]) for curve in run.curves.values())
+    if epochs and epoch > 0:
+        per_step = epoch / last
+        above = axes.secondary_xaxis(
+            "top", (lambda step: numpy.multiply(step, per_step), lambda epoch: numpy.divide(epoch, per_step))
+        )
+        above.set_xlabel("epoch")
+        above.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))

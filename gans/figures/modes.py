@@ -1,48 +1,55 @@
 """Numbers of generated samples of each mode, in the final test."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from gans.figures.drawing import save
+from gans.figures.drawing import BLUE, mark_level, set_title
+from gans.figures.files import FigureFolder
+from gans.figures.names import class_names, run_title
 from gans.run.folder import RunFolder
 
-BARS, TICKS = 25, 12
+BARS = 40
+TICKS = 20
 COLUMNS = 100
 
 
-def draw(run: RunFolder, folder: Path) -> list[Path]:
-    """modes.png: a bar per mode; a map with 100 modes per row if there are more than 25."""
+def draw(run: RunFolder, folder: FigureFolder) -> None:
+    """modes.png: a bar per mode; a map with 100 modes per row if there are more than 40."""
     if run.mode_counts is None:
-        return []
+        return
     counts = run.mode_counts["counts"]
-    figure = (draw_bars if len(counts) <= BARS else draw_map)(counts)
-    reached = numpy.count_nonzero(counts)
-    title = f"{run.name}\n{reached:,} of {len(counts):,} modes reached, by {counts.sum():,} samples"
-    figure.suptitle(title, fontsize=10)
-    return [save(figure, folder / "modes.png")]
+    names = class_names(run.config, len(counts))[: len(counts)]
+    figure = draw_bars(counts, names) if len(counts) <= BARS else draw_map(counts)
+    reached = f"{numpy.count_nonzero(counts):,} of {len(counts):,} modes reached, by {counts.sum():,} samples"
+    set_title(figure, run_title(run.config), reached)
+    folder.save("modes", figure)
 
 
-def draw_bars(counts: NDArray[numpy.int64]) -> Figure:
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
+def draw_bars(counts: NDArray[numpy.int64], names: Sequence[str]) -> Figure:
+    figure = Figure(figsize=(7, 3.4), layout="constrained")
     axes = figure.subplots()
-    axes.bar(range(len(counts)), counts)
-    axes.axhline(counts.mean(), color="black", linestyle="--", linewidth=1, label="equal shares")
-    axes.set_xticks(range(0, len(counts), 1 if len(counts) <= TICKS else 5))
+    axes.bar(range(len(counts)), counts, color=BLUE)
+    mark_level(axes, float(counts.mean()), f"equal\nshares\n{counts.mean():,.4g}")
+    every = -(-len(counts) // TICKS)
+    long = max(map(len, names)) * len(names[::every]) > TICKS * 2
+    axes.set_xticks(range(0, len(counts), every), names[::every], rotation=90 if long else 0)
     axes.set_xlabel("mode")
     axes.set_ylabel("samples")
-    axes.legend(fontsize=8)
     return figure
 
 
 def draw_map(counts: NDArray[numpy.int64]) -> Figure:
-    figure = Figure(figsize=(11, 2.6), layout="constrained")
+    rows = -(-len(counts) // COLUMNS)
+    cells = numpy.zeros(rows * COLUMNS, counts.dtype)
+    cells[: len(counts)] = counts
+    figure = Figure(figsize=(11, 2.2 + 0.08 * max(rows, 5)), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(
-        numpy.ma.masked_equal(counts, 0).reshape(-1, COLUMNS),
+        numpy.ma.masked_equal(cells, 0).reshape(rows, COLUMNS),
         aspect="auto",
         norm=LogNorm(vmin=1, vmax=max(2, counts.max())),
         interpolation="nearest",
@@ -50,6 +57,6 @@ def draw_map(counts: NDArray[numpy.int64]) -> Figure:
     axes.set_facecolor("white")
     axes.set_xlabel("mode, its last two digits")
     axes.set_ylabel("hundreds")
-    axes.set_yticks(range(len(counts) // COLUMNS))
+    axes.set_yticks(range(0, rows, -(-rows // 10)))
     figure.colorbar(image, label="samples (white: none)")
     return figure

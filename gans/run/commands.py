@@ -1,4 +1,4 @@
-"""The commands of train.py: start, resume or test a run; start, resume or return a sweep member."""
+"""The commands of train.py: start, resume, test or draw a run; start, resume or return a sweep member."""
 
 import signal
 import sys
@@ -130,6 +130,17 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
     return run
 
 
+def redraw(run: RunFolder, config: RunConfig) -> None:
+    """Draw the figures of an existing run again, without training or testing.
+
+    Args:
+        config: the command's config, which chooses figures and formats; the run's own is only read by figures.
+    """
+    run.refuse_links_out()
+    with lock(run.path):
+        draw_figures(run, config)
+
+
 def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> RunFolder:
     """Train, test, diagnose and draw. Roll back after a non-finite value if the options allow it."""
     keep_freed_memory()
@@ -155,7 +166,11 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
     """Write the verdict, and draw the figures."""
     fresh = RunFolder(run.path)  # without cached contents from before training
     diagnose(fresh)
-    print(f"figures: {len(draw(fresh, build_figures(config)))} files in {run.figures}")
+    draw_figures(fresh, config)
+
+
+def draw_figures(run: RunFolder, config: RunConfig) -> None:
+    print(f"figures: {len(draw(run, build_figures(config), config.formats))} files in {run.figures}")
 
 
 @contextmanager

@@ -197,11 +197,11 @@ class RunFolder:
     def grids(self) -> list[Grid]:
         """The fixed-noise grids in order of their steps."""
         grids = []
-        for path in sorted((self.path / "samples").glob("step_*.npz")):
+        for path in (self.path / "samples").glob("step_*.npz"):
             arrays = load_arrays(path)
             step, epoch, images, labels = (arrays.pop(name) for name in ("step", "epoch", "images", "labels"))
             grids.append(Grid(int(step), float(epoch), images, labels, landscape=arrays))
-        return grids
+        return sorted(grids, key=lambda grid: grid.step)
 
     @cached_property
     def pairs(self) -> dict[str, NDArray[Any]] | None:

@@ -7,9 +7,9 @@ from gans.config.resolve import flatten
 from gans.errors import InputError
 from gans.run.folder import RunFolder
 
-SHOWN = ("log_every", "samples", "figure")
+SHOWN = ("log_every", "samples", "figure", "formats")
 """Options that change what a run shows, but neither its trained weights nor its test's numbers."""
-WITHOUT_EFFECT = ("runs", "resume", "test", "trust", "checkpoint", *SHOWN)
+WITHOUT_EFFECT = ("runs", "resume", "test", "draw", "trust", "checkpoint", *SHOWN)
 
 
 def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,10 +17,10 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Everything counts except for
 
-    - ``runs``, ``resume``, ``test``, ``trust``: where a run is written, what is done with it, and who may read it;
+    - ``runs``, ``resume``, ``test``, ``draw``, ``trust``: where a run is written, what is done with it, and who may read it;
     - ``checkpoint``: when the last checkpoint is written. After a non-finite value a run rolls back to it, but a run's
       results depend on the clock then anyway (``every_minutes``);
-    - ``samples``, ``figure``: what is drawn. Grids have random numbers of their own;
+    - ``samples``, ``figure``, ``formats``: what is drawn. Grids have random numbers of their own;
     - ``log_every``: how many points the curves have, and so how finely the verdict can tell when something happened;
     - ``data.root`` of this package's data sets, whose files are verified by checksum. In a class of the user's own,
       another folder may hold other data.

@@ -17,7 +17,10 @@ from gans.config.validate import validate_choice
 from gans.data.batches import Batch
 from gans.data.pixels import to_display, to_pixels
 from gans.errors import InputError
-from gans.figures.drawing import COLUMNS, pad_row, picture, save
+from gans.figures.drawing import BLUE, MANY, set_title
+from gans.figures.files import FigureFolder, padded
+from gans.figures.names import row_label, run_title
+from gans.figures.sheets import in_rows, picture
 from gans.randomness import Streams
 from gans.run.export import TrainedGenerator, find_weights, load_generator
 from gans.run.folder import new_folder
@@ -41,6 +44,8 @@ class LabelledSamples:
 def generate(request: GenerateConfig) -> Path:
     """Write ``grid.png``, with ``npz`` also ``images.npz`` and with ``pngs`` also ``0000.png``, ..., to a new folder.
 
+    The grid is written in each of ``formats``.
+
     Returns the folder.
     """
     trained = load_generator(find_weights(Path(request.run)), request.trust)
@@ -50,13 +55,13 @@ def generate(request: GenerateConfig) -> Path:
         raise InputError("pngs: this generator makes points, not images: use npz=true")
     output = Path(request.output) if request.output else _run_folder(Path(request.run)) / "generated"
     folder = new_folder(output.parent, output.name)
-    title = f"{type(trained.network).__name__}, training step {trained.training_steps:,}"
-    save((_scatter if are_points else _grid)(samples, title), folder / "grid.png")
+    title = f"{run_title(trained.config)}\ntraining step {trained.training_steps:,}, generated with seed {request.seed}"
+    FigureFolder(folder, request.formats).save("grid", (_scatter if are_points else _grid)(samples, title))
     if request.npz:
         numpy.savez_compressed(folder / "images.npz", images=samples.images, labels=samples.labels)
     if request.pngs:
         for index, image in enumerate(samples.images):
-            Image.fromarray(image).save(folder / f"{index:04d}.png")
+            Image.fromarray(image).save(folder / f"{padded(index, len(samples.images) - 1)}.png")
     return folder
 
 
@@ -120,24 +125,20 @@ def _to_array(images: Tensor) -> NDArray[Any]:
 def _scatter(samples: LabelledSamples, title: str) -> Figure:
     """A scatter plot of points in one or two dimensions."""
     figure = Figure(figsize=(6, 6), layout="constrained")
+    set_title(figure, *title.splitlines())
     axes = figure.subplots()
-    axes.scatter(samples.images[:, 0], samples.images[:, 1:].sum(1), s=5)
+    points = samples.images
+    axes.scatter(points[:, 0], points[:, 1:].sum(1), s=5, color=BLUE, rasterized=len(points) > MANY)
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("x₁")
+    axes.set_ylabel("x₂")
     return figure
 
 
 def _grid(samples: LabelledSamples, title: str) -> Figure:
-    """The images in rows of ten, labelled with their digits; rows of inputs, if any, above their outputs."""
-    columns = min(COLUMNS, len(samples.images))
-    rows, row_labels = [], []
-    for start in range(0, len(samples.images), columns):
-        part = slice(start, start + columns)
-        known = [str(digit) for digit in samples.labels[part] if digit >= 0]
-        digits = " ".join(known if len(set(known)) > 1 else known[:1])
-        if samples.inputs is not None:
-            rows.append(pad_row(samples.inputs[part], columns))
-            row_labels.append(digits)
-        rows.append(pad_row(samples.images[part], columns))
-        row_labels.append("output" if samples.inputs is not None else digits)
-    return picture(numpy.concatenate(rows), columns, title, row_labels)
+    """The images in rows, labelled with their classes; rows of inputs, if any, above their outputs."""
+    rows, labels = in_rows(samples.images), [row_label(part) for part in in_rows(samples.labels.tolist())]
+    if samples.inputs is not None:
+        rows = [row for pair in zip(in_rows(samples.inputs), rows, strict=True) for row in pair]
+        labels = [label for name in labels for label in (name or "input", "output")]
+    return picture(rows, title, labels)

@@ -27,7 +27,15 @@ BASE = (
     "evaluated_images=70", "log_every=1", "trainer.check_val_every_n_epoch=1", "figure=none",
 )  # fmt: skip
 # not drawn: where runs are written, what is another command, and how long training takes
-FIXED = ("runs", "resume", "test", "trainer.max_epochs", "trainer.max_steps", "metric.synthetic_accuracy.epochs")
+FIXED = (
+    "runs",
+    "resume",
+    "test",
+    "draw",
+    "trainer.max_epochs",
+    "trainer.max_steps",
+    "metric.synthetic_accuracy.epochs",
+)
 
 VALUES: list[Any] = [
     None, True, False, -1, 0, 1, 2, 3, 5, 17, 64, -0.5, 0.0, 0.25, 1.0, 1.5, math.nan, math.inf, "text", "", "1",

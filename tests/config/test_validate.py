@@ -38,7 +38,7 @@ HOSTILE = [
     "gans.run.commands.start",
     "gans.run.slurm.subprocess.run",
     "gans.run.folder.new_folder",
-    "gans.figures.drawing.Path",
+    "gans.figures.files.Path",
     "hydra.utils.instantiate",
     "functools.partial",
 ]

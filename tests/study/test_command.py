@@ -41,7 +41,7 @@ def test_runs_that_exist_are_compared_by_a_group(tmp_path: Path) -> None:
 
 
 def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
-    runs_of(tmp_path / "runs", {"none": "none"}, log_every=5)
+    runs_of(tmp_path / "runs", {"none": "none"})
     runs_of(tmp_path / "runs", {"better": "ema"}, evaluated_images=77)
     asked = question(f"runs=[{tmp_path}/runs/*]", "by=stabilize", f"output={tmp_path}")
     with pytest.raises(InputError, match="evaluated_images"):

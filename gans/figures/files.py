@@ -1,0 +1,55 @@
+"""Where figures are saved, in one or more formats."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib
+from matplotlib.figure import Figure
+from PIL import Image
+
+Format = Literal["png", "svg", "pdf"]
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every letter that a PDF holds
+
+DPI = 110
+FRAME_MS = 150
+STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "gans", "pdf.fonttype": 42, "image.composite_image": False}
+"""Text stays text: in SVG as text, in PDF as Type 42 fonts. A fixed salt makes the same figure the same file."""
+WITHOUT_DATE: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def padded(number: int, largest: int, digits: int = 4) -> str:
+    """A number with leading zeros, so that names up to the largest number sort as the numbers do."""
+    return f"{number:0{max(digits, len(str(largest)))}d}"
+
+
+class FigureFolder:
+    """Saves figures in a folder.
+
+    Args:
+        formats: each figure is saved in every one of them.
+    """
+
+    def __init__(self, path: Path, formats: Sequence[Format] = ("png",)) -> None:
+        self.path = path
+        self.formats = formats
+        self.files: list[Path] = []
+        """What was saved."""
+
+    def save(self, name: str, figure: Figure) -> None:
+        """Save ``name.png``, ``name.svg``, ..."""
+        figure.draw_without_rendering()  # the layout needs the ticks of the layout before it
+        for suffix in self.formats:
+            file = self.path / f"{name}.{suffix}"
+            with matplotlib.rc_context(STYLE):
+                figure.savefig(file, dpi=DPI, metadata=WITHOUT_DATE[suffix])
+            self.files.append(file)
+
+    def save_film(self, name: str, frames: Sequence[Image.Image]) -> None:
+        """Save ``name.gif``, which shows its last frame longer. A film has this one format."""
+        durations = [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
+        file = self.path / f"{name}.gif"
+        frames[0].save(file, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        self.files.append(file)

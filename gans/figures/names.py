@@ -1,0 +1,100 @@
+"""Names that readers know, of runs, classes and metrics: every text in a figure that comes from an option."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gans.metrics.name import MetricName
+
+ACRONYMS = {
+    "r1": "R1", "r2": "R2", "ema": "EMA", "wgan": "WGAN", "gp": "GP", "dragan": "DRAGAN", "fid": "FID", "kid": "KID",
+    "kl": "KL", "mse": "MSE", "ssim": "SSIM",
+}  # fmt: skip
+METRICS = {
+    "class_kl": "KL(generated classes || real), nats",
+    "mode_kl": "KL(modes || equal shares), nats",
+    "class_share": "share of each class",
+    "modes": "modes reached",
+    "high_quality": "share of high quality",
+    "class_agreement": "share with the requested class",
+    "class_kept": "share with the input's class",
+    "mse": "mean squared error",
+    "ssim": "structural similarity",
+}
+"""Metrics whose names do not say enough."""
+
+
+def run_title(config: Mapping[str, Any]) -> str:
+    """Data, model, objective, stabilizers and seed of a run's config."""
+    generator = _class(_node(_node(config, "model"), "generator"))
+    classes = _classes(config)
+    objective = _node(config, "objective")
+    switched_on = [readable(name) for name, value in objective.items() if value is True]
+    chosen = ", ".join(map(class_name, classes)) if len(classes) < 10 else ""
+    parts = (
+        f"{_words(_class(_node(config, 'data')))} {chosen}".strip(),
+        _words(generator.removesuffix("Generator") or generator),
+        _words(_class(objective)) + (f" ({', '.join(switched_on)})" if switched_on else ""),
+        " + ".join(readable(name) for name in _node(config, "stabilize")) or "no stabilizer",
+        f"seed\N{NO-BREAK SPACE}{config.get('seed')}",
+    )
+    return " · ".join(filter(None, parts))
+
+
+def readable(name: str) -> str:
+    """An option's or a metric's own name in words: wgan_gp is WGAN GP."""
+    return " ".join(ACRONYMS.get(word, word) for word in name.split("_"))
+
+
+def metric_label(figure: str) -> str:
+    """A metric's label without its protocol."""
+    return METRICS.get(figure, readable(figure))
+
+
+def protocol(name: MetricName, samples: str = "images") -> str:
+    """A metric's protocol in words: 200 images, digits1 features."""
+    count = f"{name.images:,} {samples}"
+    return f"{count}, {name.features} features" if name.features else count
+
+
+def class_names(config: Mapping[str, Any], count: int) -> list[str]:
+    """The names of the run's classes by index: count or more."""
+    classes = _classes(config)
+    return [class_name(label) for label in (classes if len(classes) >= count else range(count))]
+
+
+def class_name(label: int) -> str:
+    """The name of a source's class."""
+    return str(label)
+
+
+def row_label(labels: Sequence[int]) -> str:
+    """The classes in a row of images: one or two, or the first and the last of a sorted row; else nothing."""
+    known = [class_name(label) for label in dict.fromkeys(labels) if label >= 0]
+    if len(known) <= 2:
+        return ", ".join(known)
+    return f"{known[0]}–{known[-1]}" if list(labels) == sorted(labels) else ""
+
+
+def _classes(config: Mapping[str, Any]) -> list[int]:
+    """The source's classes that a run of images uses; none for other data."""
+    digits = _node(config, "data").get("digits")
+    return digits if isinstance(digits, list) else []
+
+
+def _node(config: Mapping[str, Any], group: str) -> Mapping[str, Any]:
+    """The options of a group; none if there are none."""
+    node = config.get(group)
+    return node if isinstance(node, Mapping) else {}
+
+
+def _class(node: Mapping[str, Any]) -> str:
+    """The name of a node's class, without its module."""
+    return str(node.get("_target_", "")).rpartition(".")[2]
+
+
+def _words(name: str) -> str:
+    """A class's name in words: BinaryCrossEntropy is Binary cross entropy, and StackedMNIST is Stacked MNIST."""
+    words = re.findall(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+|\d+", name)
+    words = [word if word.isupper() or number == 0 else word.lower() for number, word in enumerate(words)]
+    return " ".join(words)

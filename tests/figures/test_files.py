@@ -1,0 +1,65 @@
+"""The files of figures."""
+
+import re
+from pathlib import Path
+
+import numpy
+import pytest
+
+from gans.config.build import build_figures
+from gans.errors import InputError
+from gans.figures import draw
+from gans.figures.files import Format
+from gans.run import commands
+from tests.conftest import run_config
+from tests.figures.folders import curves_of, fake_run, image_samples, point_samples
+from tests.run.runs import start
+
+FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
+
+
+def test_every_figure_is_saved_in_every_format_and_films_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    run = fake_run(tmp_path / "run", curves=curves_of(3), samples=image_samples(2, 4))
+    figures = build_figures(run_config("figure=[curves,grids,neighbours]"))
+    files = draw(run, figures, FORMATS)
+    assert not caplog.records
+    assert sorted(files) == sorted(run.figures.iterdir())
+    still = {file.stem for file in files} - {"film"}
+    assert {file.name for file in files} == {f"{name}.{suffix}" for name in still for suffix in FORMATS} | {"film.gif"}
+    written = {file: file.read_bytes() for file in files}
+    draw(run, figures, FORMATS)
+    assert written == {file: file.read_bytes() for file in files}
+    for file, contents in written.items():
+        assert not re.search(rb"CreationDate|<dc:date>|tIME", contents), file
+    assert "generator, training steps" in (run.figures / "losses.svg").read_text()
+    assert b"/Type3" not in written[run.figures / "losses.pdf"]
+
+
+@pytest.mark.slow
+def test_many_points_make_no_large_files(tmp_path: Path) -> None:
+    random = numpy.random.default_rng(0)
+    curves = {"train/generator_loss": dict(enumerate(random.random(100_000).tolist()))}
+    many = point_samples(2, steps=(0,), count=100_000)
+    run = fake_run(tmp_path / "run", "model=mlp", curves=curves, samples=many)
+    for file in draw(run, build_figures(run_config("figure=[curves,plane]")), FORMATS):
+        assert file.stat().st_size < 1_000_000, file
+
+
+def test_a_run_is_drawn_again_without_its_data_or_checkpoints(tmp_path: Path) -> None:
+    run = fake_run(tmp_path / "run", "figure=none", curves=curves_of(3))
+    kept = run.config_file.read_bytes()
+    commands.redraw(run, run_config("figure=[curves]", "formats=[svg]"))
+    assert {file.name for file in run.figures.iterdir()} == {"losses.svg", "accuracy.svg"}
+    assert run.config_file.read_bytes() == kept
+
+
+def test_the_formats_are_an_option_of_a_run(tmp_path: Path) -> None:
+    run = start(tmp_path, "trainer.max_steps=1", "figure=[grids]", "formats=[pdf,svg]")
+    assert {file.suffix for file in run.figures.glob("samples*")} == {".pdf", ".svg"}
+
+
+@pytest.mark.parametrize("formats", ["[]", "[jpg]", "png", "[png,PDF]", "null"])
+def test_other_formats_are_refused(formats: str) -> None:
+    with pytest.raises(InputError, match="formats"):
+        run_config(f"formats={formats}")

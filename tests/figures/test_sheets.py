@@ -1,0 +1,50 @@
+"""Sheets of images."""
+
+from itertools import pairwise
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from gans.figures.files import padded
+from gans.figures.sheets import GAP, in_rows, magnify, picture, tile
+
+
+@given(st.integers(1, 12), st.integers(1, 5))
+def test_tiles_stand_in_reading_order(count: int, columns: int) -> None:
+    images = numpy.stack([numpy.full((3, 4), index, numpy.uint8) for index in range(count)])
+    sheet = tile([images[start : start + columns] for start in range(0, count, columns)])
+    for index in range(count):
+        top, left = 1 + index // columns * (3 + GAP), 1 + index % columns * (4 + GAP)
+        assert (sheet[top : top + 3, left : left + 4] == index).all()
+
+
+@pytest.mark.parametrize("background", [0, 60, 110, 128, 200, 255])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_gaps_are_seen_beside_images_of_every_background(background: int, channels: tuple[int, ...]) -> None:
+    sheet = tile([numpy.full((2, 5, 5, *channels), background, numpy.uint8)]).astype(int)
+    between = sheet[3, 6 : 6 + GAP].reshape(GAP, -1)
+    assert abs(between - background).max() > 50
+
+
+@pytest.mark.parametrize("count", [1, 7, 10, 11, 100, 101, 400])
+def test_every_pixel_is_a_square_of_the_same_size(count: int) -> None:
+    rows = in_rows(numpy.random.default_rng(count).integers(0, 256, (count, 28, 28), numpy.uint8))
+    assert sum(map(len, rows)) == count
+    figure = picture(rows, "a title")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    box = figure.axes[0].get_window_extent()
+    shown = numpy.asarray(canvas.buffer_rgba())[..., 0]
+    top, left = round(shown.shape[0] - box.y1), round(box.x0)
+    sheet = magnify(tile(rows))
+    assert (shown[top : top + sheet.shape[0], left : left + sheet.shape[1]] == sheet).all()
+
+
+@given(st.integers(0, 10**6), st.integers(0, 7))
+def test_padded_numbers_sort_as_numbers_do(largest: int, digits: int) -> None:
+    numbers = sorted({0, 9, 10, largest // 2, largest})
+    names = [padded(number, largest, digits) for number in numbers if number <= largest]
+    assert all(first < second for first, second in pairwise(names))
