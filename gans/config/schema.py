@@ -44,7 +44,7 @@ class RunConfig(Options):
     rollbacks: NonNegativeInt
     checkpoint: CheckpointOptions
     samples: SampleOptions
-    formats: Formats = Field(default_factory=lambda: ["png"])
+    formats: Formats = ["png"]
     data: dict[str, Any]
     model: dict[str, Any]
     objective: dict[str, Any]

@@ -17,7 +17,8 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Everything counts except for
 
-    - ``runs``, ``resume``, ``test``, ``draw``, ``trust``: where a run is written, what is done with it, and who may read it;
+    - ``runs``, ``resume``, ``test``, ``draw``, ``trust``: where a run is written, what is
+      done with it, and who may read it;
     - ``checkpoint``: when the last checkpoint is written. After a non-finite value a run rolls back to it, but a run's
       results depend on the clock then anyway (``every_minutes``);
     - ``samples``, ``figure``, ``formats``: what is drawn. Grids have random numbers of their own;
