@@ -1,18 +1,23 @@
 """From a validated config to the objects of a run."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 
 from gans.config.compatibility import require_match, require_trainer
 from gans.config.schema import RunConfig
+from gans.config.validate import parameters_of
+from gans.data.images import ImageData
 from gans.data.source import Source
+from gans.data.stacked import Stacked
 from gans.errors import InputError, one_line
-from gans.features.files import load_features
+from gans.features.files import find_features
 from gans.gan import GAN
 from gans.metrics.base import Metric
 from gans.metrics.evaluator import Evaluator
@@ -43,10 +48,32 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
     require_trainer(config.trainer)
     data, gan = build_data(config), build_gan(config, branch)
     require_match(gan, data)
+    return RunComponents(data, gan, build_evaluator(config, data))
+
+
+def build_evaluator(config: RunConfig, data: Source) -> Evaluator | None:
+    """The evaluator, which can describe the data; None without metrics."""
     metrics = build_metrics(config)
-    features = data.feature_extractor or (load_features(data.source) if metrics else None)
-    evaluator = Evaluator(metrics, features, data, config.evaluated_images) if metrics and features else None
-    return RunComponents(data, gan, evaluator)
+    if not metrics:
+        return None
+    features = data.feature_extractor or find_features(data, features_command(config.data, data.source))
+    evaluator = Evaluator(metrics, features, data, config.evaluated_images)
+    evaluator.require_match()
+    return evaluator
+
+
+def features_command(node: dict[str, Any], source: str) -> str:
+    """The command that trains the feature network of a config's data: with the options that say which images they are.
+
+    Those that say which of them a run uses, and how, are left out.
+    """
+    common = {"_target_", *parameters_of(ImageData), *parameters_of(Stacked)}
+    options = {f"data.{name}": value for name, value in node.items() if name not in common}
+    folders = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
+    added = [part for each in folders if each.provider == "command-line" for part in ("--config-dir", each.path)]
+    return shlex.join(
+        ["python", "features.py", *added, f"data={source}", *(f"{name}={value}" for name, value in options.items())]
+    )
 
 
 def build_data(config: RunConfig) -> Source:
