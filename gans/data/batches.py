@@ -40,7 +40,7 @@ class Dataset(NamedTuple):
             values = part.contiguous().numpy()
             values = values.astype(values.dtype.newbyteorder("<"), copy=False)
             digest.update(f"{values.dtype.str} {values.shape}".encode())
-            digest.update(values)
+            digest.update(values.data)
         return digest.hexdigest()
 
     def to(self, device: torch.device) -> "Dataset":

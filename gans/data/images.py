@@ -115,6 +115,7 @@ class ImageData(Source):
     def _check_read(self, name: str, images: Dataset) -> None:
         """Refuse what a user's own ``read`` may get wrong."""
         content, labels = images
+        count = len(self.class_names)
         if not len(labels):
             raise InputError(f"data={self.source}: there are no {name} images")
         if content.dtype != torch.uint8 or content.ndim != 4 or labels.shape != content.shape[:1]:
@@ -122,10 +123,10 @@ class ImageData(Source):
                 f"data={self.source}: the {name} images must be uint8, (n, channels, height, width), with n labels, "
                 f"not {content.dtype}, {tuple(content.shape)}, with {tuple(labels.shape)}"
             )
-        if labels.dtype != torch.int64 or not 0 <= labels.min() <= labels.max() < len(self.class_names):
+        if labels.dtype != torch.int64 or not 0 <= labels.min() <= labels.max() < count:
             raise InputError(
-                f"data={self.source}: the {name} labels must be int64, from 0 to {len(self.class_names) - 1}, since "
-                f"class_names has {len(self.class_names)} names; they are {labels.dtype}, {labels.unique().tolist()[:20]}"
+                f"data={self.source}: the {name} labels must be int64, from 0 to {count - 1}, since class_names has "
+                f"{count} names; they are {labels.dtype}, from {labels.min()} to {labels.max()}"
             )
 
     def _check_classes(self, sets: dict[str, Dataset]) -> None:

@@ -87,43 +87,6 @@ def join_channels(channels: list[ExtractedFeatures]) -> ExtractedFeatures:
 
 
 class Card(BaseModel):
-    """What a network's card says: the JSON file that names its weights."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    file: str
-    """The name of the file of weights, in the same folder."""
-    sha256: str
-    """The digest of that file."""
-    data_sha256: str
-    """``data_sha256`` of the source that it was trained on."""
-    classes: list[str]
-    test_accuracy: float
-
-
-def network_name(source: str, data_sha256: str) -> str:
-    """mnist1 for data whose network comes with the package; letters1-3fa9c2d1, with part of the digest, for others."""
-    if is_shipped(source, data_sha256):
-        return f"{source}{VERSION}"
-    return f"{re.sub('_(?=[0-9])', '', source)}{VERSION}-{data_sha256[:DIGITS]}"  # "_64_" would end a metric's name
-
-
-def is_shipped(source: str, data_sha256: str) -> bool:
-    """Whether the network of these data comes with the package."""
-    card = SHIPPED / f"{source}{VERSION}.json"
-    return card.is_file() and read_card(card).data_sha256 == data_sha256
-
-
-def read_card(path: Path) -> Card:
-    """The card in a file; an InputError if it can't be read, is damaged or lacks something."""
-    try:
-        return Card.model_validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is damaged, or of another version"
-        raise InputError(f"can't read '{path}', the card of a feature network: {reason}. {ANEW}") from error
-
-
-class Card(BaseModel):
     """The JSON file of a network, which names its weights and says what it was trained on."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -196,7 +159,9 @@ def find_features(data: Source, command: str) -> TrainedFeatureNetwork:
     cache, name = cache_folder() / "features", network_name(data.source, data.data_sha256)
     path = cache / f"{name}.json"
     if not path.is_file():
-        others = sorted(file.stem for folder in (SHIPPED, cache) for file in folder.glob(f"{data.source}{VERSION}*.json"))
+        others = sorted(
+            file.stem for folder in (SHIPPED, cache) for file in folder.glob(f"{data.source}{VERSION}*.json")
+        )
         known = f" ({', '.join(others)}: of other images)" if others else ""
         raise InputError(
             f"there is no feature network for these images of data={data.source}, {name}, yet{known}: train one with "

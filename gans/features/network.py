@@ -10,7 +10,9 @@ IMAGE_SHAPE = (1, 28, 28)
 
 
 class FeatureNetwork(nn.Module):
-    """White-on-black images (n, 1, 28, 28) in [0, 1] -> features (n, 64) and logits (n, classes); 178,154 parameters for ten.
+    """White-on-black images (n, 1, 28, 28) in [0, 1] -> features (n, 64) and logits (n, classes).
+
+    It has 178,154 parameters for ten classes.
 
     The features are the output of the last hidden layer's BatchNorm, before the ReLU. They have mean 0 and variance 1
     over the training images and are about Gaussian in each class.
