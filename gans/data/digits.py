@@ -23,8 +23,10 @@ class Digits(ImageData):
         return images.select(torch.tensor(train)), images.select(torch.tensor(test))
 
     def fingerprint(self, train: Dataset) -> str:
-        """Of the small images: machines may round some of the resized pixels differently."""
-        return read_small().sha256()
+        """Of the small images, since machines may round some of the resized pixels differently; of a subclass's own
+        images where it has altered them."""
+        unaltered = all(map(torch.equal, train, Digits.read(self)[0]))
+        return read_small().sha256() if unaltered else super().fingerprint(train)
 
 
 def read_small() -> Dataset:

@@ -104,14 +104,12 @@ class Card(BaseModel):
 
 def network_name(source: str, data_sha256: str) -> str:
     """mnist1 for data whose network comes with the package; for others with part of the digest, letters1-3fa9c2d1."""
-    if is_shipped(source, data_sha256):
-        return f"{source}{VERSION}"
-    return f"{re.sub('_(?=[0-9])', '', source)}{VERSION}-{data_sha256[:HEX]}"  # "_64_" would end a metric's name
+    return _plain(source) if is_shipped(source, data_sha256) else f"{_plain(source)}-{data_sha256[:HEX]}"
 
 
 def is_shipped(source: str, data_sha256: str) -> bool:
     """Whether the network of these data comes with the package."""
-    path = SHIPPED / f"{source}{VERSION}.json"
+    path = SHIPPED / f"{_plain(source)}.json"
     return path.is_file() and read_card(path, REINSTALL).data_sha256 == data_sha256
 
 
@@ -139,7 +137,7 @@ def save_features(network: FeatureNetwork, name: str, folder: Path, card: dict[s
 
 def load_features(source: str) -> TrainedFeatureNetwork:
     """The feature network of a source that comes with the package."""
-    path = SHIPPED / f"{source}{VERSION}.json"
+    path = SHIPPED / f"{_plain(source)}.json"
     return _load(path, read_card(path, REINSTALL), REINSTALL)
 
 
@@ -160,7 +158,7 @@ def find_features(data: Source, command: str) -> TrainedFeatureNetwork:
     path = cache / f"{name}.json"
     if not path.is_file():
         others = sorted(
-            file.stem for folder in (SHIPPED, cache) for file in folder.glob(f"{data.source}{VERSION}*.json")
+            file.stem for folder in (SHIPPED, cache) for file in folder.glob(f"{_plain(data.source)}*.json")
         )
         known = f" ({', '.join(others)}: of other images)" if others else ""
         raise InputError(
@@ -169,8 +167,8 @@ def find_features(data: Source, command: str) -> TrainedFeatureNetwork:
         )
     again = f"train it again with {command}"
     card = read_card(path, again)
-    if card.data_sha256 != data.data_sha256 or card.classes != data.class_names:
-        raise InputError(f"'{path}' is of other images, or its classes have other names: {again}")
+    if card.data_sha256 != data.data_sha256:
+        raise InputError(f"'{path}' is of other images than data={data.source}: {again}")
     return _load(path, card, again)
 
 
@@ -192,6 +190,11 @@ def read_card(path: Path, repair: str) -> Card:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is damaged, or of another version"
         raise InputError(f"can't read the feature network's card '{path}': {reason}: {repair}") from error
+
+
+def _plain(source: str) -> str:
+    """The begin of a name; "_64_" in it would look like the number of images in a metric's name."""
+    return re.sub("_(?=[0-9])", "", source) + str(VERSION)
 
 
 def _load(path: Path, card: Card, repair: str) -> TrainedFeatureNetwork:

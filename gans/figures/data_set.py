@@ -21,5 +21,6 @@ def draw(run: RunFolder, folder: Path) -> list[Path]:
         some = numpy.random.default_rng(0).permutation(len(images))[: COLUMNS**2]  # the images are sorted by class
         return [save(picture(images[some], COLUMNS, "training images"), folder / "data.png")]
     rows = [pad_row(images[labels == label], columns) for label in present]
-    names = [str(run.config["data"]["digits"][label]) for label in present]
+    digits = [run.config["data"]["digits"][label] for label in present]
+    names = [run.class_names.get(digit, str(digit)) for digit in digits]
     return [save(picture(numpy.concatenate(rows), columns, "training images", names), folder / "data.png")]

@@ -28,15 +28,15 @@ def draw(run: RunFolder, folder: Path) -> list[Path]:
 
 def sheet(run: RunFolder, grid: Grid) -> Figure:
     title = f"{run.name}\nepoch {grid.epoch:.4g}, training step {grid.step:,}"
-    return picture(grid.images, COLUMNS, title, row_labels(grid))
+    return picture(grid.images, COLUMNS, title, row_labels(grid, run.class_names))
 
 
-def row_labels(grid: Grid) -> list[str]:
+def row_labels(grid: Grid, names: dict[int, str]) -> list[str]:
     """The classes of each row; empty if there are none, or more than two in a row."""
     rows = [list(dict.fromkeys(grid.labels[i : i + COLUMNS].tolist())) for i in range(0, len(grid.labels), COLUMNS)]
     if any(len(row) > 2 or -1 in row for row in rows):
         return []
-    return [" ".join(map(str, row)) for row in rows]
+    return [" ".join(names.get(label, str(label)) for label in row) for row in rows]
 
 
 def film(run: RunFolder, path: Path) -> Path:
