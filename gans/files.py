@@ -4,12 +4,14 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy
 from platformdirs import user_cache_path
+
+from gans.errors import InputError
 
 PART = ".part"
 
@@ -28,6 +30,35 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def making_folder(path: Path) -> Iterator[None]:
+    """Make a folder and its parents; after an error, remove those of them that are new and empty."""
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def require_writable(path: Path) -> None:
+    """An InputError if no file can be written to a folder, which may not exist yet. Leaves nothing there."""
+
+    class Tried(Exception):
+        pass
+
+    try:
+        with making_folder(path), tempfile.TemporaryFile(dir=path):
+            raise Tried
+    except Tried:
+        pass
+    except OSError as error:
+        raise InputError(f"'{path}' can't be written: {error.strerror or error}") from error
 
 
 def remove_parts(folder: Path) -> None:

@@ -8,9 +8,12 @@ from hydra.utils import instantiate
 
 from gans.config.compatibility import require_match, require_trainer
 from gans.config.schema import RunConfig
+from gans.config.validate import parameters_of
+from gans.data.images import ImageData
 from gans.data.source import Source
-from gans.errors import InputError, one_line
-from gans.features.files import load_features
+from gans.data.stacked import Stacked
+from gans.errors import InputError, one_line, shell_command
+from gans.features.files import find_features
 from gans.figures import Draw
 from gans.gan import GAN
 from gans.metrics.base import Metric
@@ -42,10 +45,28 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
     require_trainer(config.trainer)
     data, gan = build_data(config), build_gan(config, branch)
     require_match(gan, data)
+    return RunComponents(data, gan, build_evaluator(config, data))
+
+
+def build_evaluator(config: RunConfig, data: Source) -> Evaluator | None:
+    """The evaluator, which can describe the data; None without metrics."""
     metrics = build_metrics(config)
-    features = data.feature_extractor or (load_features(data.source, config.data.get("root")) if metrics else None)
-    evaluator = Evaluator(metrics, features, data, config.evaluated_images) if metrics and features else None
-    return RunComponents(data, gan, evaluator)
+    if not metrics:
+        return None
+    features = data.feature_extractor or find_features(data, features_command(config.data, data.source))
+    evaluator = Evaluator(metrics, features, data, config.evaluated_images)
+    evaluator.require_match()
+    return evaluator
+
+
+def features_command(node: dict[str, Any], source: str) -> str:
+    """The command that trains the feature network of a config's data: with the options that say which images they are.
+
+    Those that say which of them a run uses, and how, are left out.
+    """
+    common = {"_target_", *parameters_of(ImageData), *parameters_of(Stacked)}
+    options = {f"data.{name}": value for name, value in node.items() if name not in common}
+    return shell_command("features.py", {"data": source, **options})
 
 
 def build_data(config: RunConfig) -> Source:

@@ -76,6 +76,7 @@ class FeaturesConfig(Options):
     epochs: PositiveInt
     learning_rate: PositiveFloat
     weight_decay: PositiveFloat
+    least_accuracy: Annotated[float, Field(ge=0, le=1)] | None
     output: str | None
     data: dict[str, Any]
 

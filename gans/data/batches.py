@@ -1,5 +1,6 @@
 """Batches by tensor indexing: a data set lies in memory once, images as uint8."""
 
+import hashlib
 from collections.abc import Iterator
 from math import ceil
 from typing import Any, NamedTuple
@@ -31,6 +32,16 @@ class Dataset(NamedTuple):
     def select(self, indices: Tensor | slice) -> "Dataset":
         """The samples at these indices, or where a boolean mask is true."""
         return Dataset(self.content[indices], self.labels[indices])
+
+    def sha256(self) -> str:
+        """A digest of all samples and labels in order, which is the same on every platform."""
+        digest = hashlib.sha256()
+        for part in (self.content, self.labels):
+            values = part.contiguous().numpy()
+            values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+            digest.update(f"{values.dtype.str} {values.shape}".encode())
+            digest.update(values.data)
+        return digest.hexdigest()
 
     def to(self, device: torch.device) -> "Dataset":
         return Dataset(self.content.to(device), self.labels.to(device))

@@ -6,7 +6,11 @@ from gans.data.idx import IdxData
 
 
 class FashionMNIST(IdxData):
-    """``torchvision.datasets.FashionMNIST.classes`` names the classes 0 to 9."""
+    """Its classes have names such as "Sandal"."""
 
     source = "fashion_mnist"
     original = torchvision.datasets.FashionMNIST
+
+    @property
+    def class_names(self) -> list[str]:
+        return list(self.original.classes)

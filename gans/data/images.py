@@ -14,11 +14,9 @@ from gans.data.source import Source
 from gans.errors import InputError
 from gans.randomness import derive_seed
 
-Digit = Annotated[int, Field(ge=0, le=9)]
-
 
 class ImageData(Source):
-    """Images in ten classes. A subclass implements ``read``.
+    """Images in named classes, ten digits by default. A subclass implements ``read``.
 
     Args:
         digits: the classes to keep, distinct. Labels are indices into this list.
@@ -35,7 +33,7 @@ class ImageData(Source):
 
     def __init__(
         self,
-        digits: Annotated[list[Digit], Field(min_length=1)],
+        digits: Annotated[list[NonNegativeInt], Field(min_length=1)],
         invert: bool = False,
         limit: PositiveInt | None = None,
         val_size: NonNegativeInt = 0,
@@ -60,12 +58,29 @@ class ImageData(Source):
     def classes(self) -> list[int]:
         return self.digits
 
+    @property
+    def class_names(self) -> list[str]:
+        """The name of each class 0, 1, ... that ``read`` returns; by default ten digits."""
+        return list("0123456789")
+
     @abstractmethod
     def read(self) -> tuple[Dataset, Dataset]:
-        """The source's training and test images, white on black, with labels 0 to 9."""
+        """The source's training and test images, white on black, with classes 0, 1, ... as labels."""
+
+    def fingerprint(self, train: Dataset) -> str:
+        """A digest of the training images of ``read``."""
+        return train.sha256()
 
     def split(self) -> tuple[Dataset, Dataset, Dataset]:
         train, test = self.read()
+        for name, images in {"training": train, "test": test}.items():
+            self._check_read(name, images)
+        if unknown := [digit for digit in self.digits if digit >= len(self.class_names)]:
+            raise InputError(
+                f"data.digits names {unknown}, but data={self.source} has the {len(self.class_names)} classes 0 to "
+                f"{len(self.class_names) - 1}"
+            )
+        self.data_sha256 = self.fingerprint(train)
         held_out, others = self._split(train, self.val_size, "val_size") if self.val_size else (slice(0), slice(None))
         val, train = train.select(held_out), train.select(others)
         train, val, test = (self._keep_digits(images) for images in (train, val, test))
@@ -97,6 +112,23 @@ class ImageData(Source):
     def to_dataset(self, images: Tensor, labels: Tensor) -> Dataset:
         return Dataset(to_pixels(images), labels.cpu())
 
+    def _check_read(self, name: str, images: Dataset) -> None:
+        """Refuse what a user's own ``read`` may get wrong."""
+        content, labels = images
+        count = len(self.class_names)
+        if not len(labels):
+            raise InputError(f"data={self.source}: there are no {name} images")
+        if content.dtype != torch.uint8 or content.ndim != 4 or labels.shape != content.shape[:1]:
+            raise InputError(
+                f"data={self.source}: the {name} images must be uint8, (n, channels, height, width), with n labels, "
+                f"not {content.dtype}, {tuple(content.shape)}, with {tuple(labels.shape)}"
+            )
+        if labels.dtype != torch.int64 or not 0 <= labels.min() <= labels.max() < count:
+            raise InputError(
+                f"data={self.source}: the {name} labels must be int64, from 0 to {count - 1}, since class_names has "
+                f"{count} names; they are {labels.dtype}, from {labels.min()} to {labels.max()}"
+            )
+
     def _check_classes(self, sets: dict[str, Dataset]) -> None:
         for name, images in sets.items():
             found = set(images.labels.unique().tolist())
@@ -109,7 +141,7 @@ class ImageData(Source):
 
     def _keep_digits(self, images: Dataset) -> Dataset:
         """The images of the chosen digits, inverted if requested, with indices into ``digits`` as labels."""
-        index_of = torch.full((10,), -1)
+        index_of = torch.full((len(self.class_names),), -1)
         index_of[torch.tensor(self.digits)] = torch.arange(len(self.digits))
         pixels, labels = images.select(index_of[images.labels] >= 0)
         return Dataset(255 - pixels if self.invert else pixels, index_of[labels])
@@ -118,7 +150,7 @@ class ImageData(Source):
         """The sorted indices of ``size`` images, stratified by class, and of the remaining images."""
         total, classes = len(images.labels), len(images.labels.unique())
         if not classes <= size <= total - classes:
-            raise InputError(f"data.{option}={size} must lie between {classes}, one per digit, and {total - classes}")
+            raise InputError(f"data.{option}={size} must lie between {classes}, one per class, and {total - classes}")
         chosen, others = train_test_split(
             torch.arange(total).numpy(), train_size=size, stratify=images.labels.numpy(), random_state=self.split_seed
         )

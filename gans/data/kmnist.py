@@ -6,7 +6,11 @@ from gans.data.idx import IdxData
 
 
 class KMNIST(IdxData):
-    """``torchvision.datasets.KMNIST.classes`` names the classes 0 to 9."""
+    """Its classes are named as they are read, such as "ki"."""
 
     source = "kmnist"
     original = torchvision.datasets.KMNIST
+
+    @property
+    def class_names(self) -> list[str]:
+        return list(self.original.classes)

@@ -1,7 +1,6 @@
 """MNIST (LeCun et al. 1998): 60,000 training and 10,000 test images of handwritten digits, 28x28."""
 
 import torchvision
-from typing_extensions import override
 
 from gans.data.idx import IdxData
 
@@ -14,7 +13,7 @@ SHA256 = {
 
 
 class MNIST(IdxData):
-    """Reads the extracted files, because many MNIST folders hold no others."""
+    """Its checksums are of the decompressed files, because many MNIST folders hold no others."""
 
     source = "mnist"
     original = torchvision.datasets.MNIST
@@ -23,8 +22,3 @@ class MNIST(IdxData):
     @property
     def checksums(self) -> dict[str, str]:
         return SHA256
-
-    @override
-    def download(self, missing: list[str]) -> None:
-        """Extract the compressed files; download them first if they are missing."""
-        self.original(str(self.root), download=True)

@@ -30,7 +30,9 @@ class Source(L.LightningDataModule, ABC):
     """
 
     source: ClassVar[str]
-    """The name of the source, and of the feature network to use if ``feature_extractor`` is None."""
+    """The name of the source, which begins the feature network's name if ``feature_extractor`` is None."""
+    stacks_channels: ClassVar[bool] = False
+    """Whether each channel is an image of its own, which the feature network describes alone."""
     feature_extractor: FeatureExtractor | None = None
     """A feature extractor that needs no training."""
     extent: float | None = None
@@ -40,6 +42,9 @@ class Source(L.LightningDataModule, ABC):
     invert: bool = False
     """Whether the samples are negatives of the source's images."""
 
+    data_sha256: str = ""
+    """A digest of the source's training samples before any option changes them, which tells feature networks apart.
+    ``split`` sets it where a feature network needs training."""
     train_images: Dataset
     val_images: Dataset
     test_images: Dataset
@@ -68,6 +73,11 @@ class Source(L.LightningDataModule, ABC):
     @abstractmethod
     def classes(self) -> list[int]:
         """The source's class for each label 0, 1, ..."""
+
+    @property
+    def class_names(self) -> list[str]:
+        """The name of each of the source's classes 0, 1, ..., of all of them, whichever the run uses."""
+        return [str(label) for label in self.classes]
 
     @abstractmethod
     def split(self) -> tuple[Dataset, Dataset, Dataset]:

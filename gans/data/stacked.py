@@ -28,6 +28,8 @@ class Stacked(Source):
         train_size, val_size, test_size: numbers of triples.
     """
 
+    stacks_channels = True
+
     def __init__(
         self,
         train_size: PositiveInt = 128_000,
@@ -47,11 +49,16 @@ class Stacked(Source):
     def classes(self) -> list[int]:
         return list(range(1000))
 
+    @property
+    def class_names(self) -> list[str]:
+        return [f"{label:03d}" for label in self.classes]
+
     def prepare_data(self) -> None:
         self.digits.prepare_data()
 
     def split(self) -> tuple[Dataset, Dataset, Dataset]:
         train, test = self.digits.read()
+        self.data_sha256 = self.digits.fingerprint(train)
         order = torch.randperm(len(train.labels), generator=self._random("held-out digits"))
         held_out = round(HELD_OUT * len(order))
         return (

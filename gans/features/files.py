@@ -1,25 +1,31 @@
 """Files of trained feature networks, in this package or in the user's cache."""
 
 import hashlib
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy
 import torch
-from safetensors.torch import load, save_file
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from gans.data.extractor import ExtractedFeatures
-from gans.errors import InputError, shell_command
-from gans.features.network import FeatureNetwork
-from gans.files import cache_folder
+from gans.data.source import Source
+from gans.errors import InputError
+from gans.features.network import IMAGE_SHAPE, FeatureNetwork
+from gans.files import cache_folder, making_folder, replacing, write_json
 
 VERSION = 1
 """Part of every name. Increase it with each change of network or training: values are not comparable then."""
 SHIPPED = Path(__file__).parent / "weights"
+REINSTALL = "install the package again"
 ROWS = 500
+HEX = 8
+"""Digits of a digest in names."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class TrainedFeatureNetwork:
     """A trained feature network, in inference mode."""
 
     name: str
-    """The source of its training images, with the version: mnist1."""
+    """The ``network_name`` of its training images: mnist1."""
     sha256: str
     network: FeatureNetwork
 
@@ -80,43 +86,132 @@ def join_channels(channels: list[ExtractedFeatures]) -> ExtractedFeatures:
     return first
 
 
-def save_features(network: FeatureNetwork, source: str, folder: Path, card: dict[str, Any]) -> Path:
-    """Write ``<name>.safetensors``, and its SHA-256 and the card to ``<name>.json``."""
-    path = folder / f"{source}{VERSION}.safetensors"
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    path.with_suffix(".json").write_text(json.dumps({"sha256": sha256, **card}, indent=2) + "\n", encoding="utf-8")
+class Card(BaseModel):
+    """The JSON file of a network, which names its weights and says what it was trained on."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    file: Annotated[str, Field(pattern=r"^[\w-]+\.safetensors$")]
+    """The file of weights, in the same folder."""
+    sha256: str
+    """The digest of that file."""
+    data_sha256: str
+    """The ``data_sha256`` of the source that it was trained on."""
+    classes: list[str]
+    """The names of the source's classes."""
+    test_accuracy: float
+
+
+def network_name(source: str, data_sha256: str) -> str:
+    """mnist1 for data whose network comes with the package; for others with part of the digest, letters1-3fa9c2d1."""
+    return _plain(source) if is_shipped(source, data_sha256) else f"{_plain(source)}-{data_sha256[:HEX]}"
+
+
+def is_shipped(source: str, data_sha256: str) -> bool:
+    """Whether the network of these data comes with the package."""
+    path = SHIPPED / f"{_plain(source)}.json"
+    return path.is_file() and read_card(path, REINSTALL).data_sha256 == data_sha256
+
+
+def save_features(network: FeatureNetwork, name: str, folder: Path, card: dict[str, Any]) -> Path:
+    """Write the weights, and ``<name>.json``, the card that names them. Returns the card's path.
+
+    The card changes last and at once: whoever writes, a reader finds one network with its own card.
+    """
+    content = save({key: value.contiguous() for key, value in network.state_dict().items()})
+    sha256 = hashlib.sha256(content).hexdigest()
+    path, file = folder / f"{name}.json", f"{name}-{sha256[:HEX]}.safetensors"
+    checked = Card.model_validate({"file": file, "sha256": sha256, **card})
+    with making_folder(folder):
+        try:
+            old = read_card(path, "").file
+        except InputError:
+            old = file
+        with replacing(folder / file) as weights:
+            weights.write(content)
+        write_json(path, checked.model_dump())
+        if old != file:
+            (folder / old).unlink(missing_ok=True)
     return path
 
 
-def load_features(source: str, root: str | None = None) -> TrainedFeatureNetwork:
-    """The feature network of a source; an InputError if there is none, or if its checksum is wrong.
+def load_features(source: str) -> TrainedFeatureNetwork:
+    """The feature network of a source that comes with the package."""
+    path = SHIPPED / f"{_plain(source)}.json"
+    return _load(path, read_card(path, REINSTALL), REINSTALL)
+
+
+def find_features(data: Source, command: str) -> TrainedFeatureNetwork:
+    """The feature network that was trained on the data's own source, from this package or the user's cache.
 
     Args:
-        root: the folder of the data set's files, for the command in the error.
+        data: a data module, set up.
+        command: trains such a network, for error messages.
+
+    Raises:
+        InputError: if there is none, if it is damaged, or if it can't describe images of this shape.
     """
-    name = f"{source}{VERSION}"
-    command = shell_command("features.py", {"data": source} | ({"data.root": root} if root else {}))
-    folders = (SHIPPED, cache_folder() / "features")
-    path = next((file for folder in folders if (file := folder / f"{name}.safetensors").is_file()), None)
-    if path is None:
-        raise InputError(
-            f"there is no feature network for data={source} yet: use metric=none, or train one with: {command}"
+    require_describable(data)
+    if is_shipped(data.source, data.data_sha256):
+        return load_features(data.source)
+    cache, name = cache_folder() / "features", network_name(data.source, data.data_sha256)
+    path = cache / f"{name}.json"
+    if not path.is_file():
+        others = sorted(
+            file.stem for folder in (SHIPPED, cache) for file in folder.glob(f"{_plain(data.source)}*.json")
         )
-    card = path.with_suffix(".json")
+        known = f" ({', '.join(others)}: of other images)" if others else ""
+        raise InputError(
+            f"there is no feature network for these images of data={data.source}, {name}, yet{known}: train one with "
+            f"{command}, or use metric=none"
+        )
+    again = f"train it again with {command}"
+    card = read_card(path, again)
+    if card.data_sha256 != data.data_sha256:
+        raise InputError(f"'{path}' is of other images than data={data.source}: {again}")
+    return _load(path, card, again)
+
+
+def require_describable(data: Source) -> None:
+    """Refuse images that a feature network can't describe with an InputError; ``data`` is set up."""
+    channels, *sides = data.train_pool.content.shape[1:]
+    if (1 if data.stacks_channels else channels, *sides) != IMAGE_SHAPE:
+        shapes = ("x".join(map(str, shape)) for shape in (IMAGE_SHAPE, (channels, *sides)))
+        raise InputError(
+            "feature networks describe images of {}, but those of data={source} are {}: use metric=none, or images of "
+            "that size".format(*shapes, source=data.source)
+        )
+
+
+def read_card(path: Path, repair: str) -> Card:
+    """A network's card; an InputError with the way to repair it if it can't be read or lacks something."""
     try:
-        expected = json.loads(card.read_text(encoding="utf-8"))["sha256"]
+        return Card.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise InputError(f"can't read the checksum in '{card}': {error}") from error
-    content = path.read_bytes()
+        reason = error.strerror if isinstance(error, OSError) else "it is damaged, or of another version"
+        raise InputError(f"can't read the feature network's card '{path}': {reason}: {repair}") from error
+
+
+def _plain(source: str) -> str:
+    """The begin of a name; "_64_" in it would look like the number of images in a metric's name."""
+    return re.sub("_(?=[0-9])", "", source) + str(VERSION)
+
+
+def _load(path: Path, card: Card, repair: str) -> TrainedFeatureNetwork:
+    """The network of a card."""
+    file = path.with_name(card.file)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"can't read '{file}' ({error.strerror}): {repair}") from error
     found = hashlib.sha256(content).hexdigest()
-    if found != expected:
+    if found != card.sha256:
         raise InputError(
-            f"'{path}' is damaged or altered (SHA-256 {found[:12]}..., expected {expected[:12]}...): install the "
-            f"package again, or run: {command}"
+            f"'{file}' is damaged or altered (SHA-256 {found[:12]}..., expected {card.sha256[:12]}...): {repair}"
         )
-    weights = load(content)
-    network = FeatureNetwork(classes=len(weights["head.2.bias"]))
-    network.load_state_dict(weights)
-    return TrainedFeatureNetwork(name, found, network.eval().to(memory_format=torch.channels_last))
+    network = FeatureNetwork(classes=len(card.classes))
+    try:
+        network.load_state_dict(load(content))
+    except (SafetensorError, RuntimeError) as error:
+        raise InputError(f"'{file}' is no feature network of this version: {repair}") from error
+    return TrainedFeatureNetwork(path.stem, found, network.eval().to(memory_format=torch.channels_last))

@@ -5,16 +5,20 @@ from torch import Tensor, nn
 from gans.data.extractor import ExtractedFeatures
 
 FEATURES = 64
+IMAGE_SHAPE = (1, 28, 28)
+"""The images that it describes: channels, height, width."""
 
 
 class FeatureNetwork(nn.Module):
-    """White-on-black images (n, 1, 28, 28) in [0, 1] -> features (n, 64) and logits (n, classes); 178,154 parameters.
+    """White-on-black images (n, 1, 28, 28) in [0, 1] -> features (n, 64) and logits (n, classes).
+
+    It has 178,154 parameters for ten classes.
 
     The features are the output of the last hidden layer's BatchNorm, before the ReLU. They have mean 0 and variance 1
     over the training images and are about Gaussian in each class.
     """
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(1, 32, 5, padding=2),

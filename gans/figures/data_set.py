@@ -20,6 +20,6 @@ def draw(run: RunFolder, folder: FigureFolder) -> None:
         some = numpy.random.default_rng(0).permutation(len(images))[: COLUMNS**2]  # the images are sorted by class
         rows, names = in_rows(images[some]), []
     else:
-        names = class_names(run.config, max(present) + 1)
+        names = class_names(run.config, max(present) + 1, run.class_names)
         rows, names = [images[labels == label] for label in present], [names[label] for label in present]
     folder.save("data", picture(rows, f"training images\n{run_title(run.config)}", names))

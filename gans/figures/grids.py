@@ -25,5 +25,5 @@ def draw(run: RunFolder, folder: FigureFolder) -> None:
 
 def sheet(run: RunFolder, grid: Grid) -> Figure:
     title = f"{run_title(run.config)}\nepoch {grid.epoch:.4g}, training step {grid.step:,}"
-    labels = [row_label(labels) for labels in in_rows(grid.labels.tolist())]
+    labels = [row_label(labels, run.class_names) for labels in in_rows(grid.labels.tolist())]
     return picture(in_rows(grid.images), title, labels)

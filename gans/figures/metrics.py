@@ -107,6 +107,8 @@ def draw_classes(run: RunFolder, axes: Axes, curves: dict[int, str]) -> None:
     first, last = steps[0] - (steps[0] or 1) / 2, steps[-1]
     edges = numpy.concatenate(([first], (steps[1:] + steps[:-1]) / 2, [last]))
     mesh = axes.pcolormesh(edges, range(len(labels) + 1), numpy.ma.masked_where(~finite(values), values))
-    axes.set_yticks([row + 0.5 for row in range(len(labels))], [class_name(label) for label in labels], fontsize=7)
+    axes.set_yticks(
+        [row + 0.5 for row in range(len(labels))], [class_name(label, run.class_names) for label in labels], fontsize=7
+    )
     axes.invert_yaxis()
     axes.figure.colorbar(mesh, ax=axes)

@@ -22,7 +22,7 @@ def draw(run: RunFolder, folder: FigureFolder) -> None:
     if run.mode_counts is None:
         return
     counts = run.mode_counts["counts"]
-    names = class_names(run.config, len(counts))[: len(counts)]
+    names = class_names(run.config, len(counts), run.class_names)[: len(counts)]
     figure = draw_bars(counts, names) if len(counts) <= BARS else draw_map(counts)
     reached = f"{numpy.count_nonzero(counts):,} of {len(counts):,} modes reached, by {counts.sum():,} samples"
     set_title(figure, run_title(run.config), reached)

@@ -22,6 +22,8 @@ METRICS = {
     "ssim": "structural similarity",
 }
 """Metrics whose names do not say enough."""
+NUMBERS: Mapping[int, str] = {}
+"""Names of classes of which only the numbers are known."""
 
 
 def run_title(config: Mapping[str, Any]) -> str:
@@ -57,20 +59,24 @@ def protocol(name: MetricName, samples: str = "images") -> str:
     return f"{count}, {name.features} features" if name.features else count
 
 
-def class_names(config: Mapping[str, Any], count: int) -> list[str]:
-    """The names of the run's classes by index: count or more."""
+def class_names(config: Mapping[str, Any], count: int, names: Mapping[int, str] = NUMBERS) -> list[str]:
+    """The names of the run's classes by index: count or more.
+
+    Args:
+        names: of the source's classes, where they are known.
+    """
     classes = _classes(config)
-    return [class_name(label) for label in (classes if len(classes) >= count else range(count))]
+    return [class_name(label, names) for label in (classes if len(classes) >= count else range(count))]
 
 
-def class_name(label: int) -> str:
-    """The name of a source's class."""
-    return str(label)
+def class_name(label: int, names: Mapping[int, str] = NUMBERS) -> str:
+    """The name of a source's class: its number, where no other is known."""
+    return names.get(label, str(label))
 
 
-def row_label(labels: Sequence[int]) -> str:
+def row_label(labels: Sequence[int], names: Mapping[int, str] = NUMBERS) -> str:
     """The classes in a row of images: one or two, or the first and the last of a sorted row; else nothing."""
-    known = [class_name(label) for label in dict.fromkeys(labels) if label >= 0]
+    known = [class_name(label, names) for label in dict.fromkeys(labels) if label >= 0]
     if len(known) <= 2:
         return ", ".join(known)
     return f"{known[0]}–{known[-1]}" if list(labels) == sorted(labels) else ""

@@ -16,7 +16,7 @@ from torch import Tensor
 from gans.data.batches import Dataset
 from gans.data.extractor import FeatureExtractor
 from gans.data.source import Source
-from gans.errors import TrainingError
+from gans.errors import InputError, TrainingError, one_line
 from gans.files import cache_folder, write_json
 from gans.metrics.base import EvaluationData, Metric, SampleFeatures
 from gans.metrics.name import MetricName
@@ -69,6 +69,24 @@ class Evaluator:
         self.max_samples = max_samples
         self._source_size = len(data.train_pool.labels) + len(data.val_images.labels)
         self._real: dict[Subset, SampleFeatures] = {}
+
+    @torch.no_grad()
+    def require_match(self) -> None:
+        """Refuse features that can't describe the data's samples and classes, before training, with an InputError."""
+        samples = self.data.to_metric_format(self.data.test_images.select(slice(2)))
+        shape = "x".join(map(str, samples.content.shape[1:]))
+        try:
+            known = self.features.extract(samples.content).logits.shape[1]
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise InputError(
+                f"the features {self.features.name} can't describe samples of {shape} ({one_line(error)}): use "
+                "metric=none, or other data"
+            ) from error
+        if known <= max(self.data.classes):
+            raise InputError(
+                f"the features {self.features.name} know {known} classes, but data={self.data.source} has class "
+                f"{max(self.data.classes)}: use metric=none, or other data"
+            )
 
     def held_out(self, subset: Subset) -> Dataset:
         """The held-out samples to evaluate: all, or ``max_samples`` of them, evenly spaced."""

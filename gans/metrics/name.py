@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-PATTERN = re.compile(r"(?P<figure>.+)_(?P<images>\d+)(?:_(?P<features>[a-z_]*\d+))?")
+PATTERN = re.compile(r"(?P<figure>.+)_(?P<images>\d+)(?:_(?P<features>[A-Za-z]\w*\d(?:-[0-9a-f]+)?))?")
 
 
 @dataclass(frozen=True)

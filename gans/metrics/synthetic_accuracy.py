@@ -37,21 +37,22 @@ class SyntheticAccuracy(ImageMetric):
     def compute(self, data: EvaluationData) -> dict[str, float]:
         images = Dataset(*data.more(self.image_count(data)))
         real = Dataset(data.real.images, data.real.labels)
-        return {"synthetic_accuracy": accuracy_of_training_on(images, real, self.epochs)}
+        classes = data.real.logits.shape[1]
+        return {"synthetic_accuracy": accuracy_of_training_on(images, real, self.epochs, classes)}
 
     @override
     def image_count(self, data: EvaluationData) -> int:
         return min(self.images, data.source_size)
 
 
-def accuracy_of_training_on(images: Dataset, real: Dataset, epochs: int) -> float:
+def accuracy_of_training_on(images: Dataset, real: Dataset, epochs: int, classes: int) -> float:
     """Train a CNN on images, select the epoch by a twelfth of them, and return its accuracy on real images."""
     random = torch.Generator().manual_seed(derive_seed(0, "synthetic_accuracy"))
     order = torch.randperm(len(images.labels), generator=random)
     held_out, train = images.select(order[: len(order) // 12]), images.select(order[len(order) // 12 :])
     with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():  # Lightning tests without gradients
         torch.manual_seed(derive_seed(0, "synthetic_accuracy/weights"))
-        network = make_classifier()
+        network = make_classifier(classes)
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         best, best_state = -1.0, network.state_dict()
         for _ in train_classifier(network, optimizer, train, epochs=epochs, batch_size=64, seed=0):
@@ -62,7 +63,7 @@ def accuracy_of_training_on(images: Dataset, real: Dataset, epochs: int) -> floa
     return accuracy(network, network, real)
 
 
-def make_classifier(classes: int = 10) -> nn.Sequential:
+def make_classifier(classes: int) -> nn.Sequential:
     """3x3 convolutions of 32, 64 and 128 channels, each with ReLU and 2x2 max-pooling, then a linear layer."""
     layers: list[nn.Module] = []
     for channels_in, channels_out in pairwise((1, 32, 64, 128)):

@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from gans.errors import InputError, one_line
-from gans.files import write_text
+from gans.files import making_folder, write_text
 from gans.metrics.name import MetricName
 from gans.run.history import History
 from gans.run.metrics_file import read_rows
@@ -32,7 +32,8 @@ def new_folder(parent: Path, name: str) -> Path:
     while True:
         folder = parent / (name if attempt == 1 else f"{name}_{attempt}")
         try:
-            folder.mkdir(parents=True)
+            with making_folder(parent):
+                folder.mkdir()
             return folder
         except FileExistsError as error:
             if not parent.is_dir():
@@ -193,13 +194,22 @@ class RunFolder:
         arrays = load_arrays(self.samples_file("data"))
         return arrays["images"], arrays["labels"]
 
+    @property
+    def class_names(self) -> dict[int, str]:
+        """The names of the source's classes; empty for a run of an older version."""
+        arrays = self._arrays("data") or {}
+        return dict(enumerate(map(str, arrays.get("class_names", ()))))
+
     @cached_property
     def grids(self) -> list[Grid]:
         """The fixed-noise grids in order of their steps."""
         grids = []
         for path in (self.path / "samples").glob("step_*.npz"):
             arrays = load_arrays(path)
-            step, epoch, images, labels = (arrays.pop(name) for name in ("step", "epoch", "images", "labels"))
+            named = {name: arrays[name] for name in ("step", "epoch", "images", "labels")}
+            for name in named:
+                del arrays[name]
+            step, epoch, images, labels = named.values()
             grids.append(Grid(int(step), float(epoch), images, labels, landscape=arrays))
         return sorted(grids, key=lambda grid: grid.step)
 
@@ -235,12 +245,23 @@ def lock(folder: Path) -> Iterator[None]:
         raise InputError(f"'{folder}' is locked by another process, which trains or tests this run") from error
 
 
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+class Arrays(dict[str, NDArray[Any]]):
+    """The arrays of an .npz file; an ``InputError`` for one that it does not have."""
+
+    def __init__(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+        super().__init__(arrays)
+        self.path = path
+
+    def __missing__(self, name: str) -> NDArray[Any]:
+        raise InputError(f"'{self.path}' is damaged, it has no {name}: delete it, and resume the run")
+
+
+def load_arrays(path: Path) -> Arrays:
     """The arrays of an .npz file; an ``InputError`` if it can't be read."""
     try:
         with numpy.load(path) as file:
-            return dict(file)
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+            return Arrays(path, dict(file))
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"'{path}' is damaged or lost: delete it, and resume the run") from error
 
 

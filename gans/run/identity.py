@@ -66,8 +66,8 @@ def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mappi
     """
     data, trainer = ({name: value for name, value in config[group].items() if value != usual[group].get(name)}
                      for group in ("data", "trainer"))  # fmt: skip
-    digits = config["data"].get("digits", range(10))
-    parts = [choices["data"] + ("" if len(digits) == 10 else "".join(map(str, digits)))]
+    digits = config["data"].get("digits", [])
+    parts = [choices["data"] + ("" if len(digits) >= 10 else "".join(map(str, digits)))]
     parts += [f"{word}{data[name]}" for name, word in (("limit", "limit"), ("train_size", "size")) if data.get(name)]
     parts += [choices["model"], choices["objective"], "+".join(config["stabilize"]) or "none"]
     parts += [f"{trainer[f'max_{word}']}{word}" for word in ("epochs", "steps") if trainer.get(f"max_{word}")]

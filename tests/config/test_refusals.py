@@ -13,7 +13,9 @@ from gans.config.build import build_run
 from gans.config.command_line import one_line_errors
 from gans.config.resolve import resolve
 from gans.config.validate import validate
+from gans.errors import InputError
 from gans.run.commands import start
+from gans.run.folder import new_folder
 from gans.run.make_features import make_features
 from tests.conftest import CONF, ROOT
 
@@ -135,6 +137,10 @@ def test_bad_input_is_answered_in_one_line(
         (["data=digits", "data.invert=true"], "data.invert"),
         (["data=digits", "data.val_size=100"], "data.val_size"),
         (["data=digits", "data.label_noise=0.2"], "data.label_noise"),
+        (["data=digits", "data.digits=[8,3]"], r"data.digits.*\[0, 1, .*9\]"),
+        (["data=digits", "least_accuracy=2"], "least_accuracy=2"),
+        (["data=digits", "data._target_=tests.data.own.Colours"], "3x32x32.*metric=none"),
+        (["data=digits", "data._target_=tests.data.own.Unlabelled", "data.digits=[0]"], "one class.*metric=none"),
         (["data=ring"], "data=ring|data.invert"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -156,4 +162,10 @@ def test_nothing_is_written_for_what_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit), one_line_errors():
         start(config, "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_leaves_no_parents(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="too long"):
+        new_folder(tmp_path / "new" / "folder", "x" * 300)
     assert list(tmp_path.iterdir()) == []

@@ -13,13 +13,13 @@ import torch
 import torchvision
 from torch import Tensor
 
+from gans.config.build import build_evaluator
 from gans.data.images import ImageData
 from gans.data.mnist import SHA256
 from gans.errors import InputError
-from gans.features.files import load_features
 from gans.features.training import train_classifier
 from gans.run.make_features import make_features
-from tests.conftest import DATA_ROOT, composed, needs_mnist
+from tests.conftest import DATA_ROOT, composed, needs_mnist, run_config
 from tests.data.test_images import data_of
 
 
@@ -177,6 +177,83 @@ def test_without_data_like_mnist_the_message_says_where_files_go(
     assert "\n" not in message
 
 
+def named_differently(raw: Path, form: str) -> None:
+    """Rename or compress MNIST's files in a folder."""
+    for path in list(raw.iterdir()):
+        if form == "Kaggle's names":
+            path.rename(raw / path.name.replace("-idx", ".idx"))
+        elif form == "Kaggle's folders":
+            content = path.read_bytes()
+            path.unlink()
+            path.mkdir()
+            (path / path.name).write_bytes(content)
+        else:
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), 1, mtime=7))
+            path.unlink()
+
+
+def no_route(*_: Any, **__: Any) -> None:
+    raise OSError("no route to host")
+
+
+@pytest.fixture
+def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The raw folder of a small data set with MNIST's names and kind of checksum; there is no network."""
+    monkeypatch.setattr("urllib.request.urlopen", no_route)
+    raw = tmp_path / "root" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    random = torch.Generator().manual_seed(0)
+    for name in SHA256:
+        count = SMALL[name.partition("-")[0]]
+        pixels = torch.randint(256, (count, 28, 28), generator=random, dtype=torch.uint8)
+        content = idx(pixels if "images" in name else (torch.arange(count) % 10).to(torch.uint8))
+        (raw / name).write_bytes(content)
+        monkeypatch.setitem(SHA256, name, hashlib.sha256(content).hexdigest())
+    return raw
+
+
+FORMS = ["Kaggle's names", "Kaggle's folders", "compressed again"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_mnist_is_known_by_its_content(small_mnist: Path, form: str) -> None:
+    root = small_mnist.parent.parent
+    expected = small("mnist", root)
+    named_differently(small_mnist, form)
+    data = small("mnist", root)
+    assert data.data_sha256 == expected.data_sha256
+    assert torch.equal(data.train_pool.content, expected.train_pool.content)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+@pytest.mark.parametrize("name", SHA256)
+def test_what_lies_there_and_is_not_mnist_is_named(small_mnist: Path, form: str, damage: str, name: str) -> None:
+    """Without a try to download it."""
+    spoil(small_mnist / name, damage)
+    named_differently(small_mnist, form)
+    with pytest.raises(InputError, match=rf"{name.partition('-idx')[0]}.*damaged or altered") as error:
+        small("mnist", small_mnist.parent.parent)
+    assert "\n" not in str(error.value)
+    assert "host" not in str(error.value)
+
+
+@pytest.mark.parametrize("source", ["mnist", *LIKE_MNIST])
+def test_a_failed_download_is_a_short_line_and_leaves_nothing(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("urllib.request.urlopen", no_route)
+    before = sorted(tmp_path.rglob("*"))
+    for root in (tmp_path / "no" / "such" / "folder", tmp_path):
+        with pytest.raises(InputError, match="no route to host") as error:
+            small(source, root)
+        assert sorted(tmp_path.rglob("*")) == before
+        message = str(error.value).replace(str(root), "")
+        assert len(message) < 400
+        assert "<" not in message
+    assert capfd.readouterr() == ("", "")
+
+
 def test_options_of_data_like_mnist_are_mnists(published: tuple[str, Path], tmp_path: Path) -> None:
     source, _ = published
     everything = small(source, tmp_path)
@@ -203,7 +280,11 @@ def test_data_like_mnist_can_be_given_the_features_that_they_lack(
     source, _ = published
     data = small(source, tmp_path)
     assert data.source == source
-    with pytest.raises(InputError, match=f"python features.py data={source}"):
-        load_features(data.source)
-    make_features(composed(f"data={source}", f"data.root={tmp_path}", "epochs=1", config_name="features"))
-    assert load_features(data.source).name == f"{source}1"
+    config = run_config(f"data={source}", f"data.root={tmp_path}", "metric=fid")
+    with pytest.raises(InputError, match=rf"python features.py data={source} data.root={tmp_path}.*metric=none"):
+        build_evaluator(config, data)
+    options = (f"data={source}", f"data.root={tmp_path}", "epochs=1", "least_accuracy=0")
+    make_features(composed(*options, config_name="features"))
+    evaluator = build_evaluator(config, data)
+    assert evaluator is not None
+    assert evaluator.features.name == f"{source}1-{data.data_sha256[:8]}"

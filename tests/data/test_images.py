@@ -86,7 +86,7 @@ def test_limit_keeps_classes_in_proportion() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.digits=[11]", "less than or equal to 9"),
+        ("data.digits=[11]", "0 to 9"),
         ("data.digits=[]", "at least 1 item"),
         ("data.digits=[8,8]", "twice"),
         ("data.limit=0", "greater than 0"),

@@ -2,21 +2,35 @@
 
 import hashlib
 import json
+import shlex
 import shutil
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save
 
-from gans.config.build import build_data
+from gans.config.build import build_data, build_evaluator, features_command
+from gans.config.schema import FeaturesConfig
+from gans.data.batches import Dataset
+from gans.data.images import ImageData
+from gans.data.source import Source
 from gans.errors import InputError
 from gans.features import files
-from gans.features.files import SHIPPED, load_features
+from gans.features.files import SHIPPED, find_features, load_features, network_name, save_features
+from gans.features.network import FeatureNetwork
 from gans.features.training import accuracy, jitter
-from gans.run.make_features import make_features
+from gans.files import cache_folder
+from gans.metrics.name import MetricName
+from gans.run.make_features import make_features, require_useful
 from tests.conftest import DATA_ROOT, composed, needs_mnist, run_config
+from tests.data.own import own
+from tests.data.test_images import data_of
 
 SOURCES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
 
@@ -25,6 +39,7 @@ SOURCES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
 def test_shipped_networks_are_small_and_what_their_cards_say(name: str) -> None:
     path = SHIPPED / f"{name}.safetensors"
     card = json.loads(path.with_suffix(".json").read_text())
+    assert card["file"] == path.name
     assert path.stat().st_size <= 1_000_000
     assert hashlib.sha256(path.read_bytes()).hexdigest() == card["sha256"]
     assert {"command", "training_images", "test_accuracy"} <= card.keys()
@@ -56,35 +71,212 @@ def test_features_of_training_images_have_unit_scale() -> None:
     assert features.var(0).mean() == pytest.approx(1, abs=0.25)
 
 
-def test_an_altered_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(SHIPPED, tmp_path / "weights")
-    monkeypatch.setattr(files, "SHIPPED", tmp_path / "weights")
-    path = tmp_path / "weights" / "digits1.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-5] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(InputError, match="is damaged or altered"):
-        load_features("digits")
-    path.with_suffix(".json").unlink()
-    with pytest.raises(InputError, match="can't read"):
-        load_features("digits")
+def test_the_digest_of_data_is_of_their_content_in_little_endian() -> None:
+    data = Dataset(torch.arange(8, dtype=torch.uint8).reshape(2, 1, 2, 2), torch.tensor([1, 258]))
+    content = b"|u1 (2, 1, 2, 2)" + bytes(range(8)) + b"<i8 (2,)" + bytes([1, *[0] * 7, 2, 1, *[0] * 6])
+    assert data.sha256() == hashlib.sha256(content).hexdigest()
+    assert data.select(torch.tensor([1, 0])).sha256() != data.sha256()
 
 
-def test_a_source_without_a_network_is_told_how_to_make_one() -> None:
-    with pytest.raises(InputError, match=r"python features.py data=kmnist.*metric=none"):
-        load_features("kmnist")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["data.digits=[8,3]", "seed=3", "data.invert=true"],
+        ["data.limit=200", "data.label_noise=0.5", "data.replacement=true", "model=acgan"],
+        ["data.val_size=100", "data.split_seed=4"],
+    ],
+)
+def test_all_runs_on_a_source_share_its_network(options: list[str]) -> None:
+    plain, data = (build_data(run_config("data=digits", *each)) for each in ([], options))
+    assert plain.data_sha256 == data.data_sha256
+    assert find_features(data, "").name == "digits1"
+
+
+def test_stacked_digits_use_the_network_of_the_digits() -> None:
+    stacked = build_data(run_config("model=stacked_small", "data=stacked_digits", "data.train_size=200"))
+    assert find_features(stacked, "").name == "digits1"
+
+
+@needs_mnist
+def test_the_mnist_network_is_of_mnist() -> None:
+    data = build_data(run_config("data=mnist", f"data.root={DATA_ROOT}"))
+    assert find_features(data, "").name == "mnist1"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GANS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "features"
+
+
+def save_for(data: Source, seed: int = 0, **changes: Any) -> Path:
+    """Save an untrained network of these data in the user's cache; returns its card."""
+    card: dict[str, Any] = {"data_sha256": data.data_sha256, "classes": data.class_names, "test_accuracy": 1.0}
+    card |= changes
+    torch.manual_seed(seed)
+    network = FeatureNetwork(len(card["classes"]))
+    return save_features(network, network_name(data.source, data.data_sha256), cache_folder() / "features", card)
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_network_judges_no_other_images_than_its_own() -> None:
+    """Of a source of the same name. The answer names both, and the command with its options."""
+    letters, turned, relabelled = (
+        data_of(*own("Letters"), *options) for options in ([], ["+data.path=turned"], ["+data.shuffled=true"])
+    )
+    known = save_for(letters)
+    assert find_features(letters, "").name == known.stem
+    assert MetricName.parse(f"fid_397_{known.stem}") == MetricName("fid", 397, known.stem)
+    for data in (turned, relabelled):
+        with pytest.raises(InputError, match="train it so, or use metric=none") as error:
+            find_features(data, "train it so")
+        assert known.stem in str(error.value)
+        assert network_name(data.source, data.data_sha256) in str(error.value)
+    with pytest.raises(InputError, match=r"python features\.py data=my_letters_28 .*data\.path=turned"):
+        build_evaluator(run_config(*own("Letters"), "+data.path=turned", "metric=fid"), turned)
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_name_alone_is_no_proof() -> None:
+    data = data_of(*own("Letters"))
+    save_for(data, data_sha256=data.data_sha256[:8] + "0" * 56)
+    with pytest.raises(InputError, match=r"other images.*again"):
+        find_features(data, "again")
+
+
+def test_the_command_of_a_refusal_can_be_typed() -> None:
+    options = {"_target_": "any", "root": "/my data/it's", "batch_size": 3, "digits": [1], "train_size": 9}
+    words = shlex.split(features_command(options, "mnist"))
+    assert words == ["python", "features.py", "data=mnist", "data.root=/my data/it's"]
+
+
+DAMAGE = {
+    "card": ["{}", "[]", "", "{", "null", '{"file": 3}', "\x00", '{"file": "../../etc.safetensors", "sha256": "0"}'],
+    "weights": ["", "{}", "\x00\x00"],
+}
+
+
+@pytest.mark.parametrize(("part", "content"), [(part, text) for part, texts in DAMAGE.items() for text in texts])
+@pytest.mark.parametrize("shipped", [True, False])
+def test_a_damaged_file_is_named(
+    part: str, content: str, shipped: bool, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shipped:
+        shutil.copytree(SHIPPED, tmp_path / "weights")
+        monkeypatch.setattr(files, "SHIPPED", tmp_path / "weights")
+        data, card = build_data(run_config("data=digits")), tmp_path / "weights" / "digits1.json"
+    else:
+        data = data_of(*own("Letters"))
+        card = save_for(data)
+        assert card.parent == cache
+    path = card if part == "card" else card.with_name(json.loads(card.read_text())["file"])
+    for lost in [False] if part == "card" else [False, True]:
+        path.write_text(content)
+        if lost:
+            path.unlink()
+        with pytest.raises(InputError, match=r"install .* again" if shipped else "train it anew") as error:
+            find_features(data, "train it anew")
+        assert str(path) in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_weights_that_do_not_fit_their_card_are_named(cache: Path) -> None:
+    data = data_of(*own("Letters"))
+    card = save_for(data)
+    for content in (b"no safetensors", save({"other": torch.zeros(3)})):
+        told = json.loads(card.read_text())
+        (cache / told["file"]).write_bytes(content)
+        card.write_text(json.dumps(told | {"sha256": hashlib.sha256(content).hexdigest()}))
+        with pytest.raises(InputError, match="no feature network of this version"):
+            find_features(data, "")
+
+
+def test_saving_again_replaces_both_files_at_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = data_of(*own("Letters"))
+    save_for(data, seed=1)
+    before = find_features(data, "").sha256
+
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gans.features.files.write_json", fail)
+        with pytest.raises(OSError, match="space"):
+            save_for(data, seed=2)
+    assert find_features(data, "").sha256 == before
+    save_for(data, seed=2)
+    assert find_features(data, "").sha256 != before
+    assert len(list(cache.iterdir())) == 2
+
+
+# --- making one -------------------------------------------------------------------------------------------------------
+
+
+def make(*options: str) -> Path:
+    return make_features(composed(*options, config_name="features"))
 
 
 @pytest.mark.slow  # in bfloat16, which many CPUs emulate
-def test_making_one_and_using_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_making_one_and_using_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is made goes to the user's cache, and is found there."""
-    monkeypatch.setenv("GANS_CACHE", str(tmp_path))
-    config = composed("data=digits", "epochs=6", "learning_rate=1e-2", config_name="features")
-    path = make_features(config)
-    assert path == tmp_path / "features" / "digits1.safetensors"
-    assert json.loads(path.with_suffix(".json").read_text())["test_accuracy"] > 0.7
-    monkeypatch.setattr(files, "SHIPPED", tmp_path / "nothing")
-    assert load_features("digits").sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(files, "SHIPPED", cache / "nothing")
+    path = make("data=digits", "epochs=6", "learning_rate=1e-2")
+    data = build_data(run_config("data=digits"))
+    assert path == cache / f"digits1-{data.data_sha256[:8]}.json"
+    card = json.loads(path.read_text())
+    assert card["test_accuracy"] > 0.7
+    assert find_features(data, "").sha256 == card["sha256"]
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_comes_with_the_package_is_not_made_unasked() -> None:
+    with pytest.raises(InputError, match="output="):
+        make("data=digits")
+
+
+def untrained(data: ImageData, config: FeaturesConfig) -> FeatureNetwork:
+    torch.manual_seed(config.seed)
+    return FeatureNetwork(len(data.class_names)).eval()
+
+
+def test_one_that_knows_too_little_is_not_saved_unasked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gans.run.make_features.train_features", untrained)
+    letters = own("Letters")[:3]
+    with pytest.raises(InputError, match="least_accuracy") as error:
+        make(*letters)
+    assert "\n" not in str(error.value)
+    assert not cache.parent.exists()
+    card = json.loads(make(*letters, "least_accuracy=0").read_text())
+    assert card["test_accuracy"] < 0.5
+    assert find_features(data_of(*own("Letters")), "").sha256 == card["sha256"]
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=50), st.floats(0, 1))
+def test_a_useful_one_makes_at_most_half_of_the_errors_of_naming_one_class(labels: list[int], accuracy: float) -> None:
+    data = SimpleNamespace(test_images=Dataset(torch.empty(0), torch.tensor(labels)))
+    errors = 1 - Counter(labels).most_common(1)[0][1] / len(labels)
+    try:
+        require_useful(accuracy, cast("ImageData", data), None)
+    except InputError:
+        assert 1 - accuracy > errors / 2 - 1e-9
+    else:
+        assert 1 - accuracy < errors / 2 + 1e-9
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("gans.run.make_features.train_features", refuse)
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "inside", Path("/proc/features")):
+        with pytest.raises(InputError, match=str(place)):
+            make("data=digits", f"output={place}")
+    with pytest.raises(AssertionError, match="trained"):
+        make("data=digits", f"output={tmp_path}/new/folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @given(st.integers(0, 1000))

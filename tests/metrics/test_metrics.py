@@ -257,9 +257,9 @@ def test_class_agreement_counts_what_was_asked_for(data: ImageData, data_of: Dat
 @pytest.mark.slow
 def test_synthetic_accuracy_is_high_for_real_and_at_chance_for_shuffled_classes(data: ImageData) -> None:
     images = data.train_pool
-    assert accuracy_of_training_on(images, data.test_images, epochs=5) > 0.9
+    assert accuracy_of_training_on(images, data.test_images, epochs=5, classes=10) > 0.9
     shuffled = Dataset(images.content, images.labels[torch.randperm(len(images.labels))])
-    assert accuracy_of_training_on(shuffled, data.test_images, epochs=2) < 0.3
+    assert accuracy_of_training_on(shuffled, data.test_images, epochs=2, classes=10) < 0.3
 
 
 def test_synthetic_accuracy_names_the_number_of_its_images(data: ImageData, data_of: DataOf) -> None:

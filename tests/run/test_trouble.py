@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -124,6 +125,26 @@ def test_a_damaged_file_is_named(stopped: RunFolder, name: str) -> None:
         (stopped.path / name).unlink()  # as it says
         resume(stopped)
         assert stopped.history.last == "finished"
+
+
+@pytest.mark.parametrize("content", ["other arrays", "one array"])
+def test_samples_with_other_arrays_are_named(stopped: RunFolder, content: str) -> None:
+    """Whichever file of samples and whoever reads it."""
+    names = ["data", "step_0000000", "pairs", "neighbours", "mode_count"]
+    files = {name: stopped.samples_file(name) for name in names}
+    read: dict[str, Callable[[RunFolder], object]] = {
+        "data": lambda run: run.data_samples,
+        "step_0000000": lambda run: run.grids,
+        "pairs": lambda run: run.pairs and run.pairs["inputs"],
+        "neighbours": lambda run: run.neighbours and run.neighbours["images"],
+        "mode_count": lambda run: run.mode_counts and run.mode_counts["counts"],
+    }
+    for name, path in files.items():
+        with path.open("wb") as file:
+            numpy.savez(file, other=[1]) if content == "other arrays" else numpy.save(file, [1])
+        with pytest.raises(InputError, match=path.name) as error:
+            read[name](RunFolder(stopped.path))
+        assert "\n" not in str(error.value)
 
 
 def test_lost_curves_are_announced(stopped: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:

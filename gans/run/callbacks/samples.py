@@ -59,7 +59,8 @@ class Samples(Callback):
         if not self.run.samples_file("data").is_file():
             each = max(1, min(DATA_SAMPLES_PER_CLASS, DATA_SAMPLES // len(data.classes)))
             chosen = per_class(data.train_images, each)
-            write_arrays(self.run.samples_file("data"), images=to_display(chosen.content), labels=chosen.labels)
+            images, labels, names = to_display(chosen.content), chosen.labels, data.class_names
+            write_arrays(self.run.samples_file("data"), images=images, labels=labels, class_names=names)
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         if pl_module.training_steps == 0:
