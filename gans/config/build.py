@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 
 from gans.config.compatibility import require_match, require_trainer
 from gans.config.schema import RunConfig
+from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError, one_line
 from gans.features.files import load_features
@@ -56,8 +57,9 @@ def build_data(config: RunConfig) -> Source:
 def read_data(node: dict[str, Any], seed: int) -> Source:
     """The data module of a config's data group, set up."""
     data = build(node, "data", seed=seed)
-    data.prepare_data()
-    data.setup()
+    with ProgressBar("reading the data"):
+        data.prepare_data()
+        data.setup()
     return data
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from gans.config.build import RunComponents, build_figures, build_run
 from gans.config.schema import RunConfig
 from gans.config.validate import validate
+from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError, InterruptedTraining, TrainingError
 from gans.figures import draw
@@ -141,7 +142,9 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
     """Write the verdict, and draw the figures."""
     fresh = RunFolder(run.path)  # without cached contents from before training
     diagnose(fresh)
-    print(f"figures: {len(draw(fresh, build_figures(config)))} files in {run.figures}")
+    with ProgressBar("drawing the figures"):
+        files = draw(fresh, build_figures(config))
+    print(f"figures: {len(files)} files in {run.figures}")
 
 
 @contextmanager

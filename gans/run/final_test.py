@@ -9,6 +9,7 @@ from rich.console import Console
 
 from gans.config.build import RunComponents
 from gans.config.resolve import flatten
+from gans.data.progress import ProgressBar
 from gans.errors import InterruptedTraining
 from gans.run.callbacks.evaluation import Evaluation
 from gans.run.checkpoint_files import KINDS, recover_previous
@@ -28,7 +29,8 @@ def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) ->
             continue
         print(f"testing the {kind} checkpoint, of training step {step:,}", flush=True)
         try:
-            trainer.test(components.gan, datamodule=components.data, ckpt_path=files[kind], verbose=False)
+            with ProgressBar(f"testing the {kind} checkpoint"):
+                trainer.test(components.gan, datamodule=components.data, ckpt_path=files[kind], verbose=False)
         except SystemExit:  # Lightning raises it after Ctrl-C
             message = f"stopped during the test. Repeat it with: python train.py test={run.path}"
             raise InterruptedTraining(message, signal.SIGINT) from None
