@@ -114,8 +114,9 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
             raise InputError(f"'{run.path}' has no checkpoint to test: it stopped before its first one")
         components = build_run(config)
         require_same_weights(components.gan, checkpoint, run)
-        final_test(run, make_tester(run, config, components), components)
-        diagnose_and_plot(run, config)
+        with say_how_to_repeat(run), Interrupt(Checkpoints(run, config, components.best_by)) as interrupt:
+            final_test(run, make_tester(run, config, components, interrupt), components)
+            diagnose_and_plot(run, config)
     return run
 
 
@@ -162,6 +163,16 @@ def record_stops(run: RunFolder, history: History) -> Iterator[None]:
         raise InputError(
             f"{error.strerror or error}: can't write to '{run.path}'. Solve this, and resume the run with: {command}"
         ) from error
+
+
+@contextmanager
+def say_how_to_repeat(run: RunFolder) -> Iterator[None]:
+    """Raise an error that says how to repeat a test that a signal stopped."""
+    try:
+        yield
+    except InterruptedTraining as stop:
+        message = f"{stop} in the test. Repeat it with: python train.py test={run.path}"
+        raise InterruptedTraining(message, stop.signal_number) from None
 
 
 def roll_back(run: RunFolder, config: RunConfig, history: History, error: NonFiniteError) -> None:

@@ -1,6 +1,5 @@
 """The final test: metrics of the best and the last checkpoint on test images."""
 
-import signal
 import sys
 
 import lightning as L
@@ -10,7 +9,6 @@ from rich.console import Console
 from gans.config.build import RunComponents
 from gans.config.resolve import flatten
 from gans.data.progress import ProgressBar
-from gans.errors import InterruptedTraining
 from gans.run.callbacks.evaluation import Evaluation
 from gans.run.checkpoint_files import KINDS, recover_previous
 from gans.run.export import read_checkpoint
@@ -28,12 +26,8 @@ def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) ->
         if kind == "best" and step == steps["last"]:
             continue
         print(f"testing the {kind} checkpoint, of training step {step:,}", flush=True)
-        try:
-            with ProgressBar(f"testing the {kind} checkpoint"):
-                trainer.test(components.gan, datamodule=components.data, ckpt_path=files[kind], verbose=False)
-        except SystemExit:  # Lightning raises it after Ctrl-C
-            message = f"stopped during the test. Repeat it with: python train.py test={run.path}"
-            raise InterruptedTraining(message, signal.SIGINT) from None
+        with ProgressBar(f"testing the {kind} checkpoint"):
+            trainer.test(components.gan, datamodule=components.data, ckpt_path=files[kind], verbose=False)
         metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
         values = {key.removeprefix("test/"): value for key, value in metrics.items()}
         tested[kind] = CheckpointResults(training_steps=step, results=values)
