@@ -62,7 +62,12 @@ def make_trainer(run: RunFolder, config: RunConfig, components: RunComponents, i
 
 def make_tester(run: RunFolder, config: RunConfig, components: RunComponents, interrupt: Interrupt) -> L.Trainer:
     """A trainer that only tests."""
-    callbacks = [make_samples(run, config, components.data), *make_evaluation(run, components), interrupt]
+    callbacks = [
+        make_samples(run, config, components.data),
+        *make_evaluation(run, components),
+        Progress(Curves(config.log_every)),
+        interrupt,
+    ]
     return build(config.trainer, "trainer", callbacks=callbacks, logger=False, plugins=[VerifiedCheckpointIO()])
 
 

@@ -1,4 +1,4 @@
-"""A progress bar of the training."""
+"""A progress bar of the training, and of the losses of all test images."""
 
 from typing import Any
 
@@ -43,10 +43,24 @@ class Progress(Callback):
             self.bar.note(epoch=f"{epoch:.1f}", **shown)
         self.bar.update(len(batch.images))
 
+    def on_test_start(self, trainer: L.Trainer, *_: Any) -> None:
+        self.bar = ProgressBar("losses of all test images", int(sum(trainer.num_test_batches)), "batches")
+        self.bar.__enter__()
+
+    def on_test_batch_end(self, *_: Any) -> None:
+        if self.bar is not None:
+            self.bar.update()
+
     def on_exception(self, *_: Any) -> None:
-        self.on_train_end()
+        self._close()
+
+    def on_test_end(self, *_: Any) -> None:
+        self._close()
 
     def on_train_end(self, *_: Any) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self.bar is not None:
             self.bar.__exit__()
             self.bar = None
