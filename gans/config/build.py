@@ -10,6 +10,7 @@ from gans.config.compatibility import require_match, require_trainer
 from gans.config.schema import RunConfig
 from gans.config.validate import parameters_of
 from gans.data.images import ImageData
+from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.data.stacked import Stacked
 from gans.errors import InputError, one_line, shell_command
@@ -76,8 +77,9 @@ def build_data(config: RunConfig) -> Source:
 def read_data(node: dict[str, Any], seed: int) -> Source:
     """The data module of a config's data group, set up."""
     data = build(node, "data", seed=seed)
-    data.prepare_data()
-    data.setup()
+    with ProgressBar("reading the data"):
+        data.prepare_data()
+        data.setup()
     return data
 
 

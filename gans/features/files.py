@@ -14,6 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from gans.data.extractor import ExtractedFeatures
+from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.features.network import IMAGE_SHAPE, FeatureNetwork
@@ -59,10 +60,11 @@ class TrainedFeatureNetwork:
     def _extract_channel(self, pixels: Tensor) -> ExtractedFeatures:
         device = next(self.network.parameters()).device
         parts = []
-        with torch.autocast(device.type, enabled=False):
+        with torch.autocast(device.type, enabled=False), ProgressBar("features", len(pixels), "images") as bar:
             for part in pixels.split(ROWS):
                 images = part.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
                 parts.append(ExtractedFeatures(*(value.cpu() for value in self.network(images))))
+                bar.update(len(part))
         return ExtractedFeatures(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 

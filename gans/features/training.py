@@ -1,16 +1,15 @@
 """Training of image classifiers: the feature network, and the classifier of ``synthetic_accuracy``."""
 
 import math
-import sys
 from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
-from tqdm import tqdm
 
 from gans.data.batches import Dataset, SequentialLoader, ShuffledLoader
+from gans.data.progress import ProgressBar
 from gans.randomness import Streams
 
 
@@ -25,7 +24,7 @@ def train_classifier(
     scheduler: LRScheduler | None = None,
     augment: Callable[[Tensor, torch.Generator], Tensor] = lambda images, _: images,
     precision: torch.dtype = torch.float32,
-    title: str | None = None,
+    title: str,
 ) -> Iterator[int]:
     """Minimize cross-entropy. Yields the number of finished epochs after each epoch.
 
@@ -34,34 +33,26 @@ def train_classifier(
         scheduler: stepped after each batch.
         augment: (images, random generator) -> augmented images.
         precision: dtype of the forward pass, by autocast.
-        title: title of the progress bar; None for no progress bar.
+        title: title of the progress bar.
     """
     device = optimizer.param_groups[0]["params"][0].device
     batches = ShuffledLoader(images, batch_size, seed)
-    bar = tqdm(
-        total=epochs * len(batches),
-        unit="batch",
-        desc=title,
-        disable=title is None,
-        dynamic_ncols=True,
-        mininterval=0.2 if sys.stderr.isatty() else 10.0,  # a line every ten seconds in a log
-    )
-    for epoch in range(epochs):
-        random = Streams(seed, "classifier", epoch)("augmentation")
-        for batch in batches:
-            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-                inputs = augment(batch.images, random).to(device, memory_format=torch.channels_last)
-                logits = classify(inputs)
-            loss = F.cross_entropy(logits.float(), batch.labels.to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if scheduler is not None:
-                scheduler.step()
-            bar.update()
-        bar.set_postfix({"epoch": epoch + 1, "loss": f"{loss.item():.4f}"}, refresh=False)
-        yield epoch + 1
-    bar.close()
+    with ProgressBar(title, epochs * len(batches), "batches") as bar:
+        for epoch in range(epochs):
+            random = Streams(seed, "classifier", epoch)("augmentation")
+            for batch in batches:
+                with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                    inputs = augment(batch.images, random).to(device, memory_format=torch.channels_last)
+                    logits = classify(inputs)
+                loss = F.cross_entropy(logits.float(), batch.labels.to(device))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                if scheduler is not None:
+                    scheduler.step()
+                bar.update()
+            bar.note(epoch=f"{epoch + 1}", loss=f"{loss.item():.4f}")
+            yield epoch + 1
 
 
 @torch.no_grad()

@@ -67,6 +67,8 @@ class Metric(ABC):
     minimum: ClassVar[int] = 2
     """The smallest number of held-out samples for which the metric is defined."""
     uses_features: ClassVar[bool] = True
+    epochs: int | None = None
+    """For how many epochs it trains a classifier, for the names of its values; None if it trains none."""
 
     def __init__(self, during_training: bool = False) -> None:
         self.during_training = during_training

@@ -1,12 +1,11 @@
 """Density and coverage (Naeem et al. 2020, equations 3 and 4)."""
 
 import torch
-from torch import Tensor
 
 from gans.metrics.base import EvaluationData, Metric
+from gans.metrics.manifold import ROWS, blocks, radii
 
 NEIGHBOURS = 5
-ROWS = 2000
 
 
 class DensityCoverage(Metric):
@@ -22,9 +21,8 @@ class DensityCoverage(Metric):
         real, fake = data.real.features, data.fake.features
         balls_around_fake = torch.zeros(len(fake))
         covered = []
-        for rows in real.split(ROWS):
-            radii = torch.cdist(rows, real).kthvalue(NEIGHBOURS + 1, dim=1).values  # the nearest is the image itself
-            inside: Tensor = torch.cdist(rows, fake) <= radii[:, None]
+        for distances, radius in zip(blocks(real, fake), radii(real, NEIGHBOURS).split(ROWS), strict=True):
+            inside = distances <= radius[:, None]
             balls_around_fake += inside.sum(0)
             covered.append(inside.any(1))
         return {

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gans.data.batches import Dataset
 from gans.data.extractor import FeatureExtractor
+from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError, TrainingError, one_line
 from gans.files import cache_folder, write_json
@@ -179,10 +180,12 @@ class Evaluator:
                 results.left_out[name] = f"{count} held-out images are too few: it needs {metric.minimum}"
                 continue
             images, features = metric.image_count(data), self.features.name if metric.uses_features else None
-            values = _cached(cache_key, name, metric, data) if cache_key else metric.compute(data)
-            results.values |= {str(MetricName(figure, images, features)): value for figure, value in values.items()}
-            if subset == "test" and not cache_key and (artifacts := metric.artifacts(data)):
-                results.artifacts[name] = artifacts
+            with ProgressBar(f"{'real images' if cache_key else 'generated images'}, {subset}: {name}"):
+                values = _cached(cache_key, name, metric, data) if cache_key else metric.compute(data)
+                names = {figure: str(MetricName(figure, images, features, metric.epochs)) for figure in values}
+                results.values |= {names[figure]: value for figure, value in values.items()}
+                if subset == "test" and not cache_key and (artifacts := metric.artifacts(data)):
+                    results.artifacts[name] = artifacts
         return results
 
     def _sample(self, samples: Dataset) -> SampleFeatures:

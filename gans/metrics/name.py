@@ -3,12 +3,14 @@
 import re
 from dataclasses import dataclass
 
-PATTERN = re.compile(r"(?P<figure>.+)_(?P<images>\d+)(?:_(?P<features>[A-Za-z]\w*\d(?:-[0-9a-f]+)?))?")
+PATTERN = re.compile(
+    r"(?P<figure>.+)_(?P<images>\d+)(?:_(?P<epochs>\d+)epochs)?(?:_(?P<features>[A-Za-z]\w*\d(?:-[0-9a-f]+)?))?"
+)
 
 
 @dataclass(frozen=True)
 class MetricName:
-    """A metric value and its protocol; as text ``fid_10000_mnist1``."""
+    """A metric value and its protocol; as text ``fid_10000_mnist1`` or ``synthetic_accuracy_3000_3epochs``."""
 
     figure: str
     """The name without the protocol: fid."""
@@ -16,12 +18,24 @@ class MetricName:
     """The number of images of each kind."""
     features: str | None = None
     """The name of the feature extractor; None if none was used."""
+    epochs: int | None = None
+    """For how many epochs a classifier was trained on the images; None if none was."""
 
     def __str__(self) -> str:
-        return "_".join((self.figure, str(self.images), *([self.features] if self.features else [])))
+        epochs = f"{self.epochs}epochs" if self.epochs is not None else None
+        return "_".join(filter(None, (self.figure, str(self.images), epochs, self.features)))
+
+    @property
+    def details(self) -> list[str]:
+        """The protocol but for the number of images, for people."""
+        epochs = f"{self.epochs} epochs" if self.epochs is not None else None
+        return [text for text in (epochs, self.features) if text]
 
     @classmethod
     def parse(cls, text: str) -> "MetricName | None":
         """Parse a name; None if it has no protocol, such as a loss."""
         found = PATTERN.fullmatch(text)
-        return cls(found["figure"], int(found["images"]), found["features"]) if found else None
+        if not found:
+            return None
+        epochs = None if found["epochs"] is None else int(found["epochs"])
+        return cls(found["figure"], int(found["images"]), found["features"], epochs)

@@ -8,6 +8,7 @@ from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from gans.data.pixels import to_display
+from gans.data.progress import ProgressBar
 from gans.metrics.base import EvaluationData, ImageMetric
 
 ROWS, OTHERS = 4000, 16_000
@@ -74,10 +75,12 @@ def nearest(rows: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     """For each row, the distance to the nearest of the others and its index, both of shape (n,)."""
     blocks = others.split(OTHERS)
     distances, indices = [], []
-    for part in rows.split(ROWS):
-        found = [torch.cdist(part, block).min(1) for block in blocks]
-        best = torch.stack([each.values for each in found]).min(0)
-        within = torch.stack([each.indices for each in found]).gather(0, best.indices[None])[0]
-        distances.append(best.values)
-        indices.append(best.indices * OTHERS + within)
+    with ProgressBar("nearest images", len(rows), "images") as bar:
+        for part in rows.split(ROWS):
+            found = [torch.cdist(part, block).min(1) for block in blocks]
+            best = torch.stack([each.values for each in found]).min(0)
+            within = torch.stack([each.indices for each in found]).gather(0, best.indices[None])[0]
+            distances.append(best.values)
+            indices.append(best.indices * OTHERS + within)
+            bar.update(len(part))
     return torch.cat(distances), torch.cat(indices)

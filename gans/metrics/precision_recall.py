@@ -1,8 +1,11 @@
 """Improved precision and recall (Kynkäänniemi et al. 2019, equation 2)."""
 
-from torch_fidelity.metric_prc import prc_features_to_metric
+import torch
 
 from gans.metrics.base import EvaluationData, Metric
+from gans.metrics.manifold import ROWS, blocks, radii
+
+NEIGHBOURS = 3
 
 
 class PrecisionRecall(Metric):
@@ -12,15 +15,17 @@ class PrecisionRecall(Metric):
     the paper.
     """
 
-    minimum = 4
+    minimum = NEIGHBOURS + 1
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
-        values = prc_features_to_metric(
-            data.fake.features,
-            data.real.features,
-            prc_neighborhood=3,
-            prc_batch_size=2000,
-            save_cpu_ram=True,
-            verbose=False,
-        )
-        return {"precision": values["precision"], "recall": values["recall"]}
+        real, fake = data.real.features, data.fake.features
+        real_radii, fake_radii = radii(real, NEIGHBOURS), radii(fake, NEIGHBOURS)
+        is_precise = torch.zeros(len(fake), dtype=torch.bool)
+        is_recalled = []
+        for distances, radius in zip(blocks(real, fake), real_radii.split(ROWS), strict=True):
+            is_precise |= (distances <= radius[:, None]).any(0)
+            is_recalled.append((distances <= fake_radii).any(1))
+        return {
+            "precision": is_precise.float().mean().item(),
+            "recall": torch.cat(is_recalled).float().mean().item(),
+        }

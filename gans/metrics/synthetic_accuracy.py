@@ -2,6 +2,7 @@
 
 import copy
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from pydantic import PositiveInt
@@ -13,28 +14,49 @@ from gans.features.training import accuracy, train_classifier
 from gans.metrics.base import EvaluationData, ImageMetric
 from gans.randomness import derive_seed
 
+PROTOCOLS = {"short": (3_000, 3), "full": (60_000, 10)}
+"""Numbers of images and epochs. The full one is published; it takes many minutes on a CPU, the short one seconds."""
+
 
 class SyntheticAccuracy(ImageMetric):
     """``synthetic_accuracy``: the accuracy on held-out images of a CNN trained on generated images only.
 
     The CNN trains with Adam at 1e-3 and batch size 64. A twelfth of the generated images (5,000 of 60,000) selects the
-    best epoch. The number in the metric's name counts all generated images.
+    best epoch. The metric's name has the numbers of all generated images and of epochs.
 
     Args:
-        images: number of images to generate; at most the number of the source's training and validation images.
+        protocol: short, or the published one; ``PROTOCOLS`` has the numbers.
+        images: number of images to generate, at most the number of the source's training and validation images; None
+            for the protocol's.
+        epochs: number of training epochs; None for the protocol's.
+
+    Raises:
+        ValueError: if the full protocol is asked for with other numbers.
     """
 
     uses_features = False
 
-    def __init__(self, images: PositiveInt = 60_000, epochs: PositiveInt = 10, during_training: bool = False) -> None:
+    def __init__(
+        self,
+        protocol: Literal["short", "full"] = "short",
+        images: PositiveInt | None = None,
+        epochs: PositiveInt | None = None,
+        during_training: bool = False,
+    ) -> None:
         super().__init__(during_training)
-        self.images = images
-        self.epochs = epochs
+        self.images, self.epochs = PROTOCOLS[protocol]
+        if protocol == "full" and (images or epochs):
+            raise ValueError(
+                f"protocol=full is {self.images} images and {self.epochs} epochs: leave out images and epochs, or add "
+                "metric.synthetic_accuracy.protocol=short"
+            )
+        self.images, self.epochs = images or self.images, epochs or self.epochs
 
     def applies(self, data: EvaluationData) -> bool:
         return super().applies(data) and data.conditional
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
+        assert self.epochs is not None
         images = Dataset(*data.more(self.image_count(data)))
         real = Dataset(data.real.images, data.real.labels)
         classes = data.real.logits.shape[1]
@@ -55,7 +77,9 @@ def accuracy_of_training_on(images: Dataset, real: Dataset, epochs: int, classes
         network = make_classifier(classes)
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         best, best_state = -1.0, network.state_dict()
-        for _ in train_classifier(network, optimizer, train, epochs=epochs, batch_size=64, seed=0):
+        for _ in train_classifier(
+            network, optimizer, train, epochs=epochs, batch_size=64, seed=0, title="synthetic_accuracy"
+        ):
             value = accuracy(network, network, held_out)
             if value > best:
                 best, best_state = value, copy.deepcopy(network.state_dict())

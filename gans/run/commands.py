@@ -1,6 +1,5 @@
 """The commands of train.py: start, resume, test or draw a run; start, resume or return a sweep member."""
 
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from gans.config.build import RunComponents, build_figures, build_run
 from gans.config.schema import RunConfig
 from gans.config.validate import foreign_packages, validate
+from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError, InterruptedTraining, TrainingError, shell_command
 from gans.figures import draw
@@ -121,12 +121,10 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
             raise InputError(f"'{run.path}' has no checkpoint to test: it stopped before its first one")
         components = build_run(config)
         require_same_weights(components.gan, checkpoint, run)
-        try:
-            final_test(run, make_tester(run, config, components), components)
-        except SystemExit:  # Lightning raises it after Ctrl-C
-            message = f"stopped during the test. Repeat it with: {again('test', run, config, {})}"
-            raise InterruptedTraining(message, signal.SIGINT) from None
-        diagnose_and_plot(run, config)
+        repeat = again("test", run, config, {})
+        with say_how_to_repeat(repeat), Interrupt(Checkpoints(run, config, components.best_by)) as interrupt:
+            final_test(run, make_tester(run, config, components, interrupt), components)
+            diagnose_and_plot(run, config)
     return run
 
 
@@ -170,7 +168,9 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
 
 
 def draw_figures(run: RunFolder, config: RunConfig) -> None:
-    print(f"figures: {len(draw(run, build_figures(config), config.formats))} files in {run.figures}")
+    with ProgressBar("drawing the figures"):
+        files = draw(run, build_figures(config), config.formats)
+    print(f"figures: {len(files)} files in {run.figures}")
 
 
 @contextmanager
@@ -189,6 +189,16 @@ def record_stops(run: RunFolder, config: RunConfig) -> Iterator[None]:
         with suppress(OSError, InputError):  # perhaps nothing can be written
             history.add("stopped", why=why)
         raise InputError(f"{why}. Solve this, and resume the run with: {command}") from error
+
+
+@contextmanager
+def say_how_to_repeat(command: str) -> Iterator[None]:
+    """Raise an error that says how to repeat a test that a signal stopped."""
+    try:
+        yield
+    except InterruptedTraining as stop:
+        message = f"{stop} in the test. Repeat it with: {command}"
+        raise InterruptedTraining(message, stop.signal_number) from None
 
 
 def roll_back(run: RunFolder, config: RunConfig, history: History, error: NonFiniteError) -> None:

@@ -22,6 +22,12 @@ Values = NDArray[numpy.float64]
 POINTS = 10
 EVALUATIONS = 3
 SWINGS = 3
+SWING_POINTS = POINTS + 2 * SWINGS + 1
+"""The fewest points in which there can be three peaks and troughs."""
+GOOD_SHARE = 0.25
+"""Samples are good if their precision is at least this share of real images' precision."""
+SAMPLE_QUALITY = ("precision", "high_quality")
+"""The metrics that judge single samples; the first that a run has is used."""
 
 
 @dataclass(frozen=True)
@@ -36,39 +42,49 @@ class LabelPeriod:
 @dataclass(frozen=True)
 class Verdict:
     labels: dict[str, LabelPeriod]
-    """In order of first step; only ``healthy`` if no other label holds."""
+    """In order of first step; only ``healthy`` if all others could be judged and none holds."""
+    not_judged: dict[str, str]
+    """Labels that may hold or not, and what the run lacks to tell."""
     late_fluctuation: dict[str, float]
     """The standard deviation of a curve over the second half of the run's steps, for ``fid`` divided by the mean.
     Curves with fewer than two points there are missing."""
 
     def __str__(self) -> str:
-        return "; ".join(
+        found = [
             f"{name} from step {period.first_step:,} to {period.last_step:,} ({period.why})"
             for name, period in self.labels.items()
+        ]
+        open_questions = [f"{name} (needs {lack})" for name, lack in self.not_judged.items()]
+        return "; ".join(
+            (found or ["nothing bad was found, but not all could be judged"])
+            + ([f"not judged: {', '.join(open_questions)}"] if open_questions else [])
         )
 
 
 def diagnose(run: RunFolder) -> None:
     """Write verdict.json, and print the verdict."""
     verdict = find_verdict(run)
-    write_json(run.verdict_file, {"schema": 1, **asdict(verdict)})
-    print(f"what happened: {str(verdict) or 'too little to tell'}")
+    write_json(run.verdict_file, {"schema": 2, **asdict(verdict)})
+    print(f"what happened: {verdict}")
 
 
 def find_verdict(run: RunFolder) -> Verdict:
-    """The labels of a run and their periods, and its late fluctuation."""
-    finders: dict[str, Callable[[RunFolder], LabelPeriod | None]] = {
-        "discriminator saturation": saturation,
-        "mode collapse": collapse,
-        "divergence": divergence,
-        "oscillation": oscillation,
+    """The labels of a run and their periods, what could not be judged, and the late fluctuation."""
+    finders: dict[str, tuple[Callable[[RunFolder], LabelPeriod | None], str | None]] = {
+        "discriminator saturation": (saturation, _lacking_points(run, POINTS)),
+        "poor samples": (poor_samples, _lacking_evaluations(run, 1)),
+        "mode collapse": (collapse, _lacking_evaluations(run, EVALUATIONS)),
+        "divergence": (divergence, _lacking_points(run, POINTS)),
+        "oscillation": (oscillation, _lacking_points(run, SWING_POINTS)),
     }
-    found = {name: period for name, find in finders.items() if (period := find(run)) is not None}
-    if not found:
+    found = {name: period for name, (find, _) in finders.items() if (period := find(run)) is not None}
+    not_judged = {name: lack for name, (_, lack) in finders.items() if lack is not None and name not in found}
+    if not found and not not_judged:
         steps, _ = _curve(run, "train/generator_loss")
-        found = {"healthy": LabelPeriod(int(steps[0]), int(steps[-1]), "none of the others held")} if len(steps) else {}
+        quality = f"{_quality_name(run)} {_quality(run)[1][-1]:.2f} at the end, of real images {_real(run):.2f}"
+        found = {"healthy": LabelPeriod(int(steps[0]), int(steps[-1]), f"none of the others held; {quality}")}
     in_order = dict(sorted(found.items(), key=lambda item: item[1].first_step))
-    return Verdict(in_order, late_fluctuation(run))
+    return Verdict(in_order, not_judged, late_fluctuation(run))
 
 
 def saturation(run: RunFolder) -> LabelPeriod | None:
@@ -87,24 +103,45 @@ def saturation(run: RunFolder) -> LabelPeriod | None:
     return LabelPeriod(int(steps[first]), int(steps[last]), why)
 
 
-def collapse(run: RunFolder) -> LabelPeriod | None:
-    """Recall < 0.1, or class_kl > log 2 (half of the classes missing), for three evaluations in a row or to the end.
+def poor_samples(run: RunFolder) -> LabelPeriod | None:
+    """Samples are not good to the end: the generator is not trained enough, or training has failed.
 
-    From the first evaluation on it counts only if it lasts to the end: an untrained generator has such values too.
+    Good samples have at least a quarter of real images' precision; of points, of their share of high quality.
     """
-    periods = []
-    for name in ("recall", "class_kl"):
-        steps, values = _evaluations(run, name)
-        collapsed = values < 0.1 if name == "recall" else values > math.log(2)
-        ranges = [
-            (start, end)
-            for start, end in _true_ranges(collapsed)
-            if end == len(values) or (start > 0 and end - start >= EVALUATIONS)
-        ]
-        if ranges:
-            first, last = ranges[0][0], ranges[-1][1] - 1
-            periods.append(LabelPeriod(int(steps[first]), int(steps[last]), f"{name} {values[first]:.2f}"))
-    return min(periods, key=lambda period: period.first_step, default=None)
+    steps, quality = _quality(run)
+    bad = _true_ranges(~_are_good(run))
+    if not bad or bad[-1][1] < len(steps):
+        return None
+    best = quality[bad[-1][0] :].max()
+    why = f"{_quality_name(run)} {best:.2f} at its best, of real images {_real(run):.2f}"
+    return LabelPeriod(int(steps[bad[-1][0]]), int(steps[-1]), why)
+
+
+def collapse(run: RunFolder) -> LabelPeriod | None:
+    """Samples are good, or have been good and diverse, but not diverse, for three evaluations in a row.
+
+    Fewer count at the end of a run whose samples have been good and diverse. Samples are not diverse if recall < 0.1,
+    or if class_kl or mode_kl exceed those of real images by log 2: half of the classes are missing.
+    """
+    steps, _ = _quality(run)
+    alike = numpy.zeros(len(steps), bool)
+    why = numpy.full(len(steps), "", object)
+    for name in ("recall", "class_kl", "mode_kl"):
+        _, values = _evaluations(run, name)
+        if len(values) == len(steps):
+            lost = values < 0.1 if name == "recall" else values - run.floor(name, 0.0) > math.log(2)
+            why[lost & ~alike] = [f"{name} {value:.2f}" for value in values[lost & ~alike]]
+            alike |= lost
+    good = _are_good(run)
+    was_fine = numpy.logical_or.accumulate(good & ~alike)
+    ranges = [
+        (start, end)
+        for start, end in _true_ranges(alike & (good | was_fine))
+        if end - start >= EVALUATIONS or (end == len(steps) and was_fine[start])
+    ]
+    if not ranges:
+        return None
+    return LabelPeriod(int(steps[ranges[0][0]]), int(steps[ranges[-1][1] - 1]), str(why[ranges[0][0]]))
 
 
 def divergence(run: RunFolder) -> LabelPeriod | None:
@@ -167,6 +204,34 @@ def _curve(run: RunFolder, name: str) -> tuple[Values, Values]:
 
 def _evaluations(run: RunFolder, metric: str) -> tuple[Values, Values]:
     return _curve(run, run.validation_name(metric) or "")
+
+
+def _quality_name(run: RunFolder) -> str:
+    return next((name for name in SAMPLE_QUALITY if run.validation_name(name)), SAMPLE_QUALITY[0])
+
+
+def _quality(run: RunFolder) -> tuple[Values, Values]:
+    """The steps of the evaluations, and the precision of samples there, or their share of high quality."""
+    return _evaluations(run, _quality_name(run))
+
+
+def _real(run: RunFolder) -> float:
+    """The quality of real images; 1 where it is not known."""
+    return run.floor(_quality_name(run), 1.0)
+
+
+def _are_good(run: RunFolder) -> NDArray[numpy.bool_]:
+    return _quality(run)[1] >= GOOD_SHARE * _real(run)
+
+
+def _lacking_points(run: RunFolder, needed: int) -> str | None:
+    count = len(_curve(run, "train/generator_loss")[0])
+    return None if count >= needed else f"{needed} recorded points, has {count}"
+
+
+def _lacking_evaluations(run: RunFolder, needed: int) -> str | None:
+    count = len(_quality(run)[0])
+    return None if count >= needed else f"{needed} validations with metric=[precision_recall] or [mixture], has {count}"
 
 
 def _windows(values: Values) -> NDArray[Any]:

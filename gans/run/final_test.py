@@ -8,6 +8,7 @@ from rich.console import Console
 
 from gans.config.build import RunComponents
 from gans.config.resolve import flatten
+from gans.data.progress import ProgressBar
 from gans.run.callbacks.evaluation import Evaluation
 from gans.run.checkpoint_files import KINDS, recover_previous
 from gans.run.export import read_checkpoint
@@ -25,7 +26,8 @@ def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) ->
         if kind == "best" and step == steps["last"]:
             continue
         print(f"testing the {kind} checkpoint, of training step {step:,}", flush=True)
-        trainer.test(components.gan, datamodule=components.data, ckpt_path=files[kind], verbose=False)
+        with ProgressBar(f"testing the {kind} checkpoint"):
+            trainer.test(components.gan, datamodule=components.data, ckpt_path=files[kind], verbose=False)
         metrics = {key: float(value) for key, value in trainer.callback_metrics.items() if key.startswith("test/")}
         values = {key.removeprefix("test/"): value for key, value in metrics.items()}
         tested[kind] = CheckpointResults(training_steps=step, results=values)

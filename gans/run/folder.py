@@ -158,6 +158,10 @@ class RunFolder:
         names = {name: MetricName.parse(name.removeprefix("val/")) for name in self.curves if name.startswith("val/")}
         return next((name for name, parsed in names.items() if parsed and parsed.figure == figure), None)
 
+    def floor(self, figure: str, default: float) -> float:
+        """A validation metric of real training images; the default where it is not known."""
+        return self.floors.get((self.validation_name(figure) or "").removeprefix("val/"), default)
+
     @cached_property
     def floors(self) -> dict[str, float]:
         """The validation metrics of real training images, by full name."""

@@ -16,6 +16,7 @@ from gans.config.schema import GenerateConfig
 from gans.config.validate import validate_choice
 from gans.data.batches import Batch
 from gans.data.pixels import to_display, to_pixels
+from gans.data.progress import ProgressBar
 from gans.errors import InputError
 from gans.figures.drawing import BLUE, MANY, set_title
 from gans.figures.files import FigureFolder, padded
@@ -56,12 +57,16 @@ def generate(request: GenerateConfig) -> Path:
     output = Path(request.output) if request.output else _run_folder(Path(request.run)) / "generated"
     folder = new_folder(output.parent, output.name)
     title = f"{run_title(trained.config)}\ntraining step {trained.training_steps:,}, generated with seed {request.seed}"
-    FigureFolder(folder, request.formats).save("grid", (_scatter if are_points else _grid)(samples, title))
+    with ProgressBar("drawing the grid"):
+        FigureFolder(folder, request.formats).save("grid", (_scatter if are_points else _grid)(samples, title))
     if request.npz:
-        numpy.savez_compressed(folder / "images.npz", images=samples.images, labels=samples.labels)
+        with ProgressBar("writing images.npz"):
+            numpy.savez_compressed(folder / "images.npz", images=samples.images, labels=samples.labels)
     if request.pngs:
-        for index, image in enumerate(samples.images):
-            Image.fromarray(image).save(folder / f"{padded(index, len(samples.images) - 1)}.png")
+        with ProgressBar("writing images", len(samples.images), "images") as bar:
+            for index, image in enumerate(samples.images):
+                Image.fromarray(image).save(folder / f"{padded(index, len(samples.images) - 1)}.png")
+                bar.update()
     return folder
 
 
@@ -77,9 +82,13 @@ def draw_samples(trained: TrainedGenerator, request: GenerateConfig) -> Labelled
     if classes is None and network.takes_classes:
         classes = torch.arange(count) * len(digits) // count
     inputs = network.inputs(count, Streams(request.seed, "generate")("latent"), batch, classes)
-    parts = zip(*(argument.split(BATCH) for argument in inputs.arguments), strict=True)
     low, high = network.pixel_range
-    images = (torch.cat([network(*part) for part in parts]) - low) / (high - low)
+    made = []
+    with ProgressBar("generating", count, "images") as bar:
+        for part in zip(*(argument.split(BATCH) for argument in inputs.arguments), strict=True):
+            made.append(network(*part))
+            bar.update(len(made[-1]))
+    images = (torch.cat(made) - low) / (high - low)
     labels = inputs.labels.numpy()
     return LabelledSamples(
         images=_to_array(images),

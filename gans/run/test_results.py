@@ -59,10 +59,10 @@ class TestResults(BaseModel):
             if name.startswith("class_share_") or "_of_" in name:
                 continue  # values per class would make the table too long
             images = parsed.images if parsed else self.held_out_images
-            protocol = f"{images}, {parsed.features}" if parsed and parsed.features else str(images)
+            protocol = [str(images), *(parsed.details if parsed else [])]
             values = [f"{tested.results[full_name]:.4g}" for tested in self.checkpoints.values()]
             floor = self.floors.get(full_name)
-            table.add_row(name, *values, "" if floor is None else f"{floor:.4g}", protocol)
+            table.add_row(name, *values, "" if floor is None else f"{floor:.4g}", ", ".join(protocol))
         for metric, reason in self.left_out.items():
             table.add_row(metric, *["-"] * (len(self.checkpoints) + 1), reason)
         return table

@@ -60,9 +60,14 @@ def make_trainer(run: RunFolder, config: RunConfig, components: RunComponents, i
     return build(config.trainer, "trainer", callbacks=callbacks, logger=loggers, plugins=plugins)
 
 
-def make_tester(run: RunFolder, config: RunConfig, components: RunComponents) -> L.Trainer:
+def make_tester(run: RunFolder, config: RunConfig, components: RunComponents, interrupt: Interrupt) -> L.Trainer:
     """A trainer that only tests."""
-    callbacks = [make_samples(run, config, components.data), *make_evaluation(run, components)]
+    callbacks = [
+        make_samples(run, config, components.data),
+        *make_evaluation(run, components),
+        Progress(Curves(config.log_every)),
+        interrupt,
+    ]
     return build(config.trainer, "trainer", callbacks=callbacks, logger=False, plugins=[VerifiedCheckpointIO()])
 
 

@@ -1,14 +1,16 @@
 """The evaluator: the same figures whatever colours, seed and limit a run has, and floors that are computed once."""
 
 from pathlib import Path
+from time import sleep
 
 import pytest
 import torch
 
+from gans.data import progress
 from gans.data.images import ImageData
 from gans.errors import InputError, TrainingError
 from gans.features.files import load_features
-from gans.metrics.base import EvaluationData
+from gans.metrics.base import EvaluationData, Metric
 from gans.metrics.evaluator import Evaluator, GeneratedSamples
 from gans.metrics.fid import FID
 from gans.metrics.precision_recall import PrecisionRecall
@@ -60,6 +62,30 @@ def test_a_named_smaller_protocol() -> None:
     assert held_out.labels.bincount().min() >= 3  # from all over the set
     values = judge.evaluate("test", made_of(judge.data, judge.data.train_images.content[:100])).values
     assert set(values) == {"fid_100_digits1", "precision_100_digits1", "recall_100_digits1"}
+
+
+class Slow(Metric):
+    """A metric of a user's own."""
+
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        sleep(0.3)
+        return {"slow": 1.0}
+
+
+def test_a_slow_metric_gives_signs_of_life(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.1)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.02)
+    monkeypatch.setenv("GANS_CACHE", str(tmp_path))
+    data = data_of("data=digits")
+    judge = Evaluator({"my_metric": Slow()}, load_features("digits"), data, 100)
+    for work in (
+        lambda: judge.evaluate("test", made_of(data, data.train_images.content[:100])),
+        lambda: judge.floors("test", conditional=False, transforms=False),
+    ):
+        work()
+        assert "my_metric" in capsys.readouterr().err
 
 
 def test_images_that_are_not_finite_are_refused() -> None:

@@ -20,6 +20,7 @@ from torchvision.transforms.functional import gaussian_blur
 from gans.config.build import build_data, build_metrics
 from gans.data.batches import Dataset
 from gans.data.images import ImageData
+from gans.errors import InputError
 from gans.features.files import TrainedFeatureNetwork, load_features
 from gans.features.network import FEATURES
 from gans.metrics import neighbours
@@ -266,6 +267,17 @@ def test_synthetic_accuracy_names_the_number_of_its_images(data: ImageData, data
     evaluation_data = data_of(data.train_images)
     assert SyntheticAccuracy(images=60_000).image_count(evaluation_data) == 1400  # no more than the source has
     assert SyntheticAccuracy(images=500).image_count(evaluation_data) == 500
+
+
+def test_the_full_protocol_is_the_published_one_and_the_short_one_a_small_part_of_it() -> None:
+    full, short = (SyntheticAccuracy(protocol) for protocol in ("full", "short"))
+    assert short.epochs is not None
+    assert (full.images, full.epochs) == (60_000, 10)
+    assert vars(SyntheticAccuracy()) == vars(short)
+    assert short.images * short.epochs < 60_000 * 10 / 50
+    assert run_config("experiment=conditional").metric["synthetic_accuracy"]["protocol"] == "full"
+    with pytest.raises(InputError, match="protocol=full"):
+        build_metrics(run_config("metric.synthetic_accuracy.protocol=full", "metric.synthetic_accuracy.epochs=2"))
 
 
 # --- laws ------------------------------------------------------------------------------------------------------------

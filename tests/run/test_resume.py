@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from gans.errors import InputError, InterruptedTraining
 from gans.gan import GAN
+from gans.metrics import synthetic_accuracy
 from gans.run.callbacks.progress import Progress
 from gans.run.folder import RunFolder
 from tests.conftest import data_for, names, narrow
@@ -29,6 +30,7 @@ from tests.run.runs import (
     resume,
     start,
 )
+from tests.run.runs import test_again as retest
 from tests.training import gan_of, refusal
 
 Unbroken = Callable[..., RunFolder]
@@ -135,6 +137,38 @@ def test_a_signal_between_two_steps_waits_for_a_checkpoint(
             start(tmp_path)
     assert checkpoint(only_run(tmp_path))["training_steps"] == 4
     assert_same_training(unbroken(), resume(only_run(tmp_path)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_longest_metric_ends_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Of the test of a run, of the run that is resumed, and of the test that is repeated, as the messages say."""
+    count = synthetic_accuracy.accuracy
+
+    def stop(*arguments: Any) -> float:
+        signal.raise_signal(number)
+        return count(*arguments)
+
+    small = [f"metric.synthetic_accuracy.{option}" for option in ("images=100", "epochs=1")]
+    with monkeypatch.context() as patch:
+        patch.setattr(synthetic_accuracy, "accuracy", stop)
+        with pytest.raises(InterruptedTraining, match="resume=") as end:
+            start(tmp_path, *PLAIN["acgan"], "metric=[synthetic_accuracy]", *small)
+        assert end.value.exit_code == 128 + number
+        run = only_run(tmp_path)
+        assert (run.history.last, run.test_results_file.exists()) == ("stopped", False)
+    resume(run)
+    before = run.test_results_file.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(synthetic_accuracy, "accuracy", stop)
+        with pytest.raises(InterruptedTraining, match="test=") as end:
+            retest(run)
+        assert end.value.exit_code == 128 + number
+    assert run.test_results_file.read_bytes() == before
+    retest(run)
+    assert run.test_results_file.read_bytes() == before
+    assert run.history.last == "finished"
 
 
 def test_a_signal_inside_a_library_is_the_same(

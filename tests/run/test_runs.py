@@ -16,8 +16,9 @@ OTHERS = [name for name in names("experiment") if name not in REPORTS]
 FAST_REPORTS = ("report_a",)
 SMALL = [
     "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=10", "samples.frames=1", "log_every=1",
-    "trainer.check_val_every_n_epoch=1", "metric.synthetic_accuracy.epochs=1",
-    "metric.synthetic_accuracy.images=300", "evaluated_images=200", "data.batch_size=8",
+    "trainer.check_val_every_n_epoch=1", "metric.synthetic_accuracy.protocol=short",
+    "metric.synthetic_accuracy.epochs=1", "metric.synthetic_accuracy.images=300", "evaluated_images=200",
+    "data.batch_size=8",
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from gans.data.batches import Batch, Dataset, SequentialLoader
+from gans.data.progress import ProgressBar
 from gans.files import write_arrays, write_json
 from gans.gan import GAN
 from gans.metrics.evaluator import Evaluator, GeneratedSamples, MetricResults, Subset
@@ -61,7 +62,7 @@ class Evaluation(Callback):
 def generate_for(gan: GAN, held_out: Dataset) -> GeneratedSamples:
     """Generate a sample for each held-out sample: of its class or from its image, if the generator takes these."""
     batches = (batch.to(gan.device) for batch in SequentialLoader(held_out, ROWS))
-    images, labels = _generate(gan, "evaluation", ((batch, batch.labels) for batch in batches))
+    images, labels = _generate(gan, "evaluation", len(held_out.labels), ((batch, batch.labels) for batch in batches))
     return GeneratedSamples(
         images=images,
         labels=labels,
@@ -74,15 +75,18 @@ def generate_for(gan: GAN, held_out: Dataset) -> GeneratedSamples:
 def generate_more(gan: GAN, count: int) -> tuple[Tensor, Tensor]:
     """Samples of a generator that takes classes, with cyclic class indices 0, 1, ..., 0, 1, ..."""
     classes = torch.arange(count, device=gan.device) % gan.generator.class_count
-    return _generate(gan, "evaluation/more", ((None, part) for part in classes.split(ROWS)))
+    return _generate(gan, "evaluation/more", count, ((None, part) for part in classes.split(ROWS)))
 
 
-def _generate(gan: GAN, stream: str, parts: Iterable[tuple[Batch | None, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Samples and their labels on the host, for parts with images, if the generator takes them, and class indices."""
+def _generate(gan: GAN, stream: str, count: int, parts: Iterable[tuple[Batch | None, Tensor]]) -> tuple[Tensor, Tensor]:
+    """``count`` samples and their labels on the host, for parts with images, if the generator takes them, and class
+    indices."""
     images, labels = [], []
-    for number, (batch, classes) in enumerate(parts):
-        random = Streams(gan.seed, stream, number, gan.device)
-        inputs = gan.generator.inputs(len(classes), random("latent"), batch, classes)
-        images.append(gan.sample(inputs).cpu())
-        labels.append(inputs.labels.cpu())
+    with ProgressBar("generating", count, "images") as bar:
+        for number, (batch, classes) in enumerate(parts):
+            random = Streams(gan.seed, stream, number, gan.device)
+            inputs = gan.generator.inputs(len(classes), random("latent"), batch, classes)
+            images.append(gan.sample(inputs).cpu())
+            labels.append(inputs.labels.cpu())
+            bar.update(len(classes))
     return torch.cat(images), torch.cat(labels)
