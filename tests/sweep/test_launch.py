@@ -157,6 +157,6 @@ def test_the_exit_code_tells_what_came_of_the_members(
     for number, code in enumerate(codes):
         kept = json.loads((tmp_path / f"{number:04d}.json").read_text())
         assert (kept["overrides"], kept["exit_code"]) == ([f"seed={number}"], code)
-        assert (f"failed: seed={number}: " in captured.err) is (code in (2, 3, 137))
+        assert (f"  seed={number} (see " in captured.err) is (code in (2, 3, 137))
     if 2 in codes:
         assert "a reason" in captured.err
