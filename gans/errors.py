@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
 
 class InputError(Exception):
@@ -48,10 +49,16 @@ def shell_command(script: str, options: Mapping[str, Any]) -> str:
 
     The script is named as the present one is, and gets the present command's ``--config-dir``.
     """
-    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
-    folders = [part for each in sources if each.provider == "command-line" for part in ("--config-dir", each.path)]
+    folders = config_dirs(HydraConfig.get()) if HydraConfig.initialized() else []
+    before = [part for folder in folders for part in ("--config-dir", folder)]
     overrides = [f"{name}={hydra_value(value)}" for name, value in options.items()]
-    return shlex.join(["python", str(Path(sys.argv[0]).with_name(script)), *folders, *overrides])
+    return shlex.join(["python", str(Path(sys.argv[0]).with_name(script)), *before, *overrides])
+
+
+def config_dirs(hydra: Any) -> list[str]:
+    """The folders of a command's ``--config-dir``, from Hydra's own config."""
+    sources: Any = OmegaConf.to_container(hydra.runtime.config_sources, resolve=False)  # a name may contain "${"
+    return [each["path"] for each in sources if each["provider"] == "command-line"]
 
 
 def hydra_value(value: Any) -> str:

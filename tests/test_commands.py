@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gans.errors import InputError
+from gans.errors import InputError, InterruptedTraining, shell_command
+from gans.run import commands
 from gans.run.checkpoint_files import checkpoints_in, is_whole
 from gans.run.folder import RunFolder
-from tests.conftest import ROOT
-from tests.run.runs import only_run, resume, tiny
+from tests.conftest import CONF, ROOT
+from tests.run.runs import do_at, only_run, resume, tiny
 
 SMALL = tiny("trainer.max_steps=2")
 
@@ -67,7 +69,7 @@ def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: l
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     done = run(tmp_path, "train.py", *SMALL, "stabilize=noisy_labels")
     assert done.returncode == 0, done.stderr
-    folder = Path("runs") / "digits-autoencoder-msle-noisy_labels-seed0"
+    folder = only_run(tmp_path / "runs").path.relative_to(tmp_path)
     assert str(folder / "figures") in done.stdout.splitlines()[-1]
     assert "cpu" in done.stdout.splitlines()[0]
     done = run(tmp_path, "generate.py", f"run={folder}", "count=7")
@@ -132,14 +134,14 @@ def test_a_signal_saves_and_says_how_to_resume(tmp_path: Path, number: signal.Si
     process = subprocess.Popen(
         command("train.py", *FOREVER), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
-    folder = tmp_path / "runs" / "digits-autoencoder-msle-none-seed0"
+    folder = tmp_path / "runs" / "digits-limit24-autoencoder-msle-none-100000steps-seed0"
     while not (folder / "checkpoints").is_dir() or len(checkpoints_in(folder / "checkpoints", "last")) < 2:
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == exit_code
-    assert errors.splitlines()[-1].endswith(f"python train.py resume={folder.relative_to(tmp_path)}")
+    assert errors.splitlines()[-1].endswith(f"train.py resume={folder.relative_to(tmp_path)}")
     assert all(is_whole(path) for path in checkpoints_in(folder / "checkpoints", "last"))
     assert RunFolder(folder).history.last == "stopped"
 
@@ -160,7 +162,83 @@ def test_a_full_disk_ends_in_one_line_and_the_run_resumes(tmp_path: Path) -> Non
     assert made.history.last == "finished"
 
 
-SEED = "runs/digits-autoencoder-msle-none-seed"
+NASTY = "my 'runs', [\"$HOME\"] ${x} {é} a=b"
+MY_DATA = """
+from gans.data.digits import Digits
+
+
+class Mine(Digits):
+    source = "mine"
+
+    def __init__(self, root: str, **options) -> None:
+        super().__init__(**options)
+        self.root = root
+"""
+
+
+def paste(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    """Run the command at the end of a message in a shell, as a person would."""
+    found = re.search(r"python .*$", line)
+    assert found, line
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path}
+    return subprocess.run(["sh", "-c", found[0]], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_every_printed_command_works_when_it_is_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In folders with difficult names, with data of the user's own: train features, resume, train longer, test."""
+    home = tmp_path / NASTY
+    mine = home / "mine"
+    (mine / "data").mkdir(parents=True)
+    (mine / "my_data.py").write_text(MY_DATA)
+    node = (CONF / "data" / "digits.yaml").read_text().replace("gans.data.digits.Digits", "my_data.Mine")
+    (mine / "data" / "mine.yaml").write_text(f"{node}\nroot: nowhere\n")
+    monkeypatch.setenv("GANS_CACHE", str(tmp_path / "cache"))
+    options = {"runs": str(home / "runs"), "data.root": str(tmp_path / "my [data], {é}")}
+    written = shlex.split(shell_command("train.py", options))[2:]
+    lengths = tiny("trainer.max_epochs=null", "trainer.max_steps=100", "checkpoint.every_steps=50", "samples.frames=1")
+    small = [text for text in lengths if text.partition("=")[0] not in ("data", "metric")]
+    arguments = ["--config-dir", str(mine), "data=mine", *small, *written]
+
+    done = run(tmp_path, "train.py", *arguments, "metric=fid")
+    assert done.returncode == 2
+    done = paste(tmp_path, f"{done.stderr.strip()} epochs=1")
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "cache").rglob("mine1.safetensors"))
+
+    process = subprocess.Popen(
+        command("train.py", *arguments, "metric=none"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    while not (found := list((home / "runs").glob("*/checkpoints/last*"))):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 143, errors
+    made = RunFolder(found[0].parent.parent)
+    for again in range(2):  # it resumes; then it is finished, and the command that trains longer is printed
+        done = paste(tmp_path, errors.splitlines()[-1])
+        assert done.returncode == 0, done.stderr
+        made = RunFolder(made.path)
+        assert made.history.last == "finished"
+        assert made.last_step == 100 * (again + 1)
+        errors = paste(tmp_path, errors.splitlines()[-1]).stdout
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py")])
+    monkeypatch.syspath_prepend(mine)
+    with monkeypatch.context() as patch:
+        do_at(patch, "in the final test", 0, stop)
+        with pytest.raises(InterruptedTraining) as error:
+            commands.test(RunFolder(made.path), commands.read_config(made, ["my_data"]))
+    done = paste(tmp_path, str(error.value).replace("train.py", f"train.py --config-dir {shlex.quote(str(mine))}"))
+    assert done.returncode == 0, done.stderr
+
+
+SEED = "runs/digits-limit24-autoencoder-msle-none-2epochs-2steps-seed"
 
 
 @pytest.mark.slow
@@ -169,7 +247,7 @@ def test_a_sweep_runs_its_members_reports_failures_and_then_runs_what_is_missing
     done = run(tmp_path, "train.py", *sweep[:-1], "data.batch_size=8,5000")
     assert done.returncode == 2
     assert "1 of 2 members are finished" in done.stdout
-    assert re.search(r"^failed: .*data.batch_size=5000 .*: .*batch_size=5000.*0001.log", done.stderr, re.MULTILINE)
+    assert re.search(r"^failed: .*batch_size=5000.*\n.*data.batch_size=5000 .*0001.log", done.stderr, re.MULTILINE)
     assert "Traceback" not in done.stderr
     assert [path.name for path in (tmp_path / "runs").glob("digits-*")] == [Path(f"{SEED}0").name]
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("digits-*/**/*")}
@@ -182,9 +260,10 @@ def test_a_sweep_runs_its_members_reports_failures_and_then_runs_what_is_missing
 
 @pytest.mark.slow
 def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path: Path) -> None:
+    name = "runs/digits-limit24-autoencoder-msle-none-400steps-seed"
     budget = tiny("trainer.max_epochs=null", "trainer.max_steps=400", "checkpoint.every_steps=10", "log_every=10")
     arguments = command("train.py", "-m", *budget, "hydra.launcher.n_jobs=2", "seed=0,1,2")
-    runs = [tmp_path / f"{SEED}{seed}" for seed in range(3)]
+    runs = [tmp_path / f"{name}{seed}" for seed in range(3)]
 
     def start() -> subprocess.Popen[str]:
         pipe = subprocess.PIPE

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gans.config.resolve import flatten
 from gans.config.schema import ANY_OF, ONE_OF
-from gans.errors import InputError, InterruptedTraining, TrainingError, one_line
+from gans.errors import InputError, InterruptedTraining, TrainingError, config_dirs, one_line
 
 EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, OSError)
 """Errors that a user can fix: they get one line instead of a traceback."""
@@ -80,9 +80,7 @@ def prepare() -> None:
 
     Call it after Lightning is imported, because the import sets log levels.
     """
-    for source in HydraConfig.get().runtime.config_sources:
-        if source.provider == "command-line" and source.path not in sys.path:
-            sys.path.append(source.path)
+    sys.path += [folder for folder in config_dirs(HydraConfig.get()) if folder not in sys.path]
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")

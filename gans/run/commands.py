@@ -143,7 +143,7 @@ def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> Ru
     """Train, test, diagnose and draw. Roll back after a non-finite value if the options allow it."""
     keep_freed_memory()
     history = run.history
-    with record_stops(run, config):
+    with record_stops(run, config, history):
         while True:
             try:
                 interrupt = Interrupt(Checkpoints(run, config, components.best_by))
@@ -174,9 +174,9 @@ def draw_figures(run: RunFolder, config: RunConfig) -> None:
 
 
 @contextmanager
-def record_stops(run: RunFolder, config: RunConfig) -> Iterator[None]:
+def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterator[None]:
     """Record in the history why a run stops, and raise an error that says how to resume it."""
-    command, history = again("resume", run, config, {}), run.history
+    command = again("resume", run, config, {})
     try:
         yield
     except InterruptedTraining as stop:

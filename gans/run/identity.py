@@ -70,7 +70,8 @@ def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mappi
     parts = [choices["data"] + ("" if len(digits) >= 10 else "".join(map(str, digits)))]
     parts += [f"{word}{data[name]}" for name, word in (("limit", "limit"), ("train_size", "size")) if data.get(name)]
     parts += [choices["model"], choices["objective"], "+".join(config["stabilize"]) or "none"]
-    parts += [f"{trainer[f'max_{word}']}{word}" for word in ("epochs", "steps") if trainer.get(f"max_{word}")]
+    limits = {word: trainer.get(f"max_{word}s") for word in ("epoch", "step")}
+    parts += [f"{limit}{word}{'s' if limit > 1 else ''}" for word, limit in limits.items() if limit]
     if "precision" in trainer:
         parts.append(trainer["precision"].partition("-")[0])
     return "-".join((*parts, f"seed{config['seed']}"))

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from gans.config.command_line import fail
 from gans.config.resolve import resolve
-from gans.errors import InputError
+from gans.errors import InputError, config_dirs
 from gans.files import write_json
 from gans.run import slurm
 from gans.run.folder import RunFolder, runs_in
@@ -50,7 +50,7 @@ def run_sweep(configs: Sequence[DictConfig], n_jobs: int, per_gpu: int, first_nu
         for i, (command, each) in enumerate(zip(commands, options, strict=True))
     ]
     slots = slots_for(len(members), configs[0].trainer.accelerator, n_jobs, per_gpu)
-    folders = [each.path for each in configs[0].hydra.runtime.config_sources if each.provider == "command-line"]
+    folders = config_dirs(configs[0].hydra)
     command = [sys.executable, sys.argv[0], *(part for path in folders for part in ("--config-dir", path))]
     pool = ProcessPool(command, slots)
     with View(members) as view:

@@ -1,12 +1,13 @@
 """A value that is not finite in a whole run: its step is never saved, and the run stops or is rolled back."""
 
 import math
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from gans.errors import TrainingError
+from gans.errors import InterruptedTraining, TrainingError
 from gans.gan import GAN
 from gans.run.folder import RunFolder
 from tests.run.runs import Crash, checkpoint, do_at, only_run, points, resume, start
@@ -46,6 +47,20 @@ def test_a_run_stops_at_the_step_and_saves_nothing_of_it(tmp_path: Path) -> None
     assert list(run.figures.glob("*.png"))
     resume(run)  # what has made the value is gone
     assert run.history.last == "finished"
+
+
+def test_a_signal_in_the_step_that_fails_stops_the_run_after_the_rollback(tmp_path: Path) -> None:
+    def fail_and_signal(gan: GAN) -> None:
+        spoil_the_gradient(gan)
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        do_at(patch, "between the players", STEP, fail_and_signal)
+        with pytest.raises(InterruptedTraining):
+            start(tmp_path, "on_nan=rollback")
+    run = resume(only_run(tmp_path))
+    events = ["started", "rolled back", "stopped", "resumed", "finished"]
+    assert [event["event"] for event in run.history.events] == events
 
 
 def test_a_rollback_continues_with_other_random_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,6 +163,37 @@ def test_lost_curves_are_announced(stopped: RunFolder, capsys: pytest.CaptureFix
         assert any(events.name in line for line in gaps)
 
 
+@pytest.mark.parametrize("name", ["history.json", "versions.json", "floors.json", "config.yaml"])
+def test_damage_that_nothing_repairs_is_found_before_anything_is_changed(stopped: RunFolder, name: str) -> None:
+    (stopped.path / name).write_text("{")
+    before = {path: path.read_bytes() for path in stopped.path.rglob("*") if path.is_file() and path.name != ".lock"}
+    with pytest.raises(InputError, match=name):
+        resume(stopped)
+    after = {path: path.read_bytes() for path in stopped.path.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert after == before
+
+
+def test_a_file_that_can_not_be_read_is_not_told_as_one_that_can_not_be_written(tmp_path: Path) -> None:
+    def read_nothing(_: object) -> None:
+        (tmp_path / "data of mine").read_bytes()
+
+    with pytest.MonkeyPatch.context() as patch:
+        do_at(patch, "between the players", 3, read_nothing)
+        with pytest.raises(InputError, match=r"No such file.*data of mine.*resume=") as error:
+            start(tmp_path)
+    assert "write" not in str(error.value)
+    assert only_run(tmp_path).history.last == "stopped"
+
+
+def test_files_in_a_run_folder_mean_the_run(stopped: RunFolder) -> None:
+    checkpoint_file = checkpoints_in(stopped.checkpoints, "last")[0]
+    for path in (stopped.path, stopped.config_file, stopped.checkpoints, checkpoint_file):
+        assert RunFolder.around(path).path == stopped.path
+    for path in (stopped.path.parent, stopped.path / "nothing", stopped.path.parent / "nothing"):
+        with pytest.raises(InputError):
+            RunFolder.around(path)
+
+
 def test_an_older_versions_run_is_refused(stopped: RunFolder) -> None:
     """Its checkpoints had other names, and its config did not know all options."""
     config = {name: value for name, value in stopped.config.items() if name != "figure"}

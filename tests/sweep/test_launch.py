@@ -49,6 +49,30 @@ def test_a_member_whose_run_is_finished_does_not_run_again(tmp_path: Path) -> No
     assert exit_code() is None
 
 
+@pytest.mark.parametrize(("asked", "threads"), [("1", "1"), ("9", "2"), ("", "2"), ("0", "2"), ("a", "2")])
+def test_fewer_threads_that_were_asked_for_stay_fewer(
+    monkeypatch: pytest.MonkeyPatch, asked: str, threads: str
+) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda *_: 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert {slot["OMP_NUM_THREADS"] for slot in slots_for(2, "cpu", -1, 1)} == {threads}
+
+
+def test_equal_failures_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    members = []
+    for number, why in enumerate(["no data " * 100, "no data " * 100, "no memory"]):
+        log = tmp_path / f"{number}.log"
+        log.write_text(f"training\nerror: {why}\nwarning: something else\n")
+        members.append(Member([f"seed={number}"], log, exit_code=2))
+    with pytest.raises(SystemExit):
+        summarize(members, tmp_path, [])
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[:12] for line in lines if line.startswith("failed")] == ["failed: no d", "failed: no m"]
+    assert all(len(line) <= 300 for line in lines)
+    for member in members:
+        assert sum(member.overrides[0] in line and str(member.log) in line for line in lines) == 1
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [("seed=4", "seed=4"), ("stabilize=none", "stabilize=[]"), ("log_every=1", "log_every=5"), ("test=a", "test=a")],
@@ -83,6 +107,7 @@ def test_there_is_a_slot_for_each_core_or_for_each_gpu(
 ) -> None:  # fmt: skip
     monkeypatch.setattr("joblib.cpu_count", lambda *_: 4)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     slots = slots_for(members, accelerator, n_jobs, per_gpu)
     assert len(slots) == expected
     assert {slot["OMP_NUM_THREADS"] for slot in slots} == {str(max(1, 4 // expected))}
@@ -132,6 +157,6 @@ def test_the_exit_code_tells_what_came_of_the_members(
     for number, code in enumerate(codes):
         kept = json.loads((tmp_path / f"{number:04d}.json").read_text())
         assert (kept["overrides"], kept["exit_code"]) == ([f"seed={number}"], code)
-        assert (f"failed: seed={number}: " in captured.err) is (code in (2, 3, 137))
+        assert (f"  seed={number} (see " in captured.err) is (code in (2, 3, 137))
     if 2 in codes:
         assert "a reason" in captured.err
