@@ -1,0 +1,126 @@
+"""The page in a real browser: what it shows, what moves, and that it asks the network for nothing."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from gans.study.analyse import analyse
+from gans.study.ask import publish
+from gans.study.page import Commands
+from tests.study.test_known_truth import ARMS, definition, records_in
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, such as Debian's package chromium")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    study = definition()
+    result = analyse(study, records_in(folder / "runs", study, range(3)))
+    return publish(result, folder / "study", Commands("again", "more", dict.fromkeys(ARMS, "train")))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as browser,
+    ):
+        yield browser
+
+
+def open_page(browser: Browser, path: Path, width: int = 1400, script: bool = True, dark: bool = False) -> Page:
+    """The page, which fails the test at an error or a request for anything but itself."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        java_script_enabled=script,
+        color_scheme="dark" if dark else "light",
+    )
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_load_state()
+    assert [each for each in problems if each != path.as_uri() and not each.startswith("data:")] == []
+    return page
+
+
+def test_the_slider_moves_all_images_together(browser: Browser, path: Path) -> None:
+    page = open_page(browser, path)
+    transforms = "[...document.querySelectorAll('.window img')].map((image) => image.style.transform)"
+    before = page.evaluate(transforms)
+    page.locator("#moment").fill("0")
+    after = page.evaluate(transforms)
+    assert len(before) == 3 * len(ARMS)
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    assert page.locator("#moment-text").inner_text() == "training step 0"
+    shown = page.locator(".strips figure:visible")
+    assert shown.count() == len(ARMS)
+    page.locator("#seed").select_option("2")
+    assert all("seed 2" in shown.nth(place).inner_text() for place in range(len(ARMS)))
+
+
+def test_the_table_of_runs_sorts_both_ways(browser: Browser, path: Path) -> None:
+    page = open_page(browser, path)
+    column = [head.inner_text() for head in page.locator("#runs th").all()].index("fid")
+
+    def values() -> list[float]:
+        cells = page.locator(f"#runs tbody tr td:nth-child({column + 1})").all()
+        return [float(text) for cell in cells if (text := cell.get_attribute("data-value"))]
+
+    head = page.locator("#runs th button").nth(column)
+    head.click()
+    assert values() == sorted(values())
+    head.click()
+    assert values() == sorted(values(), reverse=True)
+    assert len(values()) == 3 * len(ARMS)
+
+
+def test_a_curve_is_chosen_and_zoomed(browser: Browser, path: Path) -> None:
+    page = open_page(browser, path)
+    names = page.locator("#curve-name option").all()
+    page.locator("#curve-name").select_option(index=len(names) - 1)
+    limits = "[window.studyPlot.scales.x.min, window.studyPlot.scales.x.max]"
+    low, high = page.evaluate(limits)
+    box = page.locator("#uplot .u-over").bounding_box()
+    assert box
+    page.locator("#uplot .u-over").scroll_into_view_if_needed()
+    box = page.locator("#uplot .u-over").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(100)
+    zoomed = page.evaluate(limits)
+    assert low < zoomed[0] < zoomed[1] < high
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("script", [False, True])
+@pytest.mark.parametrize("width", [390, 1400])
+def test_it_fits_every_screen(browser: Browser, path: Path, width: int, script: bool, dark: bool) -> None:
+    page = open_page(browser, path, width, script, dark)
+    main = page.locator("body")
+    box = main.bounding_box()
+    assert box
+    assert box["width"] <= width
+    assert page.locator(".answers > li").count() == 5
+    assert page.locator("figure svg:visible").count() >= 6
+    for figure in page.locator("figure svg:visible").all():
+        place = figure.bounding_box()
+        assert place
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= width
+    assert page.locator(".strips img:visible").count() == (len(ARMS) if script else 3 * len(ARMS))
+
+
+def test_it_can_be_printed(browser: Browser, path: Path) -> None:
+    assert open_page(browser, path).pdf().startswith(b"%PDF")
