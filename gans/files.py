@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy
 from platformdirs import user_cache_path
@@ -14,6 +14,8 @@ from platformdirs import user_cache_path
 from gans.errors import InputError
 
 PART = ".part"
+Format = Literal["png", "svg", "pdf"]
+"""A format of figures."""
 
 
 @contextmanager

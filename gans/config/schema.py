@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gans.figures.files import Format
+from gans.files import Format
 
 
 class Options(BaseModel):

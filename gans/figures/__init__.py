@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from gans.figures.files import FigureFolder, Format
+from gans.figures.files import FigureFolder
+from gans.files import Format
 from gans.run.folder import RunFolder
 
 Draw = Callable[[RunFolder, FigureFolder], None]

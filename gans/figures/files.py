@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
 
-Format = Literal["png", "svg", "pdf"]
+from gans.files import Format
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every letter that a PDF holds
 

@@ -109,4 +109,4 @@ def _block(channels_in: int, channels_out: int, stride: int, dropout: float) -> 
 
 def _check_classes(classes: list[int]) -> None:
     if len(classes) < 2:
-        raise InputError(f"model=acgan classifies, so it needs two or more classes, and there is one: {classes}")
+        raise InputError(f"model=acgan classifies, so it needs two or more classes: data.digits={classes} is one")

@@ -16,10 +16,10 @@ from tests.run.runs import assert_same, checkpoint, start, tiny
 
 WITHOUT_EFFECT = (
     "log_every=3", "checkpoint.every_steps=1", "checkpoint.every_minutes=2", "samples.count=7", "samples.epochs=[1]",
-    "samples.steps=[1]", "samples.frames=1", "figure=curves", "trust=[somebody]",
+    "samples.steps=[1]", "samples.frames=1", "figure=curves", "formats=[svg]", "trust=[somebody]",
 )  # fmt: skip
 """A change of every option that does not count, but for where a run lies and what is done with it."""
-ELSEWHERE = ("runs", "resume", "test", "data.root")
+ELSEWHERE = ("runs", "resume", "test", "draw", "data.root")
 
 
 def test_what_does_not_count_changes_no_weight_and_no_test_result(tmp_path: Path) -> None:
