@@ -122,7 +122,7 @@ def plain_loop(gan: GAN, batches: list[Batch], masks: list[Tensor], report: Repo
     gan.to(memory_format=torch.contiguous_format)
     generator, discriminator = gan.generator, gan.discriminator
     generator_optimizer, discriminator_optimizer = (
-        torch.optim.Adam(network.parameters(), lr=report.rate, betas=(report.beta, 0.999), eps=1e-7)
+        torch.optim.Adam(network.parameters(), lr=report.rate, betas=(report.beta, 0.999))
         for network in (generator, discriminator)
     )
     losses = []
@@ -142,16 +142,23 @@ def plain_loop(gan: GAN, batches: list[Batch], masks: list[Tensor], report: Repo
             paid.append(torch.stack(kinds).mean())
             discriminator_optimizer.zero_grad()
             paid[-1].backward()
-            discriminator_optimizer.step()
+            keras_step(discriminator_optimizer)
 
         inputs = generator.inputs(report.generator_batches * count, random, batch)
         earned = report.loss(discriminator(generator(*inputs.arguments)), inputs.labels, True)
         generator_optimizer.zero_grad()
         earned.backward()
-        generator_optimizer.step()
+        keras_step(generator_optimizer)
         losses.append({"discriminator": torch.stack(paid).mean().item(), "generator": earned.item()})
     assert next(waiting, None) is None, "the loop used fewer masks"
     return losses
+
+
+def keras_step(optimizer: torch.optim.Adam) -> None:
+    """A step whose epsilon is what Keras's 1e-7 is to PyTorch."""
+    states = [int(state["step"]) for state in optimizer.state.values()]
+    optimizer.param_groups[0]["eps"] = 1e-7 / (1 - 0.999 ** (states[0] + 1 if states else 1)) ** 0.5
+    optimizer.step()
 
 
 def both(

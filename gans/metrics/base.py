@@ -64,6 +64,8 @@ class Metric(ABC):
         during_training: compute it at every validation, not only in the final test.
     """
 
+    values: ClassVar[tuple[str, ...]] = ()
+    """The names of its values, those of single classes left out; () if they are not known before."""
     minimum: ClassVar[int] = 2
     """The smallest number of held-out samples for which the metric is defined."""
     uses_features: ClassVar[bool] = True

@@ -6,6 +6,8 @@ from gans.metrics.base import EvaluationData, Metric
 class ClassAgreement(Metric):
     """``class_agreement``: the share of generated images whose predicted class is the requested class."""
 
+    values = ("class_agreement",)
+
     def applies(self, data: EvaluationData) -> bool:
         return data.conditional
 

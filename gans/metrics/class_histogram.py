@@ -15,6 +15,8 @@ class ClassHistogram(Metric):
     Laplace smoothing, one more count per class of the held-out images, keeps the KL divergence finite.
     """
 
+    values = ("class_kl",)
+
     def compute(self, data: EvaluationData) -> dict[str, float]:
         classes = data.real.logits.shape[1]
         fake, real = (torch.bincount(sample.predicted, minlength=classes).double() for sample in (data.fake, data.real))

@@ -6,6 +6,8 @@ from gans.metrics.base import EvaluationData, ImageMetric
 class ClassKept(ImageMetric):
     """``class_kept``: the share of outputs whose predicted class is the class of the input."""
 
+    values = ("class_kept",)
+
     def applies(self, data: EvaluationData) -> bool:
         return super().applies(data) and data.answers is not None
 

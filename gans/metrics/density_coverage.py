@@ -15,6 +15,7 @@ class DensityCoverage(Metric):
     The radius of a ball is the distance to the k-th nearest other real image; k = 5, as in the paper.
     """
 
+    values = ("density", "coverage")
     minimum = NEIGHBOURS + 1
 
     def compute(self, data: EvaluationData) -> dict[str, float]:

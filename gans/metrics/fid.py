@@ -11,6 +11,7 @@ from gans.metrics.base import EvaluationData, Metric
 class FID(Metric):
     """``fid`` >= 0, 0 for equal means and covariances. The estimate is biased: compare equal numbers of images."""
 
+    values = ("fid",)
     minimum = FEATURES + 1  # with fewer, the covariance is singular
 
     def compute(self, data: EvaluationData) -> dict[str, float]:

@@ -14,6 +14,8 @@ class InceptionScore(ImageMetric):
     All images form one split, so that their order does not matter.
     """
 
+    values = ("inception_score",)
+
     def compute(self, data: EvaluationData) -> dict[str, float]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about memory, and that one split has no standard deviation

@@ -19,6 +19,7 @@ class KID(Metric):
         subset: number of images of each kind per subset; at most a tenth of all.
     """
 
+    values = ("kid", "kid_error")
     minimum = 10 * 2
 
     def __init__(self, subset: PositiveInt = 1000, during_training: bool = False) -> None:

@@ -17,6 +17,7 @@ class Mixture(Metric):
     In two dimensions, 1 - exp(-9/2) = 98.9 % of the true mixture's samples are of high quality.
     """
 
+    values = ("modes", "high_quality", "mode_kl")
     minimum = 1
 
     def applies(self, data: EvaluationData) -> bool:

@@ -11,6 +11,8 @@ class ModeCount(ImageMetric):
     ``mode_kl``: KL(predicted classes || uniform) in nats, as in the papers' tables of stacked MNIST.
     """
 
+    values = ("modes", "mode_kl")
+
     def compute(self, data: EvaluationData) -> dict[str, float]:
         counts = self._counts(data)
         shares = counts.double() / counts.sum().clamp(min=1)

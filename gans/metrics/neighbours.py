@@ -34,6 +34,8 @@ class Neighbours(ImageMetric):
     pairs: about 1/2 without memorisation, 1 for a generator that repeats training images.
     """
 
+    values = ("copying", "neighbour_distance", "held_out_neighbour_distance")
+
     def compute(self, data: EvaluationData) -> dict[str, float]:
         fake, _, real = neighbour_distances(data)
         statistic = mannwhitneyu(real.numpy(), fake.numpy()).statistic  # number of pairs with a farther held-out image

@@ -15,6 +15,7 @@ class PrecisionRecall(Metric):
     the paper.
     """
 
+    values = ("precision", "recall")
     minimum = NEIGHBOURS + 1
 
     def compute(self, data: EvaluationData) -> dict[str, float]:

@@ -13,6 +13,7 @@ class Reconstruction(ImageMetric):
     SSIM is equation 13 of Wang et al. 2004, with an 11x11 Gaussian window of standard deviation 1.5.
     """
 
+    values = ("mse", "ssim")
     uses_features = False
 
     def applies(self, data: EvaluationData) -> bool:

@@ -34,6 +34,7 @@ class SyntheticAccuracy(ImageMetric):
         ValueError: if the full protocol is asked for with other numbers.
     """
 
+    values = ("synthetic_accuracy",)
     uses_features = False
 
     def __init__(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gans.metrics.name import MetricName
 from gans.study.analyse import StudyResult
+from gans.study.figures_of_merit import plain_name
 from gans.study.plots import Curves
 from gans.study.record import RunRecord
 
@@ -31,7 +32,7 @@ def curves_of(result: StudyResult) -> Curves:
 
 def validation_names(result: StudyResult) -> list[str]:
     """The full names of the study's figures, without their checkpoint or step, in the runs' validation curves."""
-    plain = list(dict.fromkeys(m.name.removeprefix("best.").partition("@")[0] for m in result.definition.merits))
+    plain = list(dict.fromkeys(plain_name(m.name) for m in result.definition.merits))
     names: dict[str, None] = {}
     for record in result.records:
         for figure in plain:

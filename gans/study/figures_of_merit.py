@@ -1,7 +1,6 @@
 """What decides a comparison: test figures, with their scales and good directions."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,6 +81,16 @@ class FigureOfMerit:
         return TITLES.get(self.name, self.name.replace("_", " ").replace(".", ": "))
 
 
+def plain_name(figure: str) -> str:
+    """A figure's name without its checkpoint and training step."""
+    return figure.removeprefix("best.").partition("@")[0]
+
+
+def is_of_curves(figure: str) -> bool:
+    """Whether a figure is of the run as a whole, and not of its test."""
+    return figure == "seconds" or figure.startswith("late_fluctuation.")
+
+
 def _known(scale: Scale, better: Direction, *names: str) -> dict[str, tuple[Scale, Direction]]:
     return dict.fromkeys(names, (scale, better))
 
@@ -117,8 +126,7 @@ def figure_of_merit(
     Raises:
         InputError: for an unknown figure whose scale, direction or smallest difference that matters is not given.
     """
-    plain = name.removeprefix("best.").partition("@")[0]
-    known_scale, known_better = KNOWN.get(plain, (None, None))
+    known_scale, known_better = KNOWN.get(plain_name(name), (None, None))
     scale, better = scale or known_scale, better or known_better
     if scale is None or better is None:
         raise InputError(
@@ -129,7 +137,3 @@ def figure_of_merit(
     if matters is None:
         raise InputError(f"figures.{name}: scale=difference needs matters, the smallest difference that matters")
     return FigureOfMerit(name, scale, better, matters)
-
-
-def names_of(figures: Sequence[FigureOfMerit]) -> list[str]:
-    return [figure.name for figure in figures]

@@ -9,11 +9,12 @@ from typing import Any
 from hydra import compose
 
 from gans.config.resolve import resolve
-from gans.config.validate import validate
+from gans.config.validate import find_target, validate
 from gans.errors import InputError
 from gans.run.folder import RunFolder, is_run, runs_in
 from gans.run.identity import result_settings
 from gans.study.define import StudyDefinition
+from gans.study.figures_of_merit import is_of_curves, plain_name
 from gans.study.record import is_over
 
 
@@ -48,6 +49,7 @@ class Planner:
             same = first.setdefault(settings_text(options), arm)
             if same != arm:
                 raise InputError(f"the arms '{same}' and '{arm}' are the same run: remove one")
+            require_metrics(definition, arm, options)
         require_same_split({arm: self._options(arm, 0) for arm in self.composed})
 
     def plan(self, arm: str, seed: int) -> PlannedRun:
@@ -58,6 +60,20 @@ class Planner:
         config = self.composed[arm].copy()
         config["seed"] = seed
         return resolve(config)
+
+
+def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str, Any]) -> None:
+    """Refuse, before anything is trained, a figure of a test that none of the arm's metrics computes."""
+    metrics = {name: find_target(node["_target_"], f"metric.{name}", None) for name, node in options["metric"].items()}
+    values = {name: getattr(target, "values", ()) for name, target in metrics.items()}
+    if not all(values.values()):  # a metric of the user's own does not say what it computes
+        return
+    known = sorted({value for names in values.values() for value in names})
+    for merit in definition.merits:
+        if plain_name(merit.name) not in known and not is_of_curves(merit.name):
+            raise InputError(
+                f"figures: no metric of arm '{arm}' computes {merit.name}: they compute {', '.join(known) or 'nothing'}"
+            )
 
 
 def settings_text(options: Mapping[str, Any]) -> str:

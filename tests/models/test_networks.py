@@ -10,6 +10,7 @@ from gans.errors import InputError
 from gans.models.acgan import ACGANDiscriminator, ACGANGenerator
 from gans.models.autoencoder import AutoencoderGenerator, DenseDiscriminator
 from gans.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from gans.models.keras_adam import KerasAdam
 from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
 from gans.models.stacked import StackedDiscriminator, StackedGenerator
 from gans.run.network_summary import parameter_count
@@ -80,7 +81,7 @@ REPORTS = {
 
 @pytest.mark.parametrize("model", REPORTS)
 def test_the_reports_networks_have_the_constants_of_keras(model: str) -> None:
-    """BatchNorm's momentum is Keras's 0.99 in PyTorch's convention, Adam's epsilon 1e-7."""
+    """BatchNorm's momentum is Keras's 0.99 in PyTorch's convention, and Adam is Keras's."""
     gan, (rates, adam, averages) = gan_of(model), REPORTS[model]
     layers = list(gan.modules())
     assert {layer.p for layer in layers if isinstance(layer, nn.Dropout)} == rates
@@ -96,7 +97,8 @@ def test_the_reports_networks_have_the_constants_of_keras(model: str) -> None:
         assert parameter_count(gan.generator) - trained == averages
     for optimizer in gan.configure_optimizers():
         group = optimizer.param_groups[0]
-        assert (group["lr"], list(group["betas"]), group["eps"]) == (adam[0], [adam[1], 0.999], 1e-7)
+        assert isinstance(optimizer, KerasAdam)
+        assert (group["lr"], list(group["betas"]), group["keras_eps"]) == (adam[0], [adam[1], 0.999], 1e-7)
         assert group["fused"]
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from gans.errors import InputError
 from gans.study.ask import ask
+from gans.study.members import require_metrics
 from tests.conftest import composed
 from tests.run.runs import tiny
 from tests.study.synthetic import figures_of, write_run
+from tests.study.test_known_truth import definition
 from tests.test_commands import run
 
 
@@ -84,6 +86,14 @@ def test_damaged_runs_are_left_out_by_name(tmp_path: Path) -> None:
     page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}"), None)
     assert len(rows(page.parent / "runs.csv")) == 5
     assert "none-1" in (page.parent / "study.md").read_text(encoding="utf-8")
+
+
+def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
+    config = composed("data=digits", "metric=[fid]")
+    require_metrics(definition(claims=[], figures=["fid", "late_fluctuation.fid"]), "none", config)
+    for figure in ("coverage", "best.coverage", "recall@100"):
+        with pytest.raises(InputError, match="fid"):
+            require_metrics(definition(claims=[], figures=[figure]), "none", config)
 
 
 STUDY = """
