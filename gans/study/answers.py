@@ -55,7 +55,11 @@ def describe(comparison: Comparison) -> str:
         text += f"; without {comparison.missing} that lack the figure"
     more = (comparison.seeds_needed or 0) - len(comparison.seeds)
     if comparison.verdict == "undecided":
-        text += f"; about {more} more seeds would decide" if comparison.seeds_needed else "; far from decided"
+        text += (
+            f"; about {max(1, more)} more seed{'s' * (more > 1)} would decide"
+            if comparison.seeds_needed
+            else "; far from decided"
+        )
     return text
 
 

@@ -48,9 +48,17 @@ def tile_of(grid: Grid, extent: float) -> Pixels:
     count = min(COLUMNS * ROWS, len(grid.images))
     chosen = grid.images[numpy.linspace(0, len(grid.images) - 1, count).round().astype(int)]
     blank = numpy.full((COLUMNS * -(-count // COLUMNS) - count, *chosen.shape[1:]), 128, numpy.uint8)
-    images = numpy.concatenate((chosen, blank))
+    images = _framed(numpy.concatenate((chosen, blank)))
     rows = images.reshape(-1, COLUMNS, *images.shape[1:])
     return numpy.concatenate([numpy.concatenate(list(row), axis=1) for row in rows])
+
+
+def _framed(images: Pixels) -> Pixels:
+    """Images with a grey line at the right and below, which no background has."""
+    count, height, width, *channels = images.shape
+    framed = numpy.full((count, height + 1, width + 1, *channels), 128, numpy.uint8)
+    framed[:, :-1, :-1] = images
+    return framed
 
 
 def picture_of_points(points: NDArray[numpy.float32], extent: float) -> Pixels:

@@ -10,9 +10,10 @@ import matplotlib
 import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
+from gans.figures.files import STYLE
 from gans.files import write_text
 from gans.metrics.name import MetricName
 from gans.study.analyse import StudyResult
@@ -53,7 +54,8 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
         axes.plot([middle], [row], MARKERS[(row + 1) % len(MARKERS)], color=colour, ms=7)
     if merit.scale == "ratio":
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        span = max(finite) / min(finite)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span > 3 else (1, 1.5, 2, 3, 5, 7), numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"× {value:.3g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         low, high = min(finite), max(finite)
@@ -87,6 +89,9 @@ def draw_runs(result: StudyResult, merit: FigureOfMerit) -> Figure:
     positive = [value for of_arm in values.values() for value in of_arm.values() if value > 0]
     if merit.scale == "ratio" and positive and max(positive) > 5 * min(positive):
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(range(len(arms)), [_tick(arm, values[arm]) for arm in arms], rotation=0 if len(arms) < 6 else 60,
                     ha="center" if len(arms) < 6 else "right")  # fmt: skip
     axes.set_xlim(-0.5, len(arms) - 0.5)
@@ -171,7 +176,7 @@ def _figure(height: float) -> tuple[Figure, Axes]:
 
 def _options(name: str) -> dict[Any, Any]:
     """Text stays text; the names inside an SVG depend on the figure's name only."""
-    return {"svg.fonttype": "none", "svg.hashsalt": name, "pdf.fonttype": 42, "font.family": "sans-serif"}
+    return STYLE | {"svg.hashsalt": name}
 
 
 def _tick(arm: str, values: Mapping[int, float]) -> str:

@@ -112,6 +112,8 @@ def test_it_fits_every_screen(browser: Browser, path: Path, width: int, script: 
     box = main.bounding_box()
     assert box
     assert box["width"] <= width
+    if script:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".answers > li").count() == 5
     assert page.locator("figure svg:visible").count() >= 6
     for figure in page.locator("figure svg:visible").all():
