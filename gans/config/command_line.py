@@ -106,7 +106,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         choices = sorted(error.options or [path.stem for path in (_conf() / group).glob("*.yaml")])
-        return f"unknown {group} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
+        return f"unknown {group or 'config'} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")
     if isinstance(error, OverrideParseException):

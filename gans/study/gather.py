@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 from gans.config.resolve import flatten
@@ -16,7 +15,7 @@ from gans.study.members import PlannedRun, Runs, run_folders
 from gans.study.record import RunRecord, is_over, read_record
 
 FEW = 6
-"""How many figures are chosen of runs that exist if none are named."""
+"""How many figures are chosen of runs that exist if none are named, and how many differences are named."""
 
 
 def read_planned(
@@ -70,8 +69,10 @@ def existing_study(
         raise InputError(f"runs={','.join(patterns)}: there is no finished run")
     labels = sorted({label for _, label in found})
     if len(labels) < 2:
-        differing = [name for name in sorted({*chain(*inside)}) if len({each.get(name) for each in inside}) > 1]
-        hint = f"they differ in {', '.join(differing)}: use by={differing[0]}" if differing else "nothing to compare"
+        differing = differing_names(inside) or differing_names(settings)
+        hint = (
+            f"they differ in {', '.join(differing[:FEW])}: use by={differing[0]}" if differing else "nothing to compare"
+        )
         raise InputError(f"by={by}: all runs are of the same kind, {labels[0]}; {hint}")
     warnings += differences(settings, [run for run, _ in found], by, allow_differences)
     for name in labels:  # an arm is one setting, not several of the same name
@@ -117,6 +118,12 @@ def arm_name(value: Any) -> str:
     if isinstance(value, Mapping):
         return "+".join(value) or "none"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def differing_names(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """The options, or groups, in which runs differ."""
+    names = sorted({name for each in settings for name in each if len({one.get(name) for one in settings}) > 1})
+    return list(dict.fromkeys(name.removesuffix("._target_") for name in names))
 
 
 def differences(settings: Sequence[dict[str, Any]], runs: Sequence[RunFolder], by: str, allowed: bool) -> list[str]:
