@@ -45,14 +45,20 @@ def one_line(error: BaseException) -> str:
 
 
 def shell_command(script: str, options: Mapping[str, Any]) -> str:
-    """A command to paste into a shell: ``python train.py 'resume="/tmp/my, runs/a"'``.
+    """A command to paste into a shell: ``python train.py 'resume="/tmp/my, runs/a"'``."""
+    return shlex.join(["python", *command_words(script), *hydra_overrides(options)])
 
-    The script is named as the present one is, and gets the present command's ``--config-dir``.
-    """
+
+def command_words(script: str) -> list[str]:
+    """How a command starts, as words: its script, named as the present one is, with the present ``--config-dir``."""
     folders = config_dirs(HydraConfig.get()) if HydraConfig.initialized() else []
     before = [part for folder in folders for part in ("--config-dir", folder)]
-    overrides = [f"{name}={hydra_value(value)}" for name, value in options.items()]
-    return shlex.join(["python", str(Path(sys.argv[0]).with_name(script)), *before, *overrides])
+    return [str(Path(sys.argv[0]).with_name(script)), *before]
+
+
+def hydra_overrides(options: Mapping[str, Any]) -> list[str]:
+    """Options as Hydra reads them on a command line."""
+    return [f"{name}={hydra_value(value)}" for name, value in options.items()]
 
 
 def config_dirs(hydra: Any) -> list[str]:

@@ -2,11 +2,12 @@
 
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,13 +18,21 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from gans.config.resolve import flatten
 from gans.config.schema import ANY_OF, ONE_OF
 from gans.errors import InputError, InterruptedTraining, TrainingError, config_dirs, one_line
 
-EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, OSError)
+EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError)
 """Errors that a user can fix: they get one line instead of a traceback."""
+
+OF_HYDRA = {
+    "Config group override must be": "a config group takes the name of one of its files in conf/, or a list of names",
+    "Only one of --": "{}. --cfg job shows the options of one run: leave -m and commas out",
+    "The --resolve flag": "{}",
+}
+"""Hydra's errors for a wrong command that are of no class of its own: how they start, and what is said."""
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -45,10 +54,10 @@ def one_line_errors() -> Iterator[None]:
     except EXPECTED as error:
         fail(f"error: {explain(error)}", getattr(error, "exit_code", InputError.exit_code))
     except ValueError as error:
-        if not str(error).startswith("Config group override must be"):  # from Hydra
+        message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
+        if message is None:
             raise
-        message = "error: a config group takes the name of one of its files in conf/, or a list of names"
-        fail(message, InputError.exit_code)
+        fail(f"error: {message.format(error)}", InputError.exit_code)
 
 
 def check_overrides() -> None:
@@ -66,12 +75,13 @@ def check_overrides() -> None:
 
 
 def refuse_hydra_settings(overrides: Iterable[str]) -> None:
-    """Refuse Hydra's own settings, but for launcher and sweeper: ``runs`` alone says where a run is written."""
+    """Refuse Hydra's own settings, but for launcher and sweeper: ``runs`` or ``output`` says where to write."""
     for text in overrides:
         name = text.lstrip("+~").partition("=")[0]
         if not name.startswith(("hydra/", "hydra.launcher.", "hydra.sweeper.", "hydra.mode")):
+            where = "runs" if Path(sys.argv[0]).stem == "train" else "output"
             raise InputError(
-                f"{text}: Hydra's own settings have no effect here. To write runs elsewhere, use runs=<folder>"
+                f"{text}: Hydra's own settings have no effect here. To write elsewhere, use {where}=<folder>"
             )
 
 
@@ -96,7 +106,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         choices = sorted(error.options or [path.stem for path in (_conf() / group).glob("*.yaml")])
-        return f"unknown {group} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
+        return f"unknown {group or 'config'} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")
     if isinstance(error, OverrideParseException):
@@ -109,7 +119,7 @@ def explain(error: Exception) -> str:
     if message.startswith("Could not override '"):
         option = message.split("'")[1]
         return f"unknown option '{option}'{suggestion(option, known_names())}: --cfg job shows all options"
-    return message
+    return f"a config file can't be read: {message}" if isinstance(error, YAMLError) else message
 
 
 def suggestion(word: str, names: Sequence[str]) -> str:
@@ -123,9 +133,11 @@ def suggestion(word: str, names: Sequence[str]) -> str:
 def known_names() -> list[str]:
     """The config groups and the dotted options of this command, read from conf/."""
     command = Path(sys.argv[0]).stem
-    names = [path.name for path in _conf().iterdir() if path.is_dir()]
-    main = "config" if command == "train" else command
-    for path in [_conf() / f"{main}.yaml", *_conf().glob("*/*.yaml")]:
+    main = _conf() / f"{'config' if command == 'train' else command}.yaml"
+    chosen = {re.sub("override |optional |@.*", "", name) for each in OmegaConf.load(main).get("defaults", [])
+              if isinstance(each, Mapping) for name in each}  # fmt: skip
+    names = [path.name for path in _conf().iterdir() if path.name in chosen]
+    for path in [main, *(path for name in names for path in (_conf() / name).glob("*.yaml"))]:
         is_global = path.parent == _conf() or "@package _global_" in path.read_text(encoding="utf-8")
         options = OmegaConf.to_container(OmegaConf.load(path))
         names += flatten(options, "" if is_global else path.parent.name)

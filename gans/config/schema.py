@@ -87,7 +87,7 @@ class StudyOptions(Options):
     study: dict[str, Any] | None
     runs: Annotated[list[str], Field(min_length=1)]
     by: str | None
-    baseline: str | None
+    baseline: str | int | float | bool | list[Any] | None
     figures: list[str | dict[str, Any]] | None
     allow_differences: bool
     seeds: Annotated[int, Field(ge=2)] | None

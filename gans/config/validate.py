@@ -177,7 +177,13 @@ def check_options(model: type[Model], options: dict[str, Any]) -> Model:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
         if problem["type"] == "missing":
-            raise InputError(f"{place} is missing: another version has written this config") from error
+            raise InputError(
+                f"{place} is missing" + (": another version has written this config" if model is RunConfig else "")
+            ) from error
+        if "[key]" in problem["loc"]:
+            raise InputError(
+                f"{problem['loc'][0]}: {problem['input']!r} is not a name: put names such as no, yes and 0 in quotes"
+            ) from error
         raise InputError(f"{place}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
 
 

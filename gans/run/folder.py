@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from gans.errors import InputError, one_line
+from gans.errors import InputError, one_line, shell_command
 from gans.files import making_folder, write_text
 from gans.metrics.name import MetricName
 from gans.run.history import History
@@ -257,7 +257,7 @@ class Arrays(dict[str, NDArray[Any]]):
         self.path = path
 
     def __missing__(self, name: str) -> NDArray[Any]:
-        raise InputError(f"'{self.path}' is damaged, it has no {name}: delete it, and resume the run")
+        raise InputError(f"'{self.path}' is damaged, it has no {name}: {how_to_restore(self.path)}")
 
 
 def load_arrays(path: Path) -> Arrays:
@@ -266,7 +266,13 @@ def load_arrays(path: Path) -> Arrays:
         with numpy.load(path) as file:
             return Arrays(path, dict(file))
     except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-        raise InputError(f"'{path}' is damaged or lost: delete it, and resume the run") from error
+        raise InputError(f"'{path}' is damaged or lost: {how_to_restore(path)}") from error
+
+
+def how_to_restore(path: Path) -> str:
+    """What to do about the damaged file of arrays of a run: a test writes again what figures can't do without."""
+    command = shell_command("train.py", {"test": str(path.parent.parent)})
+    return f"delete it, and resume the run, or test a finished one again with: {command}"
 
 
 def _curve(rows: list[dict[str, str]], name: str) -> dict[str, NDArray[numpy.float64]]:

@@ -19,7 +19,9 @@ class History:
         try:
             text = self.path.read_text(encoding="utf-8") if self.path.is_file() else "[]"
             self.events: list[dict[str, Any]] = json.loads(text)
-            if not isinstance(self.events, list) or not all("event" in dict(event) for event in self.events):
+            if not isinstance(self.events, list) or not all(
+                {"event", "time"} <= {*dict(event)} for event in self.events
+            ):
                 raise ValueError("it is no list of events")
             self.last = self.events[-1]["event"] if self.events else None
         except (ValueError, TypeError) as error:

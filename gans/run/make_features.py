@@ -13,6 +13,7 @@ from gans.config.schema import FeaturesConfig
 from gans.config.validate import check_options, validate_choice
 from gans.data.images import ImageData
 from gans.data.source import Source
+from gans.data.stacked import Stacked
 from gans.errors import InputError
 from gans.features.files import is_shipped, network_name, require_describable, save_features
 from gans.features.network import FeatureNetwork
@@ -55,6 +56,8 @@ def make_features(options: dict[str, Any]) -> Path:
 
 def require_whole_source(data: Source) -> ImageData:
     """Refuse data that no feature network learns, or options that take something from them."""
+    if isinstance(data, Stacked):
+        raise InputError(f"stacked digits are described by the feature network of single ones: use data={data.source}")
     if not isinstance(data, ImageData):
         raise InputError(f"data={data.source} needs no feature network: use other data, such as data=mnist")
     require_describable(data)

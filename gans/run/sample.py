@@ -1,5 +1,6 @@
 """Samples of a trained generator, written as a labelled grid, an array or single images."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from gans.figures.drawing import BLUE, MANY, set_title
 from gans.figures.files import FigureFolder, padded
 from gans.figures.names import row_label, run_title
 from gans.figures.sheets import in_rows, picture
+from gans.files import require_writable
 from gans.randomness import Streams
 from gans.run.export import TrainedGenerator, find_weights, load_generator
-from gans.run.folder import new_folder
+from gans.run.folder import RunFolder, new_folder
 from gans.update import NO_CLASS
 
 BATCH = 500
@@ -50,11 +52,12 @@ def generate(request: GenerateConfig) -> Path:
     Returns the folder.
     """
     trained = load_generator(find_weights(Path(request.run)), request.trust)
+    output = Path(request.output) if request.output else _run_folder(Path(request.run)) / "generated"
+    require_writable(output.parent)
     samples = draw_samples(trained, request)
     are_points = samples.images.ndim == 2
     if are_points and request.pngs:
         raise InputError("pngs: this generator makes points, not images: use npz=true")
-    output = Path(request.output) if request.output else _run_folder(Path(request.run)) / "generated"
     folder = new_folder(output.parent, output.name)
     title = f"{run_title(trained.config)}\ntraining step {trained.training_steps:,}, generated with seed {request.seed}"
     with ProgressBar("drawing the grid"):
@@ -98,9 +101,10 @@ def draw_samples(trained: TrainedGenerator, request: GenerateConfig) -> Labelled
 
 
 def _run_folder(path: Path) -> Path:
-    """The run folder of a checkpoint; for other files, their folder."""
-    folder = path if path.is_dir() else path.parent
-    return folder.parent if folder.name == "checkpoints" else folder
+    """The run folder that a path names; for an exported generator outside of one, the file's folder."""
+    with suppress(InputError):
+        return RunFolder.around(path).path
+    return path.parent
 
 
 def _class_indices(request: GenerateConfig, digits: list[int]) -> Tensor | None:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
+from gans.errors import InputError
 from gans.files import write_text
 from gans.metrics.name import MetricName
 
@@ -69,4 +70,8 @@ class TestResults(BaseModel):
 
 
 def read_results(path: Path) -> TestResults:
-    return TestResults.model_validate_json(path.read_text(encoding="utf-8"))
+    """The contents of test.json; an ``InputError`` if they can't be read."""
+    try:
+        return TestResults.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path}' is damaged or lost: test the run again with test=...") from error

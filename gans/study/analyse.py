@@ -29,7 +29,10 @@ class Trouble:
     first_steps: tuple[int, ...]
     """The first training step of each."""
     p_value: float
-    """Of the exact McNemar test against the baseline, over the seeds that both have; NaN for the baseline."""
+    """Of the exact McNemar test against the baseline, over the seeds in which both could be judged; NaN for the
+    baseline."""
+    not_judged: int = 0
+    """The number of runs that lack what it takes to tell."""
 
 
 @dataclass(frozen=True)
@@ -110,19 +113,22 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
 
 
 def count_troubles(by_arm: dict[str, list[RunRecord]], baseline: str) -> dict[str, list[Trouble]]:
-    """For each arm how often each diagnosis was made, of those that any run has."""
+    """For each arm how often each diagnosis was made, of those that any run has, or could not be judged for."""
+    open_questions = {record.run.path: {*record.not_judged} for records in by_arm.values() for record in records}
     seen = {record.run.path: troubles_of(record) for records in by_arm.values() for record in records}
-    labels = sorted({label for found in seen.values() for label in found})
-    reference = {record.seed: seen[record.run.path] for record in by_arm[baseline]}
+    labels = sorted({label for found in (*seen.values(), *open_questions.values()) for label in found})
+    reference = {record.seed: record.run.path for record in by_arm[baseline]}
     counted: dict[str, list[Trouble]] = {}
     for arm, records in by_arm.items():
         counted[arm] = []
         for label in labels:
             steps = tuple(seen[record.run.path][label] for record in records if label in seen[record.run.path])
-            pairs = [(label in seen[record.run.path], label in reference[record.seed])
-                     for record in records if record.seed in reference]  # fmt: skip
+            both = [(record.run.path, reference[record.seed]) for record in records if record.seed in reference]
+            pairs = [(label in seen[own], label in seen[other]) for own, other in both
+                     if label not in open_questions[own] | open_questions[other]]  # fmt: skip
+            unknown = sum(label in open_questions[record.run.path] for record in records)
             p_value = math.nan if arm == baseline else mcnemar([one for one, _ in pairs], [two for _, two in pairs])
-            counted[arm].append(Trouble(label, len(steps), len(records), steps, p_value))
+            counted[arm].append(Trouble(label, len(steps), len(records), steps, p_value, unknown))
     return counted
 
 

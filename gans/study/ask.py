@@ -9,15 +9,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 from rich.table import Table
 
 from gans.config.command_line import fail
 from gans.config.schema import StudyOptions
 from gans.config.validate import check_options
-from gans.errors import InputError, shell_command
+from gans.errors import InputError, command_words, hydra_overrides, hydra_value
 from gans.files import write_text
 from gans.run import slurm
+from gans.run.folder import is_run
 from gans.study.allocate import next_runs, planned_runs
 from gans.study.analyse import StudyResult, analyse
 from gans.study.answers import answers
@@ -28,10 +30,14 @@ from gans.study.members import PlannedRun, Planner, Runs
 from gans.study.page import Commands, render
 from gans.study.plots import draw_all, save
 from gans.study.write import write_tables
-from gans.sweep.launch import View, slots_for
+from gans.sweep.launch import View, outcome, slots_for
 from gans.sweep.processes import Member, ProcessPool
 
 LARGE_PAGE = 5_000_000
+FEW = 6
+"""How many missing runs a warning names."""
+OF_STUDIES, OF_EXISTING_RUNS = ("seeds", "budget"), ("by", "baseline", "allow_differences")
+"""Options of study.py that have an effect with study=... only, and without it only."""
 
 
 def ask(options: dict[str, Any], name: str | None) -> Path:
@@ -43,10 +49,9 @@ def ask(options: dict[str, Any], name: str | None) -> Path:
     checked = check_options(StudyOptions, options)
     figures = [check_options(FigureOptions, each if isinstance(each, dict) else {"name": each})
                for each in checked.figures or []]  # fmt: skip
+    refuse_ignored(checked, OF_STUDIES if name is None else OF_EXISTING_RUNS)
     if name is None:
         return compare_existing(checked, figures)
-    if checked.by is not None:
-        raise InputError("by=... compares runs that exist; a study has its own arms. Leave one of the two out")
     definition = check_options(StudyDefinition, options["study"] | ({"figures": options["figures"]} if figures else {}))
     if checked.seeds is not None:
         definition = definition.model_copy(update={"seeds": checked.seeds})
@@ -56,9 +61,26 @@ def ask(options: dict[str, Any], name: str | None) -> Path:
     runs = Runs(checked.runs)
     records, warnings = read_planned(planned_runs(definition, planner), runs, definition.merits)
     if not records:
-        raise InputError("no run of this study is finished yet: leave run=false out to make them")
-    result = analyse(definition, records, [*warnings, *(f"left out: {line}" for line in runs.damaged)])
-    return publish(result, Path(checked.output) / name, commands_of(definition, planner, name, checked))
+        hint = "each has failed for the reason above" if checked.run else "leave run=false out to make them"
+        raise InputError(f"no run of this study is finished: {hint}")
+    warnings += [f"left out: {line}" for line in runs.damaged]
+    result = analyse(definition, records, [*warnings, *missing_runs(definition, planner, runs)])
+    return publish(result, Path(checked.output) / name, commands_of(definition, planner, checked))
+
+
+def refuse_ignored(options: StudyOptions, names: Sequence[str]) -> None:
+    """Refuse options of study.py that would have no effect."""
+    for name in names:
+        if value := getattr(options, name):
+            kind = "with study=... only" if name in OF_STUDIES else "without study=... only"
+            raise InputError(f"{name}={value} has an effect {kind}: leave one of the two out")
+
+
+def missing_runs(definition: StudyDefinition, planner: Planner, runs: Runs) -> list[str]:
+    """A warning that names the first seeds' runs that are not finished; none if all are."""
+    missing = [f"{plan.arm}, seed {plan.seed}" for plan in next_runs(definition, planner, None) if not runs.of(plan)]
+    shown = [*missing[:FEW], *(["..."] if len(missing) > FEW else [])]
+    return [f"{len(missing)} runs are missing: {'; '.join(shown)}"] if missing else []
 
 
 def compare_existing(options: StudyOptions, figures: Sequence[FigureOptions]) -> Path:
@@ -70,19 +92,28 @@ def compare_existing(options: StudyOptions, figures: Sequence[FigureOptions]) ->
     definition, records, warnings = existing_study(
         options.runs, options.by, options.baseline, figures, options.allow_differences
     )
-    again = shell_command("study.py", {"runs": options.runs, "by": options.by})
-    commands = Commands(again, again, {arm: f"# {overrides[0]}" for arm, overrides in definition.arms.items()})
+    commands = Commands(
+        this_command(), this_command(), {arm: f"# {overrides[0]}" for arm, overrides in definition.arms.items()}
+    )
     return publish(analyse(definition, records, warnings), Path(options.output) / f"by_{options.by}", commands)
 
 
-def commands_of(definition: StudyDefinition, planner: Planner, name: str, options: StudyOptions) -> Commands:
-    common: dict[str, Any] = {"study": name} | ({"runs": options.runs} if options.runs != ["runs"] else {})
+def commands_of(definition: StudyDefinition, planner: Planner, options: StudyOptions) -> Commands:
     most = max(definition.most_seeds, definition.seeds)
+    train = ["python", *command_words("train.py")]
+    folder = hydra_overrides({"runs": options.runs[0]} if options.runs[0] != "runs" else {})
     return Commands(
-        shell_command("study.py", common),
-        shell_command("study.py", common | {"seeds": min(2 * definition.seeds, most)}),
-        {arm: shlex.join(["python", "train.py", *planner.plan(arm, 0).overrides]) for arm in definition.all_arms},
+        this_command(),
+        this_command(seeds=min(2 * definition.seeds, most)),
+        {arm: shlex.join([*train, *planner.plan(arm, 0).overrides, *folder]) for arm in definition.all_arms},
     )
+
+
+def this_command(**changes: Any) -> str:
+    """The present command with other values, to paste into a shell; without those that say how much to run."""
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    kept = [text for text in given if text.lstrip("+~").partition("=")[0] not in ("budget", "run", *changes)]
+    return shlex.join(["python", *command_words("study.py"), *kept, *hydra_overrides(changes)])
 
 
 def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOptions, name: str) -> None:
@@ -91,6 +122,8 @@ def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOpt
     A member that fails is told, and left out; a signal ends all members and the command.
     """
     budget = options.budget
+    if options.n_jobs == 0:
+        raise InputError("n_jobs=0: it is how many runs at once, 1 or more, or -1 for one on each core")
     slots = slots_for(1000, "auto", options.n_jobs, options.per_gpu)
     tried: set[PlannedRun] = set()
     while budget is None or budget > 0:
@@ -100,12 +133,22 @@ def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOpt
         missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
         if not missing:
             return
+        require_folder_for_runs(options.runs[0])
         if budget is not None:  # in rounds, so that what a round has decided gets no more
             is_first = any(plan.seed < definition.seeds for plan in missing)
             missing = missing[: budget if is_first else min(budget, len(slots))]
             budget -= len(missing)
         tried |= {*missing}
         run_members(definition, planner, missing, Path(options.output) / name / "members", slots, options.runs)
+
+
+def require_folder_for_runs(name: str) -> None:
+    """Refuse what names existing runs as the folder in which new ones are made."""
+    if is_run(Path(name)) or ("*" in name and not Path(name).exists()):
+        raise InputError(
+            f"runs={name}: new runs are made in the first of these, so it has to be a folder of runs: write "
+            f"runs=[runs,{hydra_value(name)}], or run=false to make none"
+        )
 
 
 def run_members(
@@ -117,11 +160,12 @@ def run_members(
     runs: Sequence[str],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    new = hydra_overrides({"runs": runs[0]})
     members = [
-        Member([*plan.overrides, f"runs={runs[0]}"], folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"))
+        Member([*plan.overrides, *new], folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"))
         for plan in plans
     ]
-    pool = ProcessPool([sys.executable, str(Path(sys.argv[0]).with_name("train.py"))], slots[: len(members)])
+    pool = ProcessPool([sys.executable, *command_words("train.py")], slots[: len(members)])
 
     def state_of_claims() -> list[str]:
         result = present_result(definition, planner, Runs(runs))
@@ -129,6 +173,12 @@ def run_members(
 
     with StudyView(members, state_of_claims) as view:
         pool.run(members, view.refresh)
+    reasons: dict[str, Member] = {}
+    for member in members:
+        reasons.setdefault(outcome(member), member)
+    for reason, member in reasons.items():
+        if reason.startswith("failed"):
+            print(f"{reason} (see {member.log})", file=sys.stderr)
     if pool.received:
         requeued = f": {slurm.requeue()}" if pool.received[0] == slurm.REQUEUE_SIGNAL else ""
         fail(f"stopped{requeued}. The same command goes on with the study", 128 + pool.received[0])
@@ -191,7 +241,7 @@ def print_answers(result: StudyResult) -> None:
     table.add_column("")
     for answer in answers(result):
         table.add_row(answer.verdict, "\n".join([answer.text, *answer.details]))
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)  # names may have brackets
     console.print(table)
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -78,8 +78,11 @@ class StudyDefinition(Options):
             same = seen.setdefault(tuple(sorted(overrides)), label)
             if same != label:
                 raise InputError(f"the arms '{same}' and '{label}' are the same: remove one")
-            if any(text.lstrip("+~").startswith("seed=") for text in [*self.common, *overrides]):
+            names = [text.lstrip("+~").partition("=")[0] for text in [*self.common, *overrides]]
+            if "seed" in names:
                 raise InputError(f"arm '{label}' sets a seed: study.py gives each run its seed; use seeds=...")
+            if foreign := {"runs", "resume", "test", "draw"} & {*names}:
+                raise InputError(f"arm '{label}' sets {min(foreign)}: an arm has settings of new runs only")
         names = [figure.name for figure in self.figures]
         for figure in self.figures:
             if names.count(figure.name) > 1:

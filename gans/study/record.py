@@ -30,6 +30,8 @@ class RunRecord:
     """``failed`` if a value that is not finite ended it."""
     diagnoses: dict[str, int]
     """The first training step of each label of the run's verdict, other than healthy."""
+    not_judged: tuple[str, ...]
+    """The labels that the verdict could not judge."""
     figures: dict[str, float]
     """Figures of merit by name; NaN where the run lacks one."""
     protocols: dict[str, str]
@@ -72,6 +74,7 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
         run,
         "failed" if run.history.failure else "finished",
         {label: int(period["first_step"]) for label, period in verdict["labels"].items() if label not in HEALTHY},
+        tuple(verdict["not_judged"]),
         found,
         protocols,
         floors,
@@ -119,6 +122,7 @@ def is_over(run: RunFolder) -> bool:
 def _read_json(run: RunFolder) -> Mapping[str, Any]:
     try:
         verdict: dict[str, Any] = json.loads(run.verdict_file.read_text(encoding="utf-8"))
-        return {"labels": dict(verdict["labels"]), "late_fluctuation": dict(verdict["late_fluctuation"])}
+        return {"labels": dict(verdict["labels"]), "late_fluctuation": dict(verdict["late_fluctuation"]),
+                "not_judged": tuple(verdict.get("not_judged", ()))}  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{run.verdict_file}' is damaged or lost: test the run again") from error

@@ -104,8 +104,10 @@ def troubles_table(result: StudyResult) -> list[list[str]]:
 
 
 def trouble_text(trouble: Trouble) -> str:
-    """ "3 of 8 runs, first at step 1,200, McNemar p = 0.25"."""
+    """ "3 of 8 runs, 1 not judged, first at step 1,200, McNemar p = 0.25"."""
     text = f"{trouble.count} of {trouble.runs} runs"
+    if trouble.not_judged:
+        text += f", {trouble.not_judged} not judged"
     if trouble.first_steps:
         text += f", first at step {min(trouble.first_steps):,}"
     return text if math.isnan(trouble.p_value) else f"{text}, McNemar p = {trouble.p_value:.2g}"

@@ -1,14 +1,19 @@
 """Habits of Hydra's users that this package does not follow are answered, not ignored."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
-from gans.config.command_line import check_overrides, explain
-from gans.config.resolve import resolve
+from gans.config.command_line import check_overrides, explain, known_names, one_line_errors, suggestion
+from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
+from tests.conftest import CONF, ROOT, composed
 
 
 def check(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
@@ -23,8 +28,36 @@ def check(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
     ["hydra.run.dir=x", "hydra.sweep.dir=x", "hydra.sweep.subdir=x", "hydra.job.chdir=true", "hydra.output_subdir=x"],
 )
 def test_settings_of_hydra_that_say_where_to_write_are_refused(monkeypatch: pytest.MonkeyPatch, override: str) -> None:
-    with pytest.raises(InputError, match="runs="):
-        check(monkeypatch, override)
+    for script, option in {"train.py": "runs", "generate.py": "output", "features.py": "output"}.items():
+        monkeypatch.setattr(sys, "argv", [str(ROOT / script)])
+        with pytest.raises(InputError, match=f"{option}="):
+            check(monkeypatch, override)
+        assert option in known_names()
+
+
+@pytest.mark.parametrize("script", ["train.py", "generate.py", "features.py", "study.py"])
+@pytest.mark.parametrize("option", ["trainer.max_epochs", "data.limit", "count", "seeds", "run", "nothing"])
+def test_an_unknown_option_is_never_suggested(monkeypatch: pytest.MonkeyPatch, script: str, option: str) -> None:
+    monkeypatch.setattr(sys, "argv", [str(ROOT / script)])
+    main = CONF / f"{'config' if script == 'train.py' else Path(script).stem}.yaml"
+    own = flatten(
+        OmegaConf.to_container(OmegaConf.load(main)) if script == "generate.py" else composed(config_name=main.stem)
+    )
+    if option not in own:
+        assert f"'{option}'" not in suggestion(option, known_names())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [YAMLError("line 3"), ValueError("Only one of --run, --multirun, --cfg"), ValueError("The --resolve flag can")],
+)
+def test_what_hydra_raises_for_a_wrong_command_or_file_is_one_line(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        raise error
+    assert end.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from gans.errors import InputError
+from gans.run import sample
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, newest_whole
 from gans.run.export import FORMAT, load_generator
 from gans.run.folder import RunFolder
@@ -55,6 +56,17 @@ def test_images_are_written_in_each_form_and_depend_on_the_seed_alone(trained: C
     assert not numpy.array_equal(images(other), images(first)[:3])
     same = generate(request(file, count=7, npz=True))
     assert numpy.array_equal(images(same), images(first))
+
+
+def test_where_images_go_is_known_before_they_are_made(
+    trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained("model=dcgan")
+    assert generate(request(run.figures, count=2)).parent == run.path
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sample, "draw_samples", None)  # nothing is drawn
+    with pytest.raises(InputError, match="file"):
+        generate(request(run.path, count=2, output=str(tmp_path / "file" / "new")))
 
 
 def test_classes_are_chosen_for_a_conditional_gan_only(trained: Callable[..., RunFolder]) -> None:

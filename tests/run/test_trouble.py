@@ -127,6 +127,16 @@ def test_a_damaged_file_is_named(stopped: RunFolder, name: str) -> None:
         assert stopped.history.last == "finished"
 
 
+def test_lost_samples_of_a_finished_run_are_written_by_a_test(stopped: RunFolder) -> None:
+    resume(stopped)
+    lost = stopped.samples_file("data")
+    lost.unlink()
+    with pytest.raises(InputError, match="train.py test="):
+        _ = RunFolder(stopped.path).data_samples
+    retest(stopped)
+    assert lost.is_file()
+
+
 @pytest.mark.parametrize("content", ["other arrays", "one array"])
 def test_samples_with_other_arrays_are_named(stopped: RunFolder, content: str) -> None:
     """Whichever file of samples and whoever reads it."""

@@ -1,19 +1,24 @@
 """study.py: what is missing is made, what is there is used, and every wrong question is one line."""
 
 import csv
+import html
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gans.errors import InputError
+from gans.files import write_json
 from gans.study.ask import ask
 from gans.study.members import require_metrics
 from tests.conftest import composed
 from tests.run.runs import tiny
-from tests.study.synthetic import figures_of, write_run
+from tests.study.synthetic import figures_of, read_verdict, write_run
 from tests.study.test_known_truth import definition
-from tests.test_commands import run
+from tests.test_commands import OUTSIDE, run
 
 
 def runs_of(folder: Path, arms: dict[str, str], seeds: int = 6, **changes: Any) -> None:
@@ -57,12 +62,14 @@ def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
     [
         ([], "study"),
         (["by=stabilize", "runs=[nowhere]"], "nowhere"),
-        (["by=objective"], "same value"),
+        (["by=objective"], "same kind"),
         (["by=nothing"], "nothing"),
         (["by=stabilize", "baseline=r1"], "r1"),
         (["by=stabilize", "figures=[mine]"], "mine"),
         (["by=stabilize", "figures=[coverage]"], "coverage"),
         (["by=stabilize", "seeds=1"], "seeds"),
+        (["by=stabilize", "seeds=3"], "seeds"),
+        (["by=stabilize", "budget=3"], "budget"),
         (["by=stabilize", "figures=[{name: recall, scale: ratio, better: lower, matters: 0.5}]"], "matters"),
         (["by=stabilize", "figures=[{name: fid, scale: share, better: lower}]"], "share"),
     ],
@@ -96,19 +103,81 @@ def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
             require_metrics(definition(claims=[], figures=[figure]), "none", config)
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("test.json", "{"), ("verdict.json", "[]"), ("history.json", '[{"event": "finished"}]'), ("metrics.csv", "x\n1")],
+)
+def test_any_damage_leaves_out_one_run(tmp_path: Path, file: str, text: str) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
+    (tmp_path / "runs" / "none-1" / file).write_text(text)
+    asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid,fid@500]")
+    page = ask(asked, None)
+    assert len(rows(page.parent / "runs.csv")) == 5
+    assert file in page.read_text(encoding="utf-8")
+
+
+def test_an_arm_is_one_setting(tmp_path: Path) -> None:
+    """Runs of EMA with another decay are no seeds of the same arm."""
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
+    config = composed("data=digits", "stabilize=ema", "stabilize.ema.decay=0.5") | {"seed": 7}
+    write_run(tmp_path / "runs" / "other", config, figures_of("better", 7))
+    asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}")
+    with pytest.raises(InputError, match=r"stabilize\.ema\.decay"):
+        ask(asked, None)
+
+
+def test_models_and_numbers_are_arms(tmp_path: Path) -> None:
+    for number, (model, rate) in enumerate([("dcgan", "1e-3"), ("acgan", "1e-3"), ("dcgan", "1e-4")]):
+        config = composed("data=digits", f"model={model}", f"model.generator_optimizer.lr={rate}")
+        for seed in range(2):
+            write_run(tmp_path / f"runs{number}" / str(seed), config | {"seed": seed}, figures_of("x", seed))
+    common = (f"output={tmp_path}", "figures=[fid]", "allow_differences=true")
+    page = ask(question(f"runs=[{tmp_path}/runs0,{tmp_path}/runs1]", "by=model", *common), None)
+    assert {each["arm"] for each in rows(page.parent / "runs.csv")} == {"DCGANGenerator", "ACGANGenerator"}
+    both = f"runs=[{tmp_path}/runs0,{tmp_path}/runs2]"
+    with pytest.raises(InputError, match=r"by=model\.generator_optimizer\.lr"):
+        ask(question(both, "by=model", *common), None)
+    page = ask(question(both, "by=model.generator_optimizer.lr", "baseline=1e-3", *common), None)
+    assert [each["than"] for each in rows(page.parent / "comparisons.csv")] == ["0.001"]
+
+
+def test_what_a_verdict_could_not_judge_is_said(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=2)
+    path = tmp_path / "runs" / "none-1" / "verdict.json"
+    write_json(path, read_verdict(path) | {"labels": {}, "not_judged": {"divergence": "needs more points"}})
+    page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}"), None)
+    assert "0 of 2 runs, 1 not judged" in (page.parent / "study.md").read_text(encoding="utf-8")
+    assert "none got a diagnosis" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_commands_on_a_page_can_be_pasted(tmp_path: Path) -> None:
+    """Names with brackets, spaces and accents, settings that differ, a baseline and figures."""
+    runs_of(tmp_path / "josé's [old]" / "runs", {"[none]": "none"}, seeds=2)
+    runs_of(tmp_path / "josé's [old]" / "runs", {"better": "ema"}, seeds=2, evaluated_images=77)
+    first = run(tmp_path, "study.py", """runs=["josé's [old]/runs"]""", "by=stabilize", "baseline=ema",
+                "figures=[{name: fid, matters: 1.3}]", "allow_differences=true", "output=my studies")  # fmt: skip
+    assert first.returncode == 0, first.stderr
+    page = (tmp_path / "my studies" / "by_stabilize" / "index.html").read_text(encoding="utf-8")
+    pasted = html.unescape(re.findall(r"<pre><code>(python [^<]*study\.py[^<]*)</code>", page)[0])
+    again = subprocess.run(pasted.replace("python", sys.executable, 1), shell=True, cwd=tmp_path, capture_output=True)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "my studies" / "by_stabilize" / "index.html").read_text(encoding="utf-8") == page
+
+
 STUDY = """
 question: Is it the same?
 common: [{common}]
 arms:
   none: []
-  ema: [stabilize=ema]
+  "[/mine]": [stabilize=louder]
 baseline: none
 seeds: 2
 most_seeds: 3
 figures: [late_fluctuation.discriminator_loss, late_fluctuation.generator_loss]
 claims:
   - text: It is steadier.
-    parts: [{{figure: late_fluctuation.generator_loss, arm: ema, expect: lower}}]
+    parts: [{{figure: late_fluctuation.generator_loss, arm: "[/mine]", expect: lower}}]
 """
 
 
@@ -118,10 +187,15 @@ def test_a_study_makes_what_is_missing_and_no_more(tmp_path: Path) -> None:
     budget = tiny("trainer.max_epochs=null", "trainer.max_steps=60", "log_every=2")
     text = STUDY.format(common=", ".join(f'"{override}"' for override in budget))
     (tmp_path / "mine" / "study" / "steady.yaml").write_text(text)
-    asked = ("study.py", "--config-dir", "mine", "study=steady")
+    (tmp_path / "mine" / "stabilize").mkdir()
+    (tmp_path / "mine" / "stabilize" / "louder.yaml").write_text(
+        "louder:\n  _target_: my_ideas.Louder\n  factor: 3.0\n"
+    )
+    (tmp_path / "mine" / "my_ideas.py").write_text(OUTSIDE)
+    asked = ("study.py", "--config-dir", "mine", "study=steady", 'runs=["my runs, all"]')
     done = run(tmp_path, *asked)
     assert done.returncode == 0, done.stderr
-    made = sorted(path.name for path in (tmp_path / "runs").iterdir() if (path / "test.json").is_file())
+    made = sorted(path.name for path in (tmp_path / "my runs, all").iterdir() if (path / "test.json").is_file())
     assert len(made) == 4
     assert "page: studies/steady/index.html" in done.stdout
     assert "so far" in done.stdout

@@ -56,11 +56,7 @@ class Samples(Callback):
         per_epoch = int(trainer.num_training_batches)
         self.grid_steps = {round(planned * frame / max(1, self.frames)) for frame in range(self.frames + 1)}
         self.grid_steps |= {epoch * per_epoch for epoch in self.epochs} | {*self.steps, planned}
-        if not self.run.samples_file("data").is_file():
-            each = max(1, min(DATA_SAMPLES_PER_CLASS, DATA_SAMPLES // len(data.classes)))
-            chosen = per_class(data.train_images, each)
-            images, labels, names = to_display(chosen.content), chosen.labels, data.class_names
-            write_arrays(self.run.samples_file("data"), images=images, labels=labels, class_names=names)
+        self._write_data(data)
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         if pl_module.training_steps == 0:
@@ -69,6 +65,9 @@ class Samples(Callback):
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         if pl_module.training_steps in self.grid_steps:
             self._write_grid(trainer, pl_module)
+
+    def on_test_start(self, trainer: Trainer, pl_module: GAN) -> None:
+        self._write_data(trainer.datamodule)  # of a run that has lost them
 
     def on_test_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
         if not pl_module.generator.takes_images:
@@ -85,6 +84,13 @@ class Samples(Callback):
             answers=to_display(chosen.content),
             labels=chosen.labels,
         )
+
+    def _write_data(self, data: Source) -> None:
+        if not self.run.samples_file("data").is_file():
+            each = max(1, min(DATA_SAMPLES_PER_CLASS, DATA_SAMPLES // len(data.classes)))
+            chosen = per_class(data.train_images, each)
+            images, labels, names = to_display(chosen.content), chosen.labels, data.class_names
+            write_arrays(self.run.samples_file("data"), images=images, labels=labels, class_names=names)
 
     def _write_grid(self, trainer: L.Trainer, gan: GAN) -> None:
         step = gan.training_steps
