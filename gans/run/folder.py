@@ -240,13 +240,21 @@ class RunFolder:
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Lock a run folder against other processes; an ``InputError`` if another process has locked it."""
+def lock(folder: Path, use: str = "trains or tests this run", seconds: float = 0) -> Iterator[None]:
+    """Lock a folder against other processes, by default a run folder.
+
+    Args:
+        use: what the process that has locked it does there.
+        seconds: how long to wait for it.
+
+    Raises:
+        InputError: if another process has locked it, or if locks don't work there.
+    """
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / ".lock", timeout=seconds):
             yield
     except Timeout as error:
-        raise InputError(f"'{folder}' is locked by another process, which trains or tests this run") from error
+        raise InputError(f"'{folder}' is locked by another process, which {use}") from error
 
 
 class Arrays(dict[str, NDArray[Any]]):

@@ -28,8 +28,10 @@ from gans.study.members import PlannedRun, Planner, Runs
 from gans.study.page import Commands, render
 from gans.study.plots import draw_all, save
 from gans.study.write import write_tables
-from gans.sweep.launch import View, slots_for
-from gans.sweep.processes import Member, ProcessPool
+from gans.sweep.engines import slots_for
+from gans.sweep.member import Member
+from gans.sweep.processes import ProcessPool
+from gans.sweep.view import View
 
 LARGE_PAGE = 5_000_000
 
