@@ -17,7 +17,8 @@ def main(config: DictConfig) -> None:
         from gans.study.ask import ask  # takes seconds: help and Hydra's errors come before
 
         prepare()
-        ask(options, HydraConfig.get().runtime.choices.get("study") if options["study"] else None)
+        hydra_config = HydraConfig.get()
+        ask(options, hydra_config.runtime.choices.get("study") if options["study"] else None, hydra_config)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from gans.config.validate import check_options
 from gans.errors import InputError
 from gans.sweep.member import Engine
 from gans.sweep.processes import ProcessPool
+from gans.sweep.ray import RayTasks
 from gans.sweep.slurm import SlurmArray, sbatch_arguments
 
 
@@ -49,7 +50,21 @@ class SlurmOptions(Options):
         return SlurmArray(command, arguments, self.cpus, self.n_jobs, self.wait)
 
 
-ENGINES: dict[str, type[ProcessOptions] | type[SlurmOptions]] = {"processes": ProcessOptions, "slurm": SlurmOptions}
+class RayOptions(Options):
+    address: str | None
+    gpus: Annotated[float, Field(ge=0)]
+    cpus: PositiveInt
+    n_jobs: MembersAtOnce
+
+    def engine(self, command: Sequence[str], members: int, accelerator: str) -> Engine:
+        return RayTasks(command, self.address, self.cpus, self.gpus, self.n_jobs)
+
+
+ENGINES: dict[str, type[ProcessOptions] | type[SlurmOptions] | type[RayOptions]] = {
+    "processes": ProcessOptions,
+    "slurm": SlurmOptions,
+    "ray": RayOptions,
+}
 
 
 def make_engine(hydra: Any, command: Sequence[str], members: int, accelerator: str = "auto") -> Engine:

@@ -86,11 +86,23 @@ def member_of(command: Sequence[str], options: dict[str, Any], runs: Sequence[Ru
 
 
 def summarize(members: Sequence[Member], folder: Path, engine: Engine) -> None:
-    """Say why members failed, each reason once, and end the command if not all of them are finished."""
-    for member in members:
-        member.write_result()
+    """Say why members failed, and end the command if not all of them are finished."""
     finished = sum(member.exit_code == 0 for member in members)
     print(f"sweep: {finished} of {len(members)} members are finished; see {folder}", flush=True)
+    failed = tell_failures(members)
+    end_if_stopped(engine, "the whole sweep")
+    if engine.leaves:
+        print(f"{engine.leaves}. The same command collects their results", flush=True)
+    if failed:
+        sys.exit(failed[0].exit_code)
+    if any(member.exit_code in STOPPED for member in members):
+        fail("some members were stopped. The same command goes on with the whole sweep", STOPPED[1])
+
+
+def tell_failures(members: Sequence[Member]) -> list[Member]:
+    """Write the members' results, and say why some failed, each reason once, with the end of a log."""
+    for member in members:
+        member.write_result()
     failed = [member for member in members if member.outcome.startswith("failed")]
     failures: dict[str, list[Member]] = {}
     for member in failed:
@@ -101,15 +113,14 @@ def summarize(members: Sequence[Member], folder: Path, engine: Engine) -> None:
             print(f"  {' '.join(member.overrides)} (see {member.log})", file=sys.stderr)
         for line in alike[0].lines()[-LAST_LINES:]:
             print(shorten(f"| {line}", LONGEST, placeholder=" ..."), file=sys.stderr)
-    leaves = f"{engine.leaves}. " if engine.leaves else ""
+    return failed
+
+
+def end_if_stopped(engine: Engine, what: str) -> None:
+    """End the command if a signal has come."""
     if engine.received:
         first = engine.received[0]
         requeued = f": {slurm.requeue()}" if first == slurm.REQUEUE_SIGNAL else ""
+        leaves = f"{engine.leaves}. " if engine.leaves else ""
         why = f"stopped by {signal.Signals(first).name}{requeued}"
-        fail(f"{why}. {leaves}The same command goes on with the whole sweep", 128 + first)
-    if leaves:
-        print(f"{leaves}The same command collects their results", flush=True)
-    if failed:
-        sys.exit(failed[0].exit_code)
-    if any(member.exit_code in STOPPED for member in members):
-        fail("some members were stopped. The same command goes on with the whole sweep", STOPPED[1])
+        fail(f"{why}. {leaves}The same command goes on with {what}", 128 + first)

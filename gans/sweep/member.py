@@ -108,14 +108,29 @@ class Engine(Protocol):
         """Run all members that have not ended, and call ``show`` while they run. A signal ends it."""
 
     @property
+    def at_once(self) -> int | None:
+        """How many members run at once; None if that is not known here."""
+
+    @property
     def leaves(self) -> str:
         """What to say of members that go on without this process; "" if none does."""
 
 
 @contextmanager
-def on_signals(answer: Callable[[int], None]) -> Iterator[None]:
-    """Inside, the signals that ask this process to stop are answered so."""
-    before = {number: signal.signal(number, lambda given, _: answer(given)) for number in slurm.stop_signals()}
+def on_signals(received: list[int], answer: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Inside, signals that ask this process to stop are added to ``received``, and answered; not one that comes again
+    at once."""
+    first = 0.0
+
+    def take(number: int, _: object) -> None:
+        nonlocal first
+        if received and time.monotonic() - first < slurm.REPEATED_SECONDS:
+            return
+        first = first or time.monotonic()
+        received.append(number)
+        answer()
+
+    before = {number: signal.signal(number, take) for number in slurm.stop_signals()}
     try:
         yield
     finally:

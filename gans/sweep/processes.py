@@ -1,7 +1,6 @@
 """Commands in processes of their own, a few at a time, and how a signal ends all of them in order."""
 
 import ctypes
-import math
 import os
 import signal
 import subprocess
@@ -9,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from gans.errors import InterruptedTraining
 from gans.run import slurm
@@ -35,8 +33,10 @@ class ProcessPool:
     leaves: str = ""
     _processes: dict[int, tuple[Member, subprocess.Popen[bytes]]] = field(default_factory=dict)
     """Of each slot."""
-    _first: float = math.inf
-    """When the first signal came."""
+
+    @property
+    def at_once(self) -> int:
+        return len(self.slots)
 
     def run(self, members: Sequence[Member], show: Callable[[], None]) -> None:
         """Run all members that have not ended, and call ``show`` while they run.
@@ -44,7 +44,7 @@ class ProcessPool:
         The first signal asks them to save and stop; one that comes a second later kills them.
         """
         waiting = [member for member in members if member.exit_code is None]
-        with on_signals(self._answer):
+        with on_signals(self.received, self._answer):
             while self._processes or (waiting and not self.received):
                 for slot in range(len(self.slots)):
                     if slot not in self._processes and waiting and not self.received:
@@ -60,31 +60,22 @@ class ProcessPool:
 
     def _start(self, member: Member, slot: int) -> None:
         with member.log.open("wb") as log:
-            process = start_member([*self.command, *member.overrides], self.slots[slot], log)
+            process = subprocess.Popen(
+                [*self.command, *member.overrides],
+                env={**os.environ, **self.slots[slot], LEADER: str(os.getpid())},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches the leader, which passes it on once
+            )
         member.start()
         self._processes[slot] = member, process
         if self.received:  # while the process was being started
             process.terminate()
 
-    def _answer(self, number: int) -> None:
-        if 0 <= time.monotonic() - self._first < slurm.REPEATED_SECONDS:
-            return
-        self._first = min(self._first, time.monotonic())
-        self.received.append(number)
+    def _answer(self) -> None:
         for _, process in self._processes.values():
             (process.terminate if len(self.received) == 1 else process.kill)()
-
-
-def start_member(command: Sequence[str], environment: Mapping[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
-    """Start a member that saves and stops when this process dies (on Linux)."""
-    return subprocess.Popen(
-        command,
-        env={**os.environ, **environment, LEADER: str(os.getpid())},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C reaches the leader, which passes it on once
-    )
 
 
 def follow_leader() -> bool:

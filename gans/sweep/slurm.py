@@ -60,6 +60,10 @@ class SlurmArray:
     _trouble: str = ""
     _missing_since: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def at_once(self) -> int | None:
+        return None if self.n_jobs == -1 else self.n_jobs
+
     def run(self, members: Sequence[Member], show: Callable[[], None]) -> None:
         """Submit members that have not ended and are not in SLURM already. A signal ends the waiting alone."""
         waiting = [member for member in members if member.exit_code is None]
@@ -67,7 +71,7 @@ class SlurmArray:
             show()
             return
         sweeps = waiting[0].log.parent.parent.parent
-        with on_signals(self.received.append):
+        with on_signals(self.received):
             with lock(sweeps, "submits members of a sweep", LOCK_SECONDS):
                 self._find_submitted(waiting, sweeps, states())
                 new = [member for member in waiting if member.exit_code is None and member.job is None]

@@ -67,7 +67,7 @@ def events(run: RunFolder) -> list[str]:
 
 def preempt(job: str, runs: Path) -> RunFolder:
     """Ask a job to make room while it trains, and let SLURM start it again at once."""
-    wait_until(lambda: any(folder.stat().st_size > 500 for folder in runs.glob("*/metrics.csv")))
+    wait_until(lambda: any(RunFolder(path.parent).last_step > 0 for path in runs.glob("*/config.yaml")))
     run = only_run(runs)
     ask("scancel", "--signal=USR1", job)
     wait_until(lambda: states().get(job) == "PENDING")
