@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.run.runs import only_run, tiny
 from tests.sweep.one_node import one_node, why_not
 
-LONG = tiny("trainer.max_epochs=null", "trainer.max_steps=300", "checkpoint.every_steps=20", "log_every=10")
+LONG = tiny("trainer.max_epochs=null", "trainer.max_steps=200", "checkpoint.every_steps=20", "log_every=10")
 SAME_BITS = ("metrics.csv", "test.json", "generator.safetensors")
 
 
@@ -69,11 +69,15 @@ def preempt(job: str, runs: Path) -> RunFolder:
     """Ask a job to make room while it trains, and let SLURM start it again at once."""
     wait_until(lambda: any(RunFolder(path.parent).last_step > 0 for path in runs.glob("*/config.yaml")))
     run = only_run(runs)
-    ask("scancel", "--signal=USR1", job)
-    wait_until(lambda: states().get(job) == "PENDING")
+    make_room(job)
     assert events(run) == ["started", "stopped"]
-    ask("scontrol", "update", f"jobid={job}", "starttime=now")
     return run
+
+
+def make_room(job: str) -> None:
+    subprocess.run(["scancel", "--signal=USR1", job])  # it can fail after sending, because the job is being requeued
+    wait_until(lambda: states().get(job) == "PENDING")
+    ask("scontrol", "update", f"jobid={job}", "starttime=now")
 
 
 def assert_undisturbed(run: RunFolder, undisturbed: RunFolder) -> None:
@@ -140,9 +144,7 @@ def test_members_are_preempted_and_killed_at_any_time(tmp_path: Path) -> None:
         job = members[0].job
         if not sent and job and (tmp_path / "seen").exists():
             sent.append(job)
-            ask("scancel", "--signal=USR1", job)
-            wait_until(lambda: states().get(job) == "PENDING")
-            ask("scontrol", "update", f"jobid={job}", "starttime=now")
+            make_room(job)
 
     SlurmArray([sys.executable, "-c", script], arguments, 1, -1, wait=True).run(members, show)
     assert [member.exit_code for member in members] == [0, 137, 3, 0]
