@@ -17,8 +17,9 @@ def main(config: DictConfig) -> None:
         from gans.study.ask import ask  # takes seconds: help and Hydra's errors come before
 
         prepare()
-        name = HydraConfig.get().runtime.choices.get("study")
-        ask(options | ({"study": options["study"] or {}} if name else {}), name)
+        hydra_config = HydraConfig.get()
+        name = hydra_config.runtime.choices.get("study")
+        ask(options | ({"study": options["study"] or {}} if name else {}), name, hydra_config)
 
 
 if __name__ == "__main__":

@@ -46,11 +46,11 @@ def read(path: Path) -> tuple[str, list[Option]]:
     root = yaml.compose(text)
     if not isinstance(root, yaml.MappingNode):
         return header, []
-    group = path.parent.name
+    group = path.parent.relative_to(CONF).as_posix() if path.is_relative_to(CONF) else path.parent.name
     is_global = path.parent == CONF or "# @package _global_" in lines[:top]
     defaults = (yaml.safe_load(text) or {}).get("defaults", []) if path.parent != CONF else []
     sentences = "\n\n".join(filter(None, (header, brought(defaults, group))))
-    return sentences, list(options_of(root, lines, "" if is_global else f"{group}."))
+    return sentences, list(options_of(root, lines, "" if is_global else f"{group.replace('/', '.')}."))
 
 
 def brought(defaults: list[object], group: str) -> str:
@@ -119,10 +119,11 @@ def paragraphs(text: str) -> list[str]:
 
 def group_page(folder: Path, files: list[Path]) -> list[str]:
     """A config group: its files, what each is, and their options."""
-    lines = [f"## {folder.name}", ""]
+    name = folder.relative_to(CONF).as_posix()
+    lines = [f"## {name}", ""]
     for path in files:
         sentences, options = read(path)
-        lines += [f"### `{folder.name}={path.stem}`", "", *paragraphs(sentences), *table(options)]
+        lines += [f"### `{name}={path.stem}`", "", *paragraphs(sentences), *table(options)]
     return lines
 
 
@@ -137,7 +138,7 @@ def experiments_page(folder: Path, files: list[Path]) -> list[str]:
 
 def all_files() -> list[Path]:
     """The files of all config groups."""
-    return sorted(CONF.glob("*/*.yaml"))
+    return sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
 
 
 def page(files: list[Path] | None = None) -> str:
@@ -150,7 +151,7 @@ def page(files: list[Path] | None = None) -> str:
     for name, command in commands.items():
         _, options = read(CONF / f"{name}.yaml")
         lines += [f"## {command}", "", *table(options)]
-    folders = {path.name: path for path in sorted(CONF.iterdir()) if path.is_dir()}
+    folders = {path.parent.relative_to(CONF).as_posix(): path.parent for path in all_files()}
     for name in sorted(folders, key=lambda name: (GROUPS.index(name) if name in GROUPS else len(GROUPS), name)):
         own = [path for path in shown if path.parent == folders[name]]
         lines += (experiments_page if name in WHOLE else group_page)(folders[name], own)

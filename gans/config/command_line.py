@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -134,7 +134,7 @@ def known_names() -> list[str]:
     """The config groups and the dotted options of this command, read from conf/."""
     command = Path(sys.argv[0]).stem
     main = _conf() / f"{'config' if command == 'train' else command}.yaml"
-    chosen = {re.sub("override |optional |@.*", "", name) for each in OmegaConf.load(main).get("defaults", [])
+    chosen = {re.sub("override |optional |@.*", "", name) for each in DictConfig(OmegaConf.load(main)).get("defaults", [])
               if isinstance(each, Mapping) for name in each}  # fmt: skip
     names = [path.name for path in _conf().iterdir() if path.name in chosen]
     for path in [main, *(path for name in names for path in (_conf() / name).glob("*.yaml"))]:

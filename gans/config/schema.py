@@ -93,8 +93,6 @@ class StudyOptions(Options):
     seeds: Annotated[int, Field(ge=2)] | None
     budget: PositiveInt | None
     run: bool
-    n_jobs: int
-    per_gpu: PositiveInt
     output: str
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,20 +30,37 @@ from gans.run.identity import finished_before, same_runs
 from gans.run.rewind import rewind
 from gans.run.train import make_tester, train
 
+CLAIM_SECONDS = 60.0
+"""Starting a run needs the folder of runs for a moment; other members may be at it."""
 
-def start(config: RunConfig, name: str) -> RunFolder:
+
+def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
     """Train, test and draw a run in a new run folder, which is made after all checks.
 
     Args:
         name: of the folder; a number is added if it exists.
+        once: refuse it if there is the same run, which another process may have started meanwhile.
     """
     components = build_run(config)
     options = config.model_dump()
-    folder = new_folder(Path(config.runs), name)
-    with lock(folder):
-        run = RunFolder.create(folder, options)
+    with ExitStack() as stack:
+        with claim(config) if once else nullcontext():
+            folder = new_folder(Path(config.runs), name)
+            stack.enter_context(lock(folder))
+            run = RunFolder.create(folder, options)
         run.history.add("started", slurm_job=slurm.job())
         return complete(run, config, components)
+
+
+@contextmanager
+def claim(config: RunConfig) -> Iterator[None]:
+    """Inside, no other process makes the same run; an InputError if it exists."""
+    runs = Path(config.runs)
+    runs.mkdir(parents=True, exist_ok=True)
+    with lock(runs, "starts runs there", CLAIM_SECONDS):
+        if same := same_runs(config.model_dump(), runs_in(runs)):
+            raise InputError(f"'{same[0].path}' is the same run, and another process has just started it")
+        yield
 
 
 def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
@@ -63,7 +80,7 @@ def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
             print(finished_before(run, options), flush=True)
             return run
         return resume(run, config)
-    return start(config, name)
+    return start(config, name, once=True)
 
 
 def read_config(run: RunFolder, trust: list[str], trainer: Mapping[str, Any] | None = None) -> RunConfig:

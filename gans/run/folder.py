@@ -1,6 +1,8 @@
 """A run folder: the names of its files, and how to read them."""
 
+import errno
 import json
+import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -239,14 +241,39 @@ class RunFolder:
                 raise InputError(f"'{path}' leads out of the run folder, to '{target}': put the file itself there")
 
 
+NO_LOCKS = {getattr(errno, name) for name in ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}
+"""Errors of file systems without locks."""
+
+
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Lock a run folder against other processes; an ``InputError`` if another process has locked it."""
+def lock(folder: Path, use: str = "trains or tests this run", seconds: float = 0) -> Iterator[None]:
+    """Lock a folder against other processes, by default a run folder. Where locks don't work, a warning says so.
+
+    Args:
+        use: what the process that has locked it does there.
+        seconds: how long to wait for it.
+
+    Raises:
+        InputError: if another process has locked it.
+    """
+    own = FileLock(folder / ".lock", timeout=seconds, fallback_to_soft=False)
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
+        own.acquire()
     except Timeout as error:
-        raise InputError(f"'{folder}' is locked by another process, which trains or tests this run") from error
+        raise InputError(f"'{folder}' is locked by another process, which {use}") from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        print(
+            f"warning: the file system of '{folder}' has no locks ({error.strerror}): nothing keeps two processes from "
+            "writing there at once",
+            file=sys.stderr,
+            flush=True,
+        )
+    try:
+        yield
+    finally:
+        own.release()
 
 
 class Arrays(dict[str, NDArray[Any]]):

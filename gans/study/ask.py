@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,12 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 from rich.table import Table
 
-from gans.config.command_line import fail
 from gans.config.schema import StudyOptions
 from gans.config.validate import check_options
 from gans.errors import InputError, command_words, hydra_overrides, hydra_value
 from gans.files import write_text
-from gans.run import slurm
 from gans.run.folder import is_run
 from gans.study.allocate import next_runs, planned_runs
 from gans.study.analyse import StudyResult, analyse
@@ -30,21 +29,26 @@ from gans.study.members import PlannedRun, Planner, Runs
 from gans.study.page import Commands, render
 from gans.study.plots import draw_all, save
 from gans.study.write import write_tables
-from gans.sweep.launch import View, outcome, slots_for
-from gans.sweep.processes import Member, ProcessPool
+from gans.sweep.engines import make_engine
+from gans.sweep.launch import end_if_stopped, tell_failures
+from gans.sweep.member import Engine, Member
+from gans.sweep.view import View
 
 LARGE_PAGE = 5_000_000
 FEW = 6
 """How many missing runs a warning names."""
+MANY = 1000
+"""Members for the engine of a study: all its runs get the same number of threads, however few are missing."""
 OF_STUDIES, OF_EXISTING_RUNS = ("seeds", "budget"), ("by", "baseline", "allow_differences")
 """Options of study.py that have an effect with study=... only, and without it only."""
 
 
-def ask(options: dict[str, Any], name: str | None) -> Path:
+def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     """Answer the question of a study, or of runs that exist. Returns the path of the page.
 
     Args:
         name: the study's; None for runs that exist.
+        hydra: Hydra's own config, whose launcher makes the missing runs.
     """
     checked = check_options(StudyOptions, options)
     figures = [check_options(FigureOptions, each if isinstance(each, dict) else {"name": each})
@@ -57,7 +61,7 @@ def ask(options: dict[str, Any], name: str | None) -> Path:
         definition = definition.model_copy(update={"seeds": checked.seeds})
     planner = Planner(definition)
     if checked.run:
-        run_missing(definition, planner, checked, name)
+        run_missing(definition, planner, checked, name, hydra)
     runs = Runs(checked.runs)
     records, warnings = read_planned(planned_runs(definition, planner), runs, definition.merits)
     if not records:
@@ -116,15 +120,13 @@ def this_command(**changes: Any) -> str:
     return shlex.join(["python", *command_words("study.py"), *kept, *hydra_overrides(changes)])
 
 
-def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOptions, name: str) -> None:
+def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOptions, name: str, hydra: Any) -> None:
     """Run what is missing of the study, in rounds, and then, with a budget, more seeds of what is undecided.
 
-    A member that fails is told, and left out; a signal ends all members and the command.
+    A member that fails is told, and left out; a signal ends the command.
     """
     budget = options.budget
-    if options.n_jobs == 0:
-        raise InputError("n_jobs=0: it is how many runs at once, 1 or more, or -1 for one on each core")
-    slots = slots_for(1000, "auto", options.n_jobs, options.per_gpu)
+    command = [sys.executable, *command_words("train.py")]
     tried: set[PlannedRun] = set()
     while budget is None or budget > 0:
         runs = Runs(options.runs)
@@ -134,12 +136,16 @@ def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOpt
         if not missing:
             return
         require_folder_for_runs(options.runs[0])
+        engine = make_engine(hydra, command, MANY)
         if budget is not None:  # in rounds, so that what a round has decided gets no more
             is_first = any(plan.seed < definition.seeds for plan in missing)
-            missing = missing[: budget if is_first else min(budget, len(slots))]
+            missing = missing[: budget if is_first else min(budget, engine.at_once or len(definition.all_arms))]
             budget -= len(missing)
         tried |= {*missing}
-        run_members(definition, planner, missing, Path(options.output) / name / "members", slots, options.runs)
+        run_members(definition, planner, missing, Path(options.output) / name / "members", engine, options.runs)
+        if engine.leaves:
+            print(f"{engine.leaves}. The same command goes on with the study", flush=True)
+            return
 
 
 def require_folder_for_runs(name: str) -> None:
@@ -156,32 +162,28 @@ def run_members(
     planner: Planner,
     plans: Sequence[PlannedRun],
     folder: Path,
-    slots: Sequence[dict[str, str]],
+    engine: Engine,
     runs: Sequence[str],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     new = hydra_overrides({"runs": runs[0]})
     members = [
-        Member([*plan.overrides, *new], folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"))
+        Member(
+            [*plan.overrides, *new],
+            folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"),
+            sha256(f"{runs[0]} {plan.settings}".encode()).hexdigest(),
+        )
         for plan in plans
     ]
-    pool = ProcessPool([sys.executable, *command_words("train.py")], slots[: len(members)])
 
     def state_of_claims() -> list[str]:
         result = present_result(definition, planner, Runs(runs))
         return claim_lines(result) if result else []
 
     with StudyView(members, state_of_claims) as view:
-        pool.run(members, view.refresh)
-    reasons: dict[str, Member] = {}
-    for member in members:
-        reasons.setdefault(outcome(member), member)
-    for reason, member in reasons.items():
-        if reason.startswith("failed"):
-            print(f"{reason} (see {member.log})", file=sys.stderr)
-    if pool.received:
-        requeued = f": {slurm.requeue()}" if pool.received[0] == slurm.REQUEUE_SIGNAL else ""
-        fail(f"stopped{requeued}. The same command goes on with the study", 128 + pool.received[0])
+        engine.run(members, view.refresh)
+    tell_failures(members)
+    end_if_stopped(engine, "the study")
 
 
 class StudyView(View):

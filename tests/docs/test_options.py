@@ -21,17 +21,21 @@ def load_script() -> ModuleType:
 options = load_script()
 
 
+def choice(path: Path) -> str:
+    return f"{path.parent.relative_to(options.CONF).as_posix()}={path.stem}"
+
+
 def test_the_page_is_up_to_date() -> None:
     """A new choice works without it, so the page of the choices that it shows is compared."""
     written = options.PAGE.read_text(encoding="utf-8")
-    shown = [path for path in options.all_files() if f"`{path.parent.name}={path.stem}`" in written]
+    shown = [path for path in options.all_files() if f"`{choice(path)}`" in written]
     assert written == options.page(shown), "run: python docs/options.py"
 
 
 def test_every_choice_and_every_option_is_on_the_page() -> None:
     text = options.page()
     for path in options.all_files():
-        assert f"`{path.parent.name}={path.stem}`" in text
+        assert f"`{choice(path)}`" in text
         for option in options.read(path)[1] if path.parent.name not in options.WHOLE else []:
             assert f"| `{option.path}` |" in text
 

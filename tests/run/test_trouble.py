@@ -1,11 +1,13 @@
 """What can happen to a run's folder, disk and process, and how it is answered."""
 
+import errno
 import os
 import re
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -14,10 +16,10 @@ from omegaconf import OmegaConf
 
 from gans.errors import InputError, InterruptedTraining
 from gans.gan import GAN
-from gans.run import slurm
+from gans.run import commands, slurm
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, checkpoints_in
 from gans.run.commands import start_or_requeued, start_resume_or_return
-from gans.run.folder import RunFolder, lock
+from gans.run.folder import RunFolder, lock, new_folder, runs_in
 from gans.run.sample import generate
 from tests.conftest import run_config
 from tests.run.runs import (
@@ -131,7 +133,7 @@ def test_lost_samples_of_a_finished_run_are_written_by_a_test(stopped: RunFolder
     resume(stopped)
     lost = stopped.samples_file("data")
     lost.unlink()
-    with pytest.raises(InputError, match="train.py test="):
+    with pytest.raises(InputError, match="test="):
         _ = RunFolder(stopped.path).data_samples
     retest(stopped)
     assert lost.is_file()
@@ -291,6 +293,37 @@ def test_two_processes_never_write_to_one_run(stopped: RunFolder) -> None:
             with pytest.raises(InputError, match="locked"):
                 again(stopped)
     resume(stopped)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_in_a_line(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(Crash), lock(tmp_path):
+        raise Crash
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "no locks" in line
+
+
+def test_members_of_two_sweeps_never_start_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one starts it while this one builds its networks."""
+    config = run_config(*tiny(), f"runs={tmp_path}")
+    build = commands.build_run
+
+    def build_slowly(*arguments: Any, **options: Any) -> Any:
+        built = build(*arguments, **options)
+        if not runs_in(tmp_path):
+            RunFolder.create(new_folder(tmp_path, NAME), config.model_dump())
+        return built
+
+    monkeypatch.setattr(commands, "build_run", build_slowly)
+    with pytest.raises(InputError, match="another process"):
+        start_resume_or_return(config, NAME)
+    assert only_run(tmp_path).history.events == []
 
 
 def test_a_member_of_a_sweep_starts_resumes_or_returns(

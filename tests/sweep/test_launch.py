@@ -13,8 +13,10 @@ from omegaconf import DictConfig
 from gans.errors import InputError
 from gans.run import commands
 from gans.run.folder import RunFolder, runs_in
-from gans.sweep.launch import member_of, options_of, refuse_twins, slots_for, summarize
-from gans.sweep.processes import Member
+from gans.sweep.engines import ENGINES, make_engine, slots_for
+from gans.sweep.launch import member_of, options_of, refuse_twins, summarize
+from gans.sweep.member import Member
+from gans.sweep.processes import ProcessPool
 from tests.conftest import CONF, run_config
 from tests.run.runs import tiny
 
@@ -65,7 +67,7 @@ def test_equal_failures_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixt
         log.write_text(f"training\nerror: {why}\nwarning: something else\n")
         members.append(Member([f"seed={number}"], log, exit_code=2))
     with pytest.raises(SystemExit):
-        summarize(members, tmp_path, [])
+        summarize(members, tmp_path, ProcessPool([], []))
     lines = capsys.readouterr().err.splitlines()
     assert [line[:12] for line in lines if line.startswith("failed")] == ["failed: no d", "failed: no m"]
     assert all(len(line) <= 300 for line in lines)
@@ -118,10 +120,23 @@ def test_there_is_a_slot_for_each_core_or_for_each_gpu(
         assert used == [None] * expected
 
 
-@pytest.mark.parametrize(("n_jobs", "per_gpu"), [(0, 1), (-1, 0)])
-def test_no_slots_are_refused(n_jobs: int, per_gpu: int) -> None:
-    with pytest.raises(InputError, match=r"hydra\.launcher"):
-        slots_for(3, "cpu", n_jobs, per_gpu)
+@pytest.mark.parametrize(
+    ("engine", "option"),
+    [
+        *[(engine, option) for engine in ENGINES for option in ("n_jobs=0", "n_jobs=-2", "n_jobs=a")],
+        ("processes", "per_gpu=0"),
+        *[("slurm", option) for option in ("cpus=0", "gpus=-1", "wait=perhaps")],
+    ],
+)
+def test_bad_options_of_an_engine_are_refused(engine: str, option: str) -> None:
+    config = member_config(f"hydra/launcher={engine}", f"hydra.launcher.{option}")
+    with pytest.raises(InputError, match=rf"hydra\.launcher\.{option}"):
+        make_engine(config.hydra, [], 3)
+
+
+def test_launchers_of_others_are_refused() -> None:
+    with pytest.raises(InputError, match="hydra/launcher=basic"):
+        make_engine(member_config("hydra/launcher=basic").hydra, [], 3)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +162,10 @@ def test_the_exit_code_tells_what_came_of_the_members(
         member.exit_code = code
         member.log.write_text("something\nerror: a reason\n")
     if expected is None:
-        summarize(members, tmp_path, received)
+        summarize(members, tmp_path, ProcessPool([], [], received))
     else:
         with pytest.raises(SystemExit) as end:
-            summarize(members, tmp_path, received)
+            summarize(members, tmp_path, ProcessPool([], [], received))
         assert end.value.code == expected
     captured = capsys.readouterr()
     assert f"{codes.count(0)} of {len(codes)}" in captured.out

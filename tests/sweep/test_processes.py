@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from gans.sweep.processes import Member, ProcessPool
+from gans.sweep.member import Member
+from gans.sweep.processes import ProcessPool
 
 COMMAND = [sys.executable, "-c", "import sys; exec(sys.argv[1])"]
 WAITS = """
@@ -141,7 +142,8 @@ def test_a_slurm_jobs_request_stops_members_too(tmp_path: Path, monkeypatch: pyt
 LEADER = """
 import sys
 from pathlib import Path
-from gans.sweep.processes import Member, ProcessPool
+from gans.sweep.member import Member
+from gans.sweep.processes import ProcessPool
 
 script = sys.argv[2]
 members = [Member([script], Path(sys.argv[1], f"{number}.log")) for number in range(3)]

@@ -1,0 +1,116 @@
+"""Members as tasks of a real Ray on this machine."""
+
+import importlib.util
+import ipaddress
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gans.errors import InputError
+from gans.run.folder import RunFolder
+from gans.sweep.member import Member
+from gans.sweep.ray import RayTasks
+from tests.conftest import ROOT
+from tests.run.runs import tiny
+
+HAS_RAY = importlib.util.find_spec("ray") is not None
+needs_ray = pytest.mark.skipif(not HAS_RAY, reason="not here: ray (pip install -e '.[ray]')")
+LONG = tiny("trainer.max_epochs=null", "trainer.max_steps=400", "checkpoint.every_steps=10", "log_every=10")
+
+
+def sweep(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "train.py"), "-m", "hydra/launcher=ray", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+
+
+def listening_addresses(session: int) -> set[str]:
+    """The addresses at which the processes of a session listen."""
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session or "ray" in " ".join(process.cmdline()):
+                found |= {each.laddr.ip for each in process.net_connections("inet") if each.status == "LISTEN"}
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def is_loopback(address: str) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
+
+
+@pytest.mark.slow
+@needs_ray
+def test_a_sweep_is_stopped_in_order_killed_and_finished_by_the_same_command(tmp_path: Path) -> None:
+    arguments = tiny(*LONG, "data.batch_size=8,5000,12")
+    runs = tmp_path / "runs"
+
+    def folders() -> list[RunFolder]:
+        return [RunFolder(path.parent) for path in sorted(runs.glob("*/config.yaml"))]
+
+    def events() -> list[list[str]]:
+        return [[event["event"] for event in run.history.events] for run in folders()]
+
+    def wait_until_both(have: str) -> None:
+        end = time.monotonic() + 300
+        while [each[-1] for each in events()] != [have] * 2 or (have != "stopped" and not all_train()):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+    def all_train() -> bool:
+        return all(run.last_step > 0 for run in folders())
+
+    for number, code, before in ((signal.SIGINT, 130, "started"), (signal.SIGKILL, -9, "resumed")):
+        leader = sweep(tmp_path, *arguments)
+        wait_until_both(before)
+        addresses = listening_addresses(leader.pid)
+        assert addresses
+        assert all(map(is_loopback, addresses)), addresses
+        os.killpg(leader.pid, number) if number == signal.SIGINT else leader.kill()
+        _, errors = leader.communicate()
+        assert leader.returncode == code, errors
+        wait_until_both("stopped")
+
+    leader = sweep(tmp_path, *arguments)
+    output, errors = leader.communicate()
+    assert leader.returncode == 2, errors
+    assert "2 of 3 members are finished" in output
+    assert re.search(r"^failed: .*batch_size=5000.*\n.*data.batch_size=5000 .*0001.log", errors, re.MULTILINE)
+    assert events() == [["started", "stopped", "resumed", "stopped", "resumed", "finished"]] * 2
+
+
+@pytest.mark.slow
+@needs_ray
+def test_members_that_fail_or_are_killed_stop_no_other(tmp_path: Path) -> None:
+    script = "import os, signal, sys, time; exec(sys.argv[1])"
+    texts = ["exit(3)", "os.kill(os.getpid(), 9)", "os.kill(os.getppid(), 9); time.sleep(60)", "pass"]
+    members = [Member([text], tmp_path / f"{number}.log") for number, text in enumerate(texts)]
+    RayTasks([sys.executable, "-c", script], None, 1, 0, -1).run(members, lambda: None)
+    assert [member.exit_code for member in members] == [3, 137, 137, 0]
+
+
+@pytest.mark.slow
+@needs_ray
+@pytest.mark.parametrize(
+    ("option", "word"), [("cpus=4000", "cores"), ("gpus=100", "GPUs"), ("address=127.0.0.1:9", "reached")]
+)
+def test_what_ray_has_not_is_told_in_a_line(tmp_path: Path, option: str, word: str) -> None:
+    leader = sweep(tmp_path, *LONG, f"hydra.launcher.{option}", "seed=0,1")
+    _, errors = leader.communicate()
+    assert leader.returncode == 2
+    assert re.fullmatch(rf"error: [^\n]*{word}[^\n]*\n", errors)
+
+
+@pytest.mark.skipif(HAS_RAY, reason="Ray is here")
+def test_a_machine_without_ray_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"\[ray\]"):
+        RayTasks([], None, 1, 0, -1).run([Member([], tmp_path / "log")], lambda: None)
