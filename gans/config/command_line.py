@@ -134,8 +134,9 @@ def known_names() -> list[str]:
     """The config groups and the dotted options of this command, read from conf/."""
     command = Path(sys.argv[0]).stem
     main = _conf() / f"{'config' if command == 'train' else command}.yaml"
-    chosen = {re.sub("override |optional |@.*", "", name) for each in DictConfig(OmegaConf.load(main)).get("defaults", [])
-              if isinstance(each, Mapping) for name in each}  # fmt: skip
+    defaults = DictConfig(OmegaConf.load(main)).get("defaults", [])
+    groups = [name for each in defaults if isinstance(each, Mapping) for name in each]
+    chosen = {re.sub("override |optional |@.*", "", name) for name in groups}
     names = [path.name for path in _conf().iterdir() if path.name in chosen]
     for path in [main, *(path for name in names for path in (_conf() / name).glob("*.yaml"))]:
         is_global = path.parent == _conf() or "@package _global_" in path.read_text(encoding="utf-8")
