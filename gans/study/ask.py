@@ -172,13 +172,15 @@ def run_members(
             [*plan.overrides, *new],
             folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"),
             sha256(f"{runs[0]} {plan.settings}".encode()).hexdigest(),
+            f"{plan.arm}, seed {plan.seed}",
         )
         for plan in plans
     ]
 
     def state_of_claims() -> list[str]:
         result = present_result(definition, planner, Runs(runs))
-        return claim_lines(result) if result else []
+        waiting = [plan.arm for plan, member in zip(plans, members, strict=True) if member.exit_code is None]
+        return claim_lines(result, waiting) if result else []
 
     with StudyView(members, state_of_claims) as view:
         engine.run(members, view.refresh)
@@ -204,9 +206,19 @@ class StudyView(View):
                 print("\n".join(lines), flush=True)
 
 
-def claim_lines(result: StudyResult) -> list[str]:
-    """A line for each claim with its present verdict."""
-    return [f"so far: {answer.verdict}: {answer.text}" for answer in answers(result) if answer.is_claim]
+def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
+    """A line for each claim with its present verdict, and how many of its runs are still to come.
+
+    Args:
+        waiting: the arm of each run that has not ended.
+    """
+    lines = []
+    for judged in result.claims:
+        arms = {arm for part, _, _ in judged.parts for arm in (part.arm, part.than or result.definition.baseline)}
+        lines.append(
+            f"so far {judged.judgement}, {sum(arm in arms for arm in waiting)} runs to come: {judged.claim.text}"
+        )
+    return lines
 
 
 def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) -> StudyResult | None:

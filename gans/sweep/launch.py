@@ -110,7 +110,7 @@ def tell_failures(members: Sequence[Member]) -> list[Member]:
     for why, alike in failures.items():
         print(shorten(why, LONGEST, placeholder=" ..."), file=sys.stderr)
         for member in alike:
-            print(f"  {' '.join(member.overrides)} (see {member.log})", file=sys.stderr)
+            print(f"  {member.title} (see {member.log})", file=sys.stderr)
         for line in alike[0].lines()[-LAST_LINES:]:
             print(shorten(f"| {line}", LONGEST, placeholder=" ..."), file=sys.stderr)
     return failed

@@ -29,6 +29,8 @@ class Member:
     """What the command prints. Its result is written beside it."""
     identity: str = ""
     """Equal for members that do the same to the same run."""
+    name: str = ""
+    """What it is called; empty: its overrides say it."""
     exit_code: int | None = None
     """None until it has ended; of a command that a signal has killed 128 more than the signal's number."""
     state: str = "not started"
@@ -38,6 +40,10 @@ class Member:
     started: float | None = field(default=None, repr=False)
     seconds: float | None = None
     """How long it ran, if it ran."""
+
+    @property
+    def title(self) -> str:
+        return self.name or " ".join(self.overrides)
 
     @property
     def is_running(self) -> bool:

@@ -36,12 +36,12 @@ class View:
             if member.exit_code is not None and number not in self.ended:
                 self.ended.add(number)
                 outcome = member.outcome.partition(":")[0]
-                print(f"sweep: {self.progress()}: {' '.join(member.overrides)}: {outcome}", flush=True)
+                print(f"sweep: {self.progress()}: {member.title}: {outcome}", flush=True)
         if self.live.is_started:
             table = Table("member", "", title=self.progress())
             for member in self.members:
                 if member.exit_code is None and member.state != "not started":
-                    table.add_row(" ".join(member.overrides), member.last_line() if member.is_running else member.state)
+                    table.add_row(member.title, member.last_line() if member.is_running else member.state)
             self.live.update(table, refresh=True)
 
     def progress(self) -> str:
