@@ -150,10 +150,15 @@ def redraw(run: RunFolder, config: RunConfig) -> None:
 
     Args:
         config: the command's config, which chooses figures and formats; the run's own is only read by figures.
+
+    Raises:
+        InputError: if the run has no data for any of them.
     """
     run.refuse_links_out()
     with lock(run.path):
-        draw_figures(run, config)
+        files = draw_figures(run, config)
+    if not files:
+        raise InputError(f"'{run.path}' has no data for figure=[{','.join(config.figure)}]: nothing was drawn")
 
 
 def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> RunFolder:
@@ -184,10 +189,11 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
     draw_figures(fresh, config)
 
 
-def draw_figures(run: RunFolder, config: RunConfig) -> None:
+def draw_figures(run: RunFolder, config: RunConfig) -> list[Path]:
     with ProgressBar("drawing the figures"):
         files = draw(run, build_figures(config), config.formats)
     print(f"figures: {len(files)} files in {run.figures}")
+    return files
 
 
 @contextmanager

@@ -52,6 +52,8 @@ def test_a_run_is_drawn_again_without_its_data_or_checkpoints(tmp_path: Path) ->
     commands.redraw(run, run_config("figure=[curves]", "formats=[svg]"))
     assert {file.name for file in run.figures.iterdir()} == {"losses.svg", "accuracy.svg"}
     assert run.config_file.read_bytes() == kept
+    with pytest.raises(InputError, match="modes"):
+        commands.redraw(run, run_config("figure=[modes]"))
 
 
 def test_the_formats_are_an_option_of_a_run(tmp_path: Path) -> None:

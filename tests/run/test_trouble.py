@@ -133,7 +133,7 @@ def test_lost_samples_of_a_finished_run_are_written_by_a_test(stopped: RunFolder
     resume(stopped)
     lost = stopped.samples_file("data")
     lost.unlink()
-    with pytest.raises(InputError, match="test="):
+    with pytest.raises(InputError, match=r"train\.py test="):
         _ = RunFolder(stopped.path).data_samples
     retest(stopped)
     assert lost.is_file()
