@@ -12,6 +12,8 @@ from gans.errors import InputError, one_line
 from gans.sweep.member import KILLED, LEADER, STOPPED, Member, on_signals
 
 POLL_SECONDS = 0.2
+START_PATIENCE = {"RAY_raylet_start_wait_time_s": "180", "RAY_agent_register_timeout_ms": "180000"}
+"""Ray's settings for a busy machine: its parts wait for one another while they start."""
 
 
 @dataclass
@@ -51,7 +53,8 @@ class RayTasks:
 
     def _connect(self) -> ModuleType:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else Ray takes the host's address for 127.0.0.1
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # a busy machine is no failure
+        for name, value in START_PATIENCE.items():
+            os.environ.setdefault(name, value)
         try:
             import ray  # noqa: PLC0415  # an extra
         except ImportError as error:
