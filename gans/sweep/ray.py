@@ -12,6 +12,8 @@ from gans.errors import InputError, one_line
 from gans.sweep.member import KILLED, LEADER, STOPPED, Member, on_signals
 
 POLL_SECONDS = 0.2
+START_SECONDS, START_TRIES = 60, 3
+"""Ray's parts wait for one another while they start, some for 15 seconds at most: on a busy machine it can fail."""
 
 
 @dataclass
@@ -51,19 +53,24 @@ class RayTasks:
 
     def _connect(self) -> ModuleType:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else Ray takes the host's address for 127.0.0.1
-        os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # a busy machine is no failure
+        os.environ.setdefault("RAY_raylet_start_wait_time_s", str(START_SECONDS))
         try:
             import ray  # noqa: PLC0415  # an extra
         except ImportError as error:
             raise InputError("hydra/launcher=ray needs Ray: pip install -e '.[ray]'") from error
         here: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
-        try:
-            ray.init(**(here if self.address is None else {"address": self.address}),
-                     log_to_driver=False, logging_level="error")  # fmt: skip
-        except Exception as error:  # its class depends on what is wrong
-            raise InputError(
-                f"Ray can't be reached at hydra.launcher.address={self.address}: {one_line(error)}"
-            ) from error
+        options = here if self.address is None else {"address": self.address}
+        tries = START_TRIES if self.address is None else 1
+        for attempt in range(tries):
+            try:
+                ray.init(**options, log_to_driver=False, logging_level="error")
+                break
+            except Exception as error:  # its class depends on what is wrong
+                if attempt == tries - 1:
+                    where = (
+                        f"be reached at hydra.launcher.address={self.address}" if self.address else "be started here"
+                    )
+                    raise InputError(f"Ray can't {where}: {one_line(error)}") from error
         return ray
 
     def _run(self, ray: ModuleType, waiting: list[Member], show: Callable[[], None]) -> None:
