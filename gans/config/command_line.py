@@ -39,6 +39,7 @@ def run_command(main: Callable[[], None]) -> None:
     """Run a function that ``hydra.main`` decorates. Expected errors print one line and no traceback."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing several lines
     with one_line_errors():
+        refuse_hydra_settings(text for text in sys.argv[1:] if text.lstrip("+~").startswith("hydra."))
         main()
 
 
@@ -62,9 +63,7 @@ def one_line_errors() -> Iterator[None]:
 
 def check_overrides() -> None:
     """Refuse what Hydra accepts but this command would ignore, with an InputError."""
-    overrides = HydraConfig.get().overrides
-    refuse_hydra_settings(overrides.hydra)
-    for override in OverridesParser.create().parse_overrides(list(overrides.task)):
+    for override in OverridesParser.create().parse_overrides(list(HydraConfig.get().overrides.task)):
         value = override.value()
         if override.key_or_group in (*ONE_OF, "experiment") and isinstance(value, list):
             raise InputError(
@@ -75,7 +74,10 @@ def check_overrides() -> None:
 
 
 def refuse_hydra_settings(overrides: Iterable[str]) -> None:
-    """Refuse Hydra's own settings, but for launcher and sweeper: ``runs`` or ``output`` says where to write."""
+    """Refuse Hydra's own settings, but for launcher and sweeper: ``runs`` or ``output`` says where to write.
+
+    Before Hydra starts, because it would make the folders that they name.
+    """
     for text in overrides:
         name = text.lstrip("+~").partition("=")[0]
         if not name.startswith(("hydra/", "hydra.launcher.", "hydra.sweeper.", "hydra.mode")):

@@ -32,6 +32,10 @@ from gans.update import NO_CLASS
 BATCH = 500
 
 
+SHOWN = 400
+"""The most images in a grid."""
+
+
 @dataclass(frozen=True)
 class LabelledSamples:
     """Generated samples."""
@@ -149,9 +153,12 @@ def _scatter(samples: LabelledSamples, title: str) -> Figure:
 
 
 def _grid(samples: LabelledSamples, title: str) -> Figure:
-    """The images in rows, labelled with their classes; rows of inputs, if any, above their outputs."""
-    rows, labels = in_rows(samples.images), [row_label(part) for part in in_rows(samples.labels.tolist())]
+    """The first images in rows, labelled with their classes; rows of inputs, if any, above their outputs."""
+    if len(samples.images) > SHOWN:
+        title += f", the first {SHOWN} of {len(samples.images):,}"
+    rows = in_rows(samples.images[:SHOWN])
+    labels = [row_label(part) for part in in_rows(samples.labels[:SHOWN].tolist())]
     if samples.inputs is not None:
-        rows = [row for pair in zip(in_rows(samples.inputs), rows, strict=True) for row in pair]
+        rows = [row for pair in zip(in_rows(samples.inputs[:SHOWN]), rows, strict=True) for row in pair]
         labels = [label for name in labels for label in (name or "input", "output")]
     return picture(rows, title, labels)

@@ -67,7 +67,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     if not records:
         hint = "each has failed for the reason above" if checked.run else "leave run=false out to make them"
         raise InputError(f"no run of this study is finished: {hint}")
-    warnings += [f"left out: {line}" for line in runs.damaged]
+    warnings += [*planner.warnings, *(f"left out: {line}" for line in runs.damaged)]
     result = analyse(definition, records, [*warnings, *missing_runs(definition, planner, runs)])
     return publish(result, Path(checked.output) / name, commands_of(definition, planner, checked))
 

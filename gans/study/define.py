@@ -63,6 +63,8 @@ class StudyDefinition(Options):
     most_seeds: PositiveInt = 24
     figures: Annotated[list[Annotated[FigureOptions, BeforeValidator(_named)]], Field(min_length=1)]
     claims: list[Claim] = Field(default_factory=list)
+    other_data: bool = False
+    """Whether arms may be judged on other held-out samples, such as other digits; the page warns of it."""
     moments: PositiveInt = 11
     """How many moments of training the page shows images of."""
 

@@ -11,7 +11,7 @@ from gans.run.folder import RunFolder
 from gans.run.identity import result_settings
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.figures_of_merit import KNOWN, FigureOfMerit, figure_of_merit
-from gans.study.members import PlannedRun, Runs, run_folders
+from gans.study.members import PlannedRun, Runs, run_folders, split_differences
 from gans.study.record import RunRecord, is_over, read_record
 
 FEW = 6
@@ -79,6 +79,10 @@ def existing_study(
         numbers = [number for number, (_, own) in enumerate(found) if own == name]
         of_arm, runs_of_arm = [inside[number] for number in numbers], [found[number][0] for number in numbers]
         warnings += differences(of_arm, runs_of_arm, by, allow_differences)
+    others = split_differences({label: run.config for run, label in found})
+    if others and not allow_differences:
+        raise InputError(f"{others[0]}. If that is meant, add allow_differences=true, which puts a warning on the page")
+    warnings += others
     chosen = list(figures) or [FigureOptions(name=name) for name in figures_in(found[0][0])]
     definition = StudyDefinition(
         question=f"Which {by} is best?",

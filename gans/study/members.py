@@ -29,7 +29,7 @@ class PlannedRun:
 
 
 class Planner:
-    """Composes the runs of a study; every arm once, because composing takes tenths of a second.
+    """Composes the runs of a study; every arm and every run once, because that takes long.
 
     Raises:
         InputError: for an arm whose options are wrong, arms that are the same run, or arms that split the data
@@ -39,6 +39,7 @@ class Planner:
     def __init__(self, definition: StudyDefinition) -> None:
         self.overrides = {arm: (*definition.common, *own) for arm, own in definition.all_arms.items()}
         self.composed = {arm: compose("config", list(overrides)) for arm, overrides in self.overrides.items()}
+        self.plans: dict[tuple[str, int], PlannedRun] = {}
         first: dict[str, str] = {}
         for arm in self.composed:
             options = self._options(arm, 0)
@@ -50,11 +51,15 @@ class Planner:
             if same != arm:
                 raise InputError(f"the arms '{same}' and '{arm}' are the same run: remove one")
             require_metrics(definition, arm, options)
-        require_same_split({arm: self._options(arm, 0) for arm in self.composed})
+        self.warnings = split_differences({arm: self._options(arm, 0) for arm in self.composed})
+        if self.warnings and not definition.other_data:
+            raise InputError(f"{self.warnings[0]}. If that is meant, add other_data: true to the study")
 
     def plan(self, arm: str, seed: int) -> PlannedRun:
-        overrides = (*self.overrides[arm], f"seed={seed}")
-        return PlannedRun(arm, seed, overrides, settings_text(self._options(arm, seed)))
+        if (arm, seed) not in self.plans:
+            overrides = (*self.overrides[arm], f"seed={seed}")
+            self.plans[arm, seed] = PlannedRun(arm, seed, overrides, settings_text(self._options(arm, seed)))
+        return self.plans[arm, seed]
 
     def _options(self, arm: str, seed: int) -> dict[str, Any]:
         config = self.composed[arm].copy()
@@ -80,21 +85,24 @@ def settings_text(options: Mapping[str, Any]) -> str:
     return json.dumps(result_settings(options), sort_keys=True)
 
 
-SPLIT = ("_target_", "val_size", "test_size", "split_seed")
+SPLIT = ("_target_", "digits", "invert", "val_size", "test_size", "split_seed")
 """Data options that decide which samples are held out."""
 
 
-def require_same_split(options: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse arms that are judged on other held-out samples: their figures can't be compared."""
+def split_differences(options: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """In what arms are judged on other held-out samples, so that their test figures are not of the same task.
+
+    Args:
+        options: of each arm.
+    """
     splits = {arm: {name: each["data"].get(name) for name in SPLIT} for arm, each in options.items()}
     (first, split), *others = splits.items()
-    for arm, other in others:
-        for name in SPLIT:
-            if other[name] != split[name]:
-                raise InputError(
-                    f"the arms '{first}' and '{arm}' have other data: data.{name} is {split[name]} and {other[name]}. "
-                    "Their figures can't be compared"
-                )
+    return [
+        f"the arms '{first}' and '{arm}' are judged on other data: data.{name} is {split[name]} and {other[name]}"
+        for arm, other in others
+        for name in SPLIT
+        if other[name] != split[name]
+    ]
 
 
 class Runs:

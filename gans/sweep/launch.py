@@ -70,14 +70,14 @@ def refuse_twins(commands: Sequence[Sequence[str]], options: Sequence[dict[str, 
 
 def identity_of(options: Mapping[str, Any]) -> str:
     """A digest that is equal for commands that do the same to the same run."""
-    own = [result_settings(options), *(options[name] for name in ("runs", "resume", "test"))]
+    own = [result_settings(options), *(options[name] for name in ("runs", "resume", "test", "draw"))]
     return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 
 def member_of(command: Sequence[str], options: dict[str, Any], runs: Sequence[RunFolder], log: Path) -> Member:
     """A sweep's member; it has ended already if it starts a run, and the same one of these runs is finished."""
     member = Member(command, log, identity_of(options))
-    starts = options["resume"] is None and options["test"] is None
+    starts = all(options[name] is None for name in ("resume", "test", "draw"))
     run = next(iter(same_runs(options, runs)), None) if starts else None
     if run and run.history.last == "finished":
         log.write_text(f"{finished_before(run, options)}\n", encoding="utf-8")

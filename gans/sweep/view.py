@@ -8,6 +8,7 @@ from statistics import mean
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from gans.sweep.member import Member
 
@@ -41,7 +42,8 @@ class View:
             table = Table("member", "", title=self.progress())
             for member in self.members:
                 if member.exit_code is None and member.state != "not started":
-                    table.add_row(member.title, member.last_line() if member.is_running else member.state)
+                    state = member.last_line() if member.is_running else member.state
+                    table.add_row(Text(member.title), Text(state))  # plain: brackets are lists, not colours
             self.live.update(table, refresh=True)
 
     def progress(self) -> str:

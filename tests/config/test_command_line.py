@@ -10,7 +10,14 @@ from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from gans.config.command_line import check_overrides, explain, known_names, one_line_errors, suggestion
+from gans.config.command_line import (
+    check_overrides,
+    explain,
+    known_names,
+    one_line_errors,
+    run_command,
+    suggestion,
+)
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
 from tests.conftest import CONF, ROOT, composed
@@ -27,11 +34,17 @@ def check(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
     "override",
     ["hydra.run.dir=x", "hydra.sweep.dir=x", "hydra.sweep.subdir=x", "hydra.job.chdir=true", "hydra.output_subdir=x"],
 )
-def test_settings_of_hydra_that_say_where_to_write_are_refused(monkeypatch: pytest.MonkeyPatch, override: str) -> None:
-    for script, option in {"train.py": "runs", "generate.py": "output", "features.py": "output"}.items():
-        monkeypatch.setattr(sys, "argv", [str(ROOT / script)])
-        with pytest.raises(InputError, match=f"{option}="):
-            check(monkeypatch, override)
+def test_settings_of_hydra_that_say_where_to_write_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], override: str
+) -> None:
+    """Before Hydra starts, which would make these folders."""
+    scripts = {"train.py": "runs", "generate.py": "output", "features.py": "output", "study.py": "output"}
+    for script, option in scripts.items():
+        monkeypatch.setattr(sys, "argv", [str(ROOT / script), override])
+        with pytest.raises(SystemExit) as end:
+            run_command(lambda: pytest.fail("Hydra has started"))
+        assert end.value.code == InputError.exit_code
+        assert f"{option}=" in capsys.readouterr().err
         assert option in known_names()
 
 

@@ -141,6 +141,17 @@ def test_models_and_numbers_are_arms(tmp_path: Path) -> None:
     assert [each["than"] for each in rows(page.parent / "comparisons.csv")] == ["0.001"]
 
 
+def test_arms_are_judged_on_the_same_images(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none"}, seeds=2)
+    for seed in range(2):
+        config = composed("data=digits", "data.digits=[3,8]") | {"seed": seed}
+        write_run(tmp_path / "runs" / f"other-{seed}", config, figures_of("x", seed))
+    asked = question(f"runs=[{tmp_path}/runs]", "by=data.digits", f"output={tmp_path}", "figures=[fid]")
+    with pytest.raises(InputError, match=r"data\.digits"):
+        ask(asked, None)
+    assert "judged on other data" in ask(asked | {"allow_differences": True}, None).read_text(encoding="utf-8")
+
+
 def test_what_a_verdict_could_not_judge_is_said(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=2)
     path = tmp_path / "runs" / "none-1" / "verdict.json"
