@@ -1,6 +1,7 @@
 """Members as tasks of Ray, on this machine or on a cluster."""
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from gans.errors import InputError, one_line
 from gans.sweep.member import KILLED, LEADER, STOPPED, Member, on_signals
 
 POLL_SECONDS = 0.2
+CONNECT_SECONDS = 10
 START_SECONDS, START_TRIES = 60, 3
 """Ray's parts wait for one another while they start, some for 15 seconds at most: on a busy machine it can fail."""
 
@@ -58,6 +60,8 @@ class RayTasks:
             import ray  # noqa: PLC0415  # an extra
         except ImportError as error:
             raise InputError("hydra/launcher=ray needs Ray: pip install -e '.[ray]'") from error
+        if self.address is not None:
+            require_answer(self.address)
         here: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
         options = here if self.address is None else {"address": self.address}
         tries = START_TRIES if self.address is None else 1
@@ -107,6 +111,17 @@ class RayTasks:
             raise InputError(
                 f"no machine has hydra.launcher.cpus={self.cpus} cores and hydra.launcher.gpus={self.gpus} GPUs"
             )
+
+
+def require_answer(address: str) -> None:
+    """Refuse a cluster's address at which nobody answers: Ray itself waits for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:  # "auto"
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise InputError(f"Ray can't be reached at hydra.launcher.address={address}: {one_line(error)}") from error
 
 
 def end(member: Member, reference: Any, ray: ModuleType) -> None:
