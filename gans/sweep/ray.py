@@ -1,5 +1,6 @@
 """Members as tasks of Ray, on this machine or on a cluster."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -67,7 +68,7 @@ class RayTasks:
         tries = START_TRIES if self.address is None else 1
         for attempt in range(tries):
             try:
-                ray.init(**options, log_to_driver=False, logging_level="error")
+                ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
                 break
             except Exception as error:  # its class depends on what is wrong
                 if attempt == tries - 1:
