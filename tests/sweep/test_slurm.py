@@ -92,6 +92,8 @@ def test_an_array_goes_on_without_its_leader_and_is_collected(tmp_path: Path, un
     assert done.returncode == 0, done.stderr
     (array,) = set(re.findall(r"scancel (\d+)", done.stdout))
     run = preempt(f"{array}_0", tmp_path / "runs")
+    held = f"{array}_2,{array}_3"  # else all may be done before the leader looks
+    ask("scontrol", "hold", held)
 
     leader = subprocess.Popen(command(*sweep), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert leader.stdout
@@ -100,6 +102,7 @@ def test_an_array_goes_on_without_its_leader_and_is_collected(tmp_path: Path, un
     _, errors = leader.communicate()
     assert leader.returncode == 130, errors
     assert f"scancel {array}" in errors
+    ask("scontrol", "release", held)
 
     done = train(tmp_path, *sweep)
     assert done.returncode == 2, done.stderr
