@@ -113,7 +113,7 @@ def test_classes_outside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyP
     done = run(tmp_path, "train.py", *arguments)
     assert done.returncode == 0, done.stderr
     made = only_run(tmp_path / "runs")
-    assert made.name.endswith("-louder-seed0")
+    assert "-louder-" in made.name
     assert (made.figures / "mine.txt").read_text() == made.name
 
     monkeypatch.syspath_prepend(mine)
@@ -203,9 +203,9 @@ def test_every_printed_command_works_when_it_is_pasted(tmp_path: Path, monkeypat
 
     done = run(tmp_path, "train.py", *arguments, "metric=fid")
     assert done.returncode == 2
-    done = paste(tmp_path, f"{done.stderr.strip()} epochs=1")
+    done = paste(tmp_path, f"{done.stderr.strip()} epochs=1 least_accuracy=0")
     assert done.returncode == 0, done.stderr
-    assert list((tmp_path / "cache").rglob("mine1.safetensors"))
+    assert list((tmp_path / "cache").rglob("mine1*.safetensors"))
 
     process = subprocess.Popen(
         command("train.py", *arguments, "metric=none"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
@@ -226,7 +226,7 @@ def test_every_printed_command_works_when_it_is_pasted(tmp_path: Path, monkeypat
         errors = paste(tmp_path, errors.splitlines()[-1]).stdout
 
     def stop(*_: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py")])
     monkeypatch.syspath_prepend(mine)

@@ -164,10 +164,10 @@ def find_features(data: Source, command: str) -> TrainedFeatureNetwork:
         )
         known = f" ({', '.join(others)}: of other images)" if others else ""
         raise InputError(
-            f"there is no feature network for these images of data={data.source}, {name}, yet{known}: train one with "
-            f"{command}, or use metric=none"
+            f"there is no feature network for these images of data={data.source}, {name}, yet{known}: use metric=none, "
+            f"or train one with: {command}"
         )
-    again = f"train it again with {command}"
+    again = f"train it again with: {command}"
     card = read_card(path, again)
     if card.data_sha256 != data.data_sha256:
         raise InputError(f"'{path}' is of other images than data={data.source}: {again}")
