@@ -91,9 +91,9 @@ def test_an_array_goes_on_without_its_leader_and_is_collected(tmp_path: Path, un
     done = train(tmp_path, *sweep, "hydra.launcher.wait=false")
     assert done.returncode == 0, done.stderr
     (array,) = set(re.findall(r"scancel (\d+)", done.stdout))
-    run = preempt(f"{array}_0", tmp_path / "runs")
-    held = f"{array}_2,{array}_3"  # else all may be done before the leader looks
+    held = f"{array}_2,{array}_3"  # else they may be done before the leader looks
     ask("scontrol", "hold", held)
+    run = preempt(f"{array}_0", tmp_path / "runs")
 
     leader = subprocess.Popen(command(*sweep), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert leader.stdout
