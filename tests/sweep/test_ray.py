@@ -62,7 +62,7 @@ def is_loopback(address: str) -> bool:
     return (getattr(parsed, "ipv4_mapped", None) or parsed).is_loopback
 
 
-@pytest.mark.slow
+@pytest.mark.engines
 @needs_ray
 def test_a_sweep_is_stopped_in_order_killed_and_finished_by_the_same_command(tmp_path: Path) -> None:
     arguments = tiny(*LONG, "data.batch_size=8,5000,12")
@@ -105,7 +105,7 @@ def test_a_sweep_is_stopped_in_order_killed_and_finished_by_the_same_command(tmp
     assert any("stopped" in each for each in events())
 
 
-@pytest.mark.slow
+@pytest.mark.engines
 @needs_ray
 def test_members_that_fail_or_are_killed_stop_no_other(tmp_path: Path) -> None:
     script = "import os, signal, sys, time; exec(sys.argv[1])"
@@ -115,7 +115,7 @@ def test_members_that_fail_or_are_killed_stop_no_other(tmp_path: Path) -> None:
     assert [member.exit_code for member in members] == [3, 137, 137, 0]
 
 
-@pytest.mark.slow
+@pytest.mark.engines
 @needs_ray
 @pytest.mark.parametrize(
     ("option", "word"), [("cpus=4000", "cores"), ("gpus=100", "GPUs"), ("address=127.0.0.1:9", "reached")]

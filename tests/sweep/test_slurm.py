@@ -84,7 +84,7 @@ def assert_undisturbed(run: RunFolder, undisturbed: RunFolder) -> None:
     assert_same_runs(RunFolder(run.path), undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.engines
 @pytest.mark.usefixtures("cluster")
 def test_an_array_goes_on_without_its_leader_and_is_collected(tmp_path: Path, undisturbed: RunFolder) -> None:
     sweep = ["-m", *tiny(*LONG, "data.batch_size=8,5000,12,6"), "hydra/launcher=slurm", "hydra.launcher.n_jobs=1"]
@@ -115,7 +115,7 @@ def test_an_array_goes_on_without_its_leader_and_is_collected(tmp_path: Path, un
     assert len(list(tmp_path.glob("runs/*/config.yaml"))) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.engines
 @pytest.mark.usefixtures("cluster")
 def test_a_single_job_is_requeued_and_goes_on_by_itself(tmp_path: Path, undisturbed: RunFolder) -> None:
     """As docs/resuming.md says."""
@@ -129,7 +129,7 @@ def test_a_single_job_is_requeued_and_goes_on_by_itself(tmp_path: Path, undistur
     assert_undisturbed(run, undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.engines
 @pytest.mark.usefixtures("cluster")
 def test_members_are_preempted_and_killed_at_any_time(tmp_path: Path) -> None:
     """Before a member listens to signals, the script requeues it; one that was killed leaves no exit code."""
@@ -152,7 +152,7 @@ def test_members_are_preempted_and_killed_at_any_time(tmp_path: Path) -> None:
     assert [member.exit_code for member in members] == [0, 137, 3, 0]
 
 
-@pytest.mark.slow
+@pytest.mark.engines
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize("option", ["partition=nowhere", "time=soon", "memory=much", "+sbatch.nodelist=nowhere"])
 def test_what_slurm_refuses_is_told_in_a_line(tmp_path: Path, option: str) -> None:
