@@ -82,10 +82,10 @@ def test_every_report_leaves_its_figures(tmp_path: Path, experiment: str) -> Non
 @needs_mnist
 @pytest.mark.slow
 def test_report_a_learns_to_write_an_eight_on_white(tmp_path: Path) -> None:
-    run = start(tmp_path, "experiment=report_a", f"data.root={DATA_ROOT}", "trainer.max_steps=600", "samples.frames=1")
+    run = start(tmp_path, "experiment=report_a", f"data.root={DATA_ROOT}", "trainer.max_steps=1000", "samples.frames=1")
     results = read_results(run.test_results_file).checkpoints["last"].results
     background = run.grids[-1].images[:, :3, :3]
-    # eight runs of other seeds: between 191 and 251, and between 0.125 and 0.174; noise: 127 and 0.33
+    # noise: 127 and 0.33; after 600 steps the background is at 168
     assert background.mean() > 170
     assert results["mse_974"] < 0.22  # a white page scores 0.11 on average
     assert results["mse_of_8_974"] == pytest.approx(results["mse_974"])
