@@ -16,7 +16,6 @@ class Answer:
     """holds, fails, undecided; or better, worse, no difference that matters, undecided."""
     details: tuple[str, ...]
     """For each comparison: figure, arms, effect with its confidence sequence, pairs and evidence."""
-    is_claim: bool
 
 
 def answers(result: StudyResult) -> list[Answer]:
@@ -31,14 +30,13 @@ def answers(result: StudyResult) -> list[Answer]:
                     f"{part.expect}: {describe(comparison)}: {state}"
                     for part, comparison, state in judged.parts
                 ),
-                is_claim=True,
             )
             for judged in result.claims
         ]
     baseline = result.definition.baseline
     return [
         Answer(f"{arm}: {comparison.figure.title}", "", comparison.verdict, (f"against {baseline}: "
-               f"{describe(comparison)}",), is_claim=False)
+               f"{describe(comparison)}",))
         for arm, figures in result.comparisons.items() for comparison in figures.values()
     ]  # fmt: skip
 

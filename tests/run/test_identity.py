@@ -9,6 +9,7 @@ import pytest
 from gans.config.resolve import flatten
 from gans.errors import InputError
 from gans.run.folder import RunFolder, runs_in
+from gans.run.history import Event
 from gans.run.identity import result_settings, run_name, same_runs
 from gans.run.test_results import read_results
 from tests.conftest import composed
@@ -61,9 +62,10 @@ def test_the_folder_of_data_counts_where_no_checksum_verifies_them() -> None:
 
 def test_runs_are_found_by_their_settings_finished_ones_first(tmp_path: Path) -> None:
     config = composed(*tiny())
-    for name, seed, event in (("a", 0, "stopped"), ("b", 1, "finished"), ("c", 0, "finished")):
+    runs: list[tuple[str, int, Event]] = [("a", 0, "stopped"), ("b", 1, "finished"), ("c", 0, "finished")]
+    for name, seed, event in runs:
         (tmp_path / name).mkdir()
-        RunFolder.create(tmp_path / name, config | {"seed": seed}).history.add(event)  # type: ignore[arg-type]
+        RunFolder.create(tmp_path / name, config | {"seed": seed}).history.add(event)
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "config.yaml").write_text("seed: [")
     with pytest.raises(InputError):

@@ -14,7 +14,7 @@ from gans.errors import InputError
 from gans.run import commands
 from gans.run.folder import RunFolder, runs_in
 from gans.sweep.engines import ENGINES, make_engine, slots_for
-from gans.sweep.launch import member_of, options_of, refuse_twins, summarize
+from gans.sweep.launch import identity_of, member_of, options_of, refuse_twins, summarize
 from gans.sweep.member import Member
 from gans.sweep.processes import ProcessPool
 from tests.conftest import CONF, run_config
@@ -87,7 +87,9 @@ def test_a_sweep_does_not_run_the_same_run_twice(one: str, other: str) -> None:
 
 def test_members_that_differ_are_not_twins() -> None:
     commands = [tiny(each) for each in ("seed=0", "seed=1", "resume=a", "resume=b", "test=a", "runs=elsewhere")]
-    refuse_twins(commands, [options_of(member_config(*each)) for each in commands])
+    options = [options_of(member_config(*each)) for each in commands]
+    refuse_twins(commands, options)
+    assert len({identity_of(each) for each in options}) == len(commands)
 
 
 @pytest.mark.parametrize(

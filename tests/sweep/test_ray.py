@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -85,7 +86,7 @@ def test_a_sweep_is_stopped_in_order_killed_and_finished_by_the_same_command(tmp
 
     for number, code, event in ((signal.SIGINT, 130, "started"), (signal.SIGKILL, -9, "resumed")):
         leader = sweep(tmp_path, *arguments)
-        wait_until(lambda event=event: one_trains(event))  # type: ignore[misc]
+        wait_until(partial(one_trains, event))
         addresses = listening_addresses(leader.pid)
         assert addresses
         assert all(map(is_loopback, addresses)), addresses
