@@ -10,9 +10,9 @@ from gans.errors import InputError
 from gans.run.folder import RunFolder
 from gans.study.analyse import ENDED, StudyResult, analyse
 from gans.study.answers import answers
-from gans.study.ask import publish
 from gans.study.define import StudyDefinition
 from gans.study.page import Commands
+from gans.study.publish import publish
 from gans.study.record import RunRecord, read_record
 from tests.conftest import composed
 from tests.study.synthetic import COLLAPSE, figures_of, write_run

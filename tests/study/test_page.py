@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from gans.study.analyse import analyse
-from gans.study.ask import publish
 from gans.study.page import Commands
+from gans.study.publish import publish
 from tests.study.test_known_truth import ARMS, definition, records_in
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -1,0 +1,134 @@
+"""Make the runs of a study that are missing, through the engine of sweeps."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from gans.config.schema import StudyOptions
+from gans.errors import InputError, command_words, hydra_overrides, hydra_value
+from gans.run.folder import is_run
+from gans.study.allocate import next_runs, planned_runs
+from gans.study.analyse import StudyResult, analyse
+from gans.study.define import StudyDefinition
+from gans.study.gather import read_planned
+from gans.study.members import PlannedRun, Planner, Runs
+from gans.sweep.engines import make_engine
+from gans.sweep.launch import end_if_stopped, tell_failures
+from gans.sweep.member import Engine, Member
+from gans.sweep.view import View
+
+MANY = 1000
+"""Members for the engine of a study: all its runs get the same number of threads, however few are missing."""
+
+
+def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOptions, name: str, hydra: Any) -> None:
+    """Run what is missing of the study, in rounds, and then, with a budget, more seeds of what is undecided.
+
+    A member that fails is told, and left out; a signal ends the command.
+    """
+    budget = options.budget
+    command = [sys.executable, *command_words("train.py")]
+    tried: set[PlannedRun] = set()
+    while budget is None or budget > 0:
+        runs = Runs(options.runs)
+        result = present_result(definition, planner, runs)
+        plans = next_runs(definition, planner, result if budget is not None else None)
+        missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
+        if not missing:
+            return
+        require_folder_for_runs(options.runs[0])
+        engine = make_engine(hydra, command, MANY)
+        if budget is not None:  # in rounds, so that what a round has decided gets no more
+            is_first = any(plan.seed < definition.seeds for plan in missing)
+            missing = missing[: budget if is_first else min(budget, engine.at_once or len(definition.all_arms))]
+            budget -= len(missing)
+        tried |= {*missing}
+        run_members(definition, planner, missing, Path(options.output) / name / "members", engine, options.runs)
+        if engine.leaves:
+            print(f"{engine.leaves}. The same command goes on with the study", flush=True)
+            return
+
+
+def require_folder_for_runs(name: str) -> None:
+    """Refuse what names existing runs as the folder in which new ones are made."""
+    if is_run(Path(name)) or ("*" in name and not Path(name).exists()):
+        raise InputError(
+            f"runs={name}: new runs are made in the first of these, so it has to be a folder of runs: write "
+            f"runs=[runs,{hydra_value(name)}], or run=false to make none"
+        )
+
+
+def run_members(
+    definition: StudyDefinition,
+    planner: Planner,
+    plans: Sequence[PlannedRun],
+    folder: Path,
+    engine: Engine,
+    runs: Sequence[str],
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    new = hydra_overrides({"runs": runs[0]})
+    members = [
+        Member(
+            [*plan.overrides, *new],
+            folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"),
+            sha256(f"{runs[0]} {plan.settings}".encode()).hexdigest(),
+            f"{plan.arm}, seed {plan.seed}",
+        )
+        for plan in plans
+    ]
+
+    def state_of_claims() -> list[str]:
+        result = present_result(definition, planner, Runs(runs))
+        waiting = [plan.arm for plan, member in zip(plans, members, strict=True) if member.exit_code is None]
+        return claim_lines(result, waiting) if result else []
+
+    with StudyView(members, state_of_claims) as view:
+        engine.run(members, view.refresh)
+    tell_failures(members)
+    end_if_stopped(engine, "the study")
+
+
+class StudyView(View):
+    """The members that run, and what the study says so far."""
+
+    def __init__(self, members: Sequence[Member], state: Callable[[], list[str]]) -> None:
+        super().__init__(members)
+        self.state = state
+        self.lines: list[str] = []
+
+    def refresh(self) -> None:
+        before = len(self.ended)
+        super().refresh()
+        if len(self.ended) > before:
+            lines = self.state()
+            if lines != self.lines:
+                self.lines = lines
+                print("\n".join(lines), flush=True)
+
+
+def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
+    """A line for each claim with its present verdict, and how many of its runs are still to come.
+
+    Args:
+        waiting: the arm of each run that has not ended.
+    """
+    lines = []
+    for judged in result.claims:
+        arms = {arm for part, _, _ in judged.parts for arm in (part.arm, part.than or result.definition.baseline)}
+        lines.append(
+            f"so far {judged.judgement}, {sum(arm in arms for arm in waiting)} runs to come: {judged.claim.text}"
+        )
+    return lines
+
+
+def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) -> StudyResult | None:
+    """The result of the runs that are over; None while there is too little to analyse."""
+    records, _ = read_planned(planned_runs(definition, planner), runs, definition.merits)
+    try:
+        return analyse(definition, records) if records else None
+    except InputError:
+        return None

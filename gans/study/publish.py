@@ -1,0 +1,83 @@
+"""Write what a study found: tables, figures, the page, links for TensorBoard, and the answers on the terminal."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from gans.files import write_text
+from gans.study.analyse import StudyResult
+from gans.study.answers import answers
+from gans.study.curves import curves_of
+from gans.study.page import Commands, render
+from gans.study.plots import draw_all, save
+from gans.study.write import write_tables
+
+LARGE_PAGE = 5_000_000
+
+
+def publish(result: StudyResult, folder: Path, commands: Commands) -> Path:
+    """Write tables, figures, the page and TensorBoard's links, and print the answers."""
+    protocol = protocol_of(result)
+    write_tables(result, folder, protocol)
+    curves = curves_of(result)
+    figures = save(draw_all(result, curves), folder / "figures")
+    page = render(result, figures, curves, protocol, commands)
+    if len(page) > LARGE_PAGE:
+        print(
+            f"warning: the page has {len(page) / 1e6:.0f} MB: a smaller study.moments or fewer figures make it smaller",
+            file=sys.stderr,
+        )
+    write_text(folder / "index.html", page)
+    link_tensorboard(result, folder / "tensorboard")
+    print_answers(result)
+    print(f"page: {folder / 'index.html'}")
+    return folder / "index.html"
+
+
+def print_answers(result: StudyResult) -> None:
+    table = Table(title=result.definition.question, title_justify="left")
+    table.add_column("verdict")
+    table.add_column("")
+    for answer in answers(result):
+        table.add_row(answer.verdict, "\n".join([answer.text, *answer.details]))
+    console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)  # names may have brackets
+    console.print(table)
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def link_tensorboard(result: StudyResult, folder: Path) -> None:
+    """Make links to the runs' event files under readable names, for ``tensorboard --logdir``."""
+    for record in result.records:
+        link = folder / record.arm.replace(os.sep, "_") / f"seed{record.seed}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        if record.run.tensorboard.is_dir():
+            link.symlink_to(os.path.relpath(record.run.tensorboard, link.parent))
+
+
+def protocol_of(result: StudyResult) -> list[str]:
+    """What was held fixed, and what the runs were made with."""
+    definition = result.definition
+    finished = [record for record in result.records if record.state == "finished"] or result.records
+    steps = sorted({record.run.last_step for record in finished})
+    budget = f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}"
+    lines = [
+        f"held fixed: {' '.join(definition.common) or 'all settings but those of the arms'}; {budget} training steps. "
+        "A comparison at a fixed budget favours what learns fast: see the curves",
+        f"figures: {', '.join(result.protocols.values()) or 'of the curves'}, of the last checkpoint",
+        f"smallest differences that matter: {', '.join(f'{m.title} {m.text(m.zone)}' for m in definition.merits)}",
+        f"{median(record.seconds for record in finished):,.0f} seconds a run (median)",
+    ]
+    made = [record.run.versions or {} for record in result.records]
+    for name in ("device", "precision", "threads", "python", "packages", "git"):
+        values = sorted({json.dumps(each.get(name)) for each in made if name in each})
+        lines.append(f"{name}: {' or '.join(values).replace(chr(34), '') or 'not known'}")
+    times = [event["time"] for record in result.records for event in record.run.history.events]
+    lines.append(f"made from {min(times)[:10]} to {max(times)[:10]}")
+    return lines
