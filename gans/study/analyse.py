@@ -14,7 +14,7 @@ from gans.study.compare import Comparison, compare
 from gans.study.define import ClaimPart, StudyDefinition
 from gans.study.figures_of_merit import FigureOfMerit
 from gans.study.record import RunRecord
-from gans.study.statistics import e_benjamini_hochberg, mcnemar
+from gans.study.statistics import LEVEL, e_benjamini_hochberg, mcnemar
 
 ENDED = "ended by a value that is not finite"
 
@@ -64,52 +64,46 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
     """Compare, judge and count.
 
     Raises:
-        InputError: for a figure that no run has, runs whose figures have different protocols, or a run that is there
-            twice.
+        InputError: for a figure that no run has, or that has no place on its scale, runs whose figures have different
+            protocols, or a run that is there twice.
     """
     order = list(definition.all_arms)
     records = sorted(records, key=lambda record: (order.index(record.arm), record.seed))
-    for one, other in pairwise(records):
-        if (one.arm, one.seed) == (other.arm, other.seed):
-            raise InputError(
-                f"arm '{one.arm}' has seed {one.seed} twice: '{one.run.path}' and '{other.run.path}'. Leave one out"
-            )
     protocols = common_protocols(records)
+    require_single(records)
     require_figures(definition.merits, records)
+    merits = {merit.name: merit for merit in definition.merits}
     by_arm = {arm: [record for record in records if record.arm == arm] for arm in order}
 
-    def values(arm: str, figure: str) -> dict[int, float]:
-        return {record.seed: record.figures[figure] for record in by_arm[arm]}
+    def compare_arms(arm: str, than: str, figure: str, level: float = LEVEL) -> Comparison:
+        ours, theirs = ({each.seed: each.figures[figure] for each in by_arm[one]} for one in (arm, than))
+        return compare(ours, theirs, merits[figure], level=level)
 
-    merits = {merit.name: merit for merit in definition.merits}
-    others = [arm for arm in order if arm != definition.baseline]
-    comparisons = {
-        arm: {
-            name: compare(values(arm, name), values(definition.baseline, name), merit) for name, merit in merits.items()
-        }
-        for arm in others
-    }
-    discoveries = set()
-    for name in merits:
-        found = e_benjamini_hochberg([comparisons[arm][name].evidence for arm in others])
-        discoveries |= {(arm, name) for arm, is_found in zip(others, found, strict=True) if is_found}
+    def compare_part(part: ClaimPart, level: float) -> Comparison:
+        return compare_arms(part.arm, part.than or definition.baseline, part.figure, level)
 
-    def compare_at(part: ClaimPart, level: float) -> Comparison:
-        than = part.than or definition.baseline
-        return compare(values(part.arm, part.figure), values(than, part.figure), merits[part.figure], level=level)
-
-    floors = {name: record.floors[name] for record in records for name in record.floors}
+    comparisons = {arm: {figure: compare_arms(arm, definition.baseline, figure) for figure in merits}
+                   for arm in order if arm != definition.baseline}  # fmt: skip
     return StudyResult(
         definition,
         records,
         comparisons,
-        discoveries,
-        judge_claims(definition.claims, compare_at),
+        discoveries_in(comparisons, list(merits)),
+        judge_claims(definition.claims, compare_part),
         count_troubles(by_arm, definition.baseline),
         protocols,
-        floors,
+        {name: floor for record in records for name, floor in record.floors.items()},
         list(warnings),
     )
+
+
+def discoveries_in(comparisons: dict[str, dict[str, Comparison]], figures: Sequence[str]) -> set[tuple[str, str]]:
+    """The (arm, figure) whose difference e-BH reports: each figure is a family of its own."""
+    found = set()
+    for figure in figures:
+        reported = e_benjamini_hochberg([of_arm[figure].evidence for of_arm in comparisons.values()])
+        found |= {(arm, figure) for arm, is_found in zip(comparisons, reported, strict=True) if is_found}
+    return found
 
 
 def count_troubles(by_arm: dict[str, list[RunRecord]], baseline: str) -> dict[str, list[Trouble]]:
@@ -152,14 +146,30 @@ def common_protocols(records: Sequence[RunRecord]) -> dict[str, str]:
     return {figure: full for figure, (full, _) in found.items()}
 
 
+def require_single(records: Sequence[RunRecord]) -> None:
+    """Refuse two runs of the same arm and seed, of records in order."""
+    for one, other in pairwise(records):
+        if (one.arm, one.seed) == (other.arm, other.seed):
+            raise InputError(
+                f"arm '{one.arm}' has seed {one.seed} twice: '{one.run.path}' and '{other.run.path}'. Leave one out"
+            )
+
+
 def require_figures(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> None:
-    """Refuse a figure that no run has."""
+    """Refuse a figure that no run has, and one that has no place on its scale."""
     finished = [record for record in records if record.state == "finished"]
     for merit in merits:
         if finished and all(math.isnan(record.figures[merit.name]) for record in finished):
             raise InputError(
                 f"no run has the figure '{merit.name}': choose from {', '.join(tested_figures(finished[0].run))}"
             )
+        for record in records:
+            if not merit.has_place_for(record.figures[merit.name]):
+                raise InputError(
+                    f"{merit.name} is {record.figures[merit.name]:.4g} in '{record.run.path}', which has no place on "
+                    f"scale={merit.scale}: give it another, such as {{name: {merit.name}, scale: difference, better: "
+                    f"{merit.better}, matters: 0.1}}"
+                )
 
 
 def tested_figures(run: RunFolder) -> list[str]:

@@ -43,13 +43,15 @@ class FigureOfMerit:
         Raises:
             InputError: for a value that has no place on the scale.
         """
-        both = numpy.concatenate((value, baseline))
-        if self.scale == "ratio" and (both <= 0).any():
-            raise InputError(f"{self.name} has the value {both.min():.4g}: scale=ratio needs values above 0")
-        if self.scale == "share" and ((both < 0) | (both > 1)).any():
-            raise InputError(f"{self.name} has values outside 0 to 1, such as {both[(both < 0) | (both > 1)][0]:.4g}: "
-                             "scale=share needs shares")  # fmt: skip
+        for each in numpy.concatenate((value, baseline)).tolist():
+            if not self.has_place_for(each):
+                raise InputError(f"{self.name} has the value {each:.4g}, which has no place on scale={self.scale}")
         return numpy.log(value / baseline) if self.scale == "ratio" else value - baseline
+
+    def has_place_for(self, value: float) -> bool:
+        """Whether a value is one of the scale's: positive for ratios, from 0 to 1 for shares. NaN is."""
+        outside = {"ratio": value <= 0, "share": value < 0 or value > 1, "difference": False}
+        return not outside[self.scale]
 
     @property
     def zone(self) -> float:

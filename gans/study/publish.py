@@ -70,7 +70,8 @@ def protocol_of(result: StudyResult) -> list[str]:
     lines = [
         f"held fixed: {' '.join(definition.common) or 'all settings but those of the arms'}; {budget} training steps. "
         "A comparison at a fixed budget favours what learns fast: see the curves",
-        f"figures: {', '.join(result.protocols.values()) or 'of the curves'}, of the last checkpoint",
+        "figures, of the last checkpoint where nothing else is said: "
+        + (", ".join(f"{name}: {full}" for name, full in result.protocols.items()) or "of the curves"),
         f"smallest differences that matter: {', '.join(f'{m.title} {m.text(m.zone)}' for m in definition.merits)}",
         f"{median(record.seconds for record in finished):,.0f} seconds a run (median)",
     ]

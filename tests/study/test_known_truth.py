@@ -152,6 +152,9 @@ def test_wrong_runs_are_refused(tmp_path: Path) -> None:
                       protocol="500_digits1")  # fmt: skip
     with pytest.raises(InputError, match="different ways"):
         analyse(study, [*records, read_record(other, "none", study.merits)])
+    perfect = write_run(tmp_path / "perfect", RunFolder(tmp_path / "none-0").config | {"seed": 6}, {"fid": 0.0})
+    with pytest.raises(InputError, match=r"perfect.*scale"):
+        analyse(study, [*records, read_record(perfect, "none", study.merits)])
     unknown = definition(claims=[], figures=["coverage"])
     with pytest.raises(InputError, match=r"coverage.*fid"):
         analyse(unknown, [read_record(record.run, record.arm, unknown.merits) for record in records])
