@@ -39,7 +39,8 @@ def run_command(main: Callable[[], None]) -> None:
     """Run a function that ``hydra.main`` decorates. Expected errors print one line and no traceback."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing several lines
     with one_line_errors():
-        refuse_hydra_settings(text for text in sys.argv[1:] if text.lstrip("+~").startswith("hydra."))
+        refuse_sweep(sys.argv[1:])
+        refuse_hydra_settings(text for text in sys.argv[1:] if text.lstrip("+~").startswith(("hydra.", "hydra/")))
         main()
 
 
@@ -73,18 +74,29 @@ def check_overrides() -> None:
             raise InputError(f"{override.input_line}: name each choice once")
 
 
+OF_SWEEPS = ("hydra/", "hydra.launcher.", "hydra.sweeper.", "hydra.mode")
+"""Hydra's settings that have an effect: on the sweeps of train.py, and on the runs of a study."""
+
+
 def refuse_hydra_settings(overrides: Iterable[str]) -> None:
-    """Refuse Hydra's own settings, but for launcher and sweeper: ``runs`` or ``output`` says where to write.
+    """Refuse Hydra's own settings where they have no effect: ``runs`` or ``output`` says where to write.
 
     Before Hydra starts, because it would make the folders that they name.
     """
+    command = Path(sys.argv[0]).stem
     for text in overrides:
-        name = text.lstrip("+~").partition("=")[0]
-        if not name.startswith(("hydra/", "hydra.launcher.", "hydra.sweeper.", "hydra.mode")):
-            where = "runs" if Path(sys.argv[0]).stem == "train" else "output"
+        if not text.lstrip("+~").startswith(OF_SWEEPS if command in ("train", "study") else ()):
+            where = "runs" if command == "train" else "output"
             raise InputError(
                 f"{text}: Hydra's own settings have no effect here. To write elsewhere, use {where}=<folder>"
             )
+
+
+def refuse_sweep(arguments: Sequence[str]) -> None:
+    """Refuse -m for the commands that make one thing at a time, before Hydra starts and writes its files."""
+    command = Path(sys.argv[0]).stem
+    if command != "train" and {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}:
+        raise InputError(f"-m is for sweeps of train.py: leave it out, and call {command}.py once for each value")
 
 
 def prepare() -> None:

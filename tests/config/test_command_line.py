@@ -1,6 +1,8 @@
 """Habits of Hydra's users that this package does not follow are answered, not ignored."""
 
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,29 @@ def test_settings_of_hydra_that_say_where_to_write_are_refused(
         assert end.value.code == InputError.exit_code
         assert f"{option}=" in capsys.readouterr().err
         assert option in known_names()
+
+
+@pytest.mark.parametrize("script", ["generate.py", "features.py", "study.py"])
+@pytest.mark.parametrize("argument", ["-m", "--multirun", "hydra.mode=MULTIRUN"])
+def test_a_sweep_of_another_command_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: str, argument: str
+) -> None:
+    """Before Hydra starts, which would write multirun.yaml."""
+    monkeypatch.setattr(sys, "argv", [str(ROOT / script), argument])
+    with pytest.raises(SystemExit) as end:
+        run_command(lambda: pytest.fail("Hydra has started"))
+    assert end.value.code == InputError.exit_code
+    assert script in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("override", ["hydra/launcher=slurm", "+hydra.launcher.n_jobs=2"])
+def test_a_launcher_is_for_what_launches(monkeypatch: pytest.MonkeyPatch, override: str) -> None:
+    for script, is_accepted in {"train.py": True, "study.py": True, "generate.py": False, "features.py": False}.items():
+        monkeypatch.setattr(sys, "argv", [str(ROOT / script), override])
+        started: list[str] = []
+        with nullcontext() if is_accepted else pytest.raises(SystemExit):
+            run_command(partial(started.append, script))
+        assert started == [script] * is_accepted
 
 
 @pytest.mark.parametrize("script", ["train.py", "generate.py", "features.py", "study.py"])
