@@ -3,9 +3,11 @@
 A curve has a point every ``log_every`` training steps.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -70,15 +72,9 @@ def diagnose(run: RunFolder) -> None:
 
 def find_verdict(run: RunFolder) -> Verdict:
     """The labels of a run and their periods, what could not be judged, and the late fluctuation."""
-    finders: dict[str, tuple[Callable[[RunFolder], LabelPeriod | None], str | None]] = {
-        "discriminator saturation": (saturation, _lacking_points(run, POINTS)),
-        "poor samples": (poor_samples, _lacking_evaluations(run, 1)),
-        "mode collapse": (collapse, _lacking_evaluations(run, EVALUATIONS)),
-        "divergence": (divergence, _lacking_points(run, POINTS)),
-        "oscillation": (oscillation, _lacking_points(run, SWING_POINTS)),
-    }
-    found = {name: period for name, (find, _) in finders.items() if (period := find(run)) is not None}
-    not_judged = {name: lack for name, (_, lack) in finders.items() if lack is not None and name not in found}
+    found = {name: period for name, (find, _) in DIAGNOSES.items() if (period := find(run)) is not None}
+    lacks = {name: lacking(run) for name, (_, lacking) in DIAGNOSES.items() if name not in found}
+    not_judged = {name: lack for name, lack in lacks.items() if lack is not None}
     if not found and not not_judged:
         steps, _ = _curve(run, "train/generator_loss")
         quality = f"{_quality_name(run)} {_quality(run)[1][-1]:.2f} at the end, of real images {_real(run):.2f}"
@@ -232,6 +228,21 @@ def _lacking_points(run: RunFolder, needed: int) -> str | None:
 def _lacking_evaluations(run: RunFolder, needed: int) -> str | None:
     count = len(_quality(run)[0])
     return None if count >= needed else f"{needed} validations with metric=[precision_recall] or [mixture], has {count}"
+
+
+DIAGNOSES: dict[str, tuple[Callable[[RunFolder], LabelPeriod | None], Callable[[RunFolder], str | None]]] = {
+    "discriminator saturation": (saturation, partial(_lacking_points, needed=POINTS)),
+    "poor samples": (poor_samples, partial(_lacking_evaluations, needed=1)),
+    "mode collapse": (collapse, partial(_lacking_evaluations, needed=EVALUATIONS)),
+    "divergence": (divergence, partial(_lacking_points, needed=POINTS)),
+    "oscillation": (oscillation, partial(_lacking_points, needed=SWING_POINTS)),
+}
+"""Each label's definition, whose docstring says it to a reader, and what a run lacks to be judged; None if nothing."""
+
+
+def definition_of(label: str) -> str:
+    """A label's definition in words; "" for one that is none of ``DIAGNOSES``."""
+    return " ".join((inspect.getdoc(DIAGNOSES[label][0]) or "").split()) if label in DIAGNOSES else ""
 
 
 def _windows(values: Values) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gans.study.analyse import StudyResult
+from gans.study.claims import JudgedClaim
 from gans.study.compare import Comparison
 
 
@@ -19,6 +20,7 @@ class Answer:
 
 
 def answers(result: StudyResult) -> list[Answer]:
+    baseline = result.definition.baseline
     if result.claims:
         return [
             Answer(
@@ -26,36 +28,46 @@ def answers(result: StudyResult) -> list[Answer]:
                 judged.claim.source,
                 judged.judgement,
                 tuple(
-                    f"{part.arm} against {part.than or result.definition.baseline}, expected "
-                    f"{part.expect}: {describe(comparison)}: {state}"
-                    for part, comparison, state in judged.parts
+                    f"expected {part.expect}{_state(state, judged)}: {describe(part.arm, part.than or baseline, found)}"
+                    for part, found, state in judged.parts
                 ),
             )
             for judged in result.claims
         ]
-    baseline = result.definition.baseline
     return [
-        Answer(f"{arm}: {comparison.figure.title}", "", comparison.verdict, (f"against {baseline}: "
-               f"{describe(comparison)}",))
-        for arm, figures in result.comparisons.items() for comparison in figures.values()
-    ]  # fmt: skip
+        Answer(f"{arm}: {found.figure.title}", "", found.verdict, (describe(arm, baseline, found),))
+        for arm, figures in result.comparisons.items()
+        for found in figures.values()
+    ]
 
 
-def describe(comparison: Comparison) -> str:
-    """ "FID × 0.83 (95.0 %: 0.71 to 0.97), 8 pairs, e-value 24"."""
-    pairs = f"{len(comparison.seeds)} pair{'s' * (len(comparison.seeds) != 1)}"
-    text = (
-        f"{comparison.figure.title} {comparison.figure.text(comparison.mean)} ({100 * (1 - comparison.level):.3g} %: "
-        f"{comparison.figure.range_text(comparison.interval.low, comparison.interval.high)}), {pairs}, e-value "
-        f"{number(comparison.evidence)}"
+def _state(state: str, judged: JudgedClaim) -> str:
+    """The judgement of a part, where it is not that of the whole claim."""
+    return f", {state}" if len(judged.parts) > 1 else ""
+
+
+def describe(arm: str, than: str, found: Comparison) -> str:
+    """What a comparison found, in words.
+
+    "FID of ema against none: median 25.5 → 11.8, × 0.435 (97.5 %: 0.297 to 0.637), 8 pairs, e-value 515 of 40".
+    """
+    figure, (before, after) = found.figure, found.medians
+    pairs = f"{len(found.seeds)} pair{'s' * (len(found.seeds) != 1)}"
+    text = f"{figure.title} of {arm} against {than}: "
+    if found.seeds:
+        text += f"median {number(before)} → {number(after)}, "
+    text += (
+        f"{figure.text(found.mean)} ({100 * (1 - found.level):.3g} %: "
+        f"{figure.range_text(found.interval.low, found.interval.high)}), {pairs}, e-value "
+        f"{number(found.evidence)} of {number(1 / found.level)}"
     )
-    if comparison.missing:
-        text += f"; without {comparison.missing} that lack the figure"
-    more = (comparison.seeds_needed or 0) - len(comparison.seeds)
-    if comparison.verdict == "undecided":
+    if found.missing:
+        text += f"; without {found.missing} that lack the figure"
+    if found.verdict == "undecided":
+        more = max(1, (found.seeds_needed or 0) - len(found.seeds))
         text += (
-            f"; about {max(1, more)} more seed{'s' * (more > 1)} would decide"
-            if comparison.seeds_needed
+            f"; about {more} more seed{'s' * (more > 1)} would decide, if they are like these"
+            if found.seeds_needed
             else "; far from decided"
         )
     return text

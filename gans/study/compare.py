@@ -25,6 +25,8 @@ class Comparison:
     """How many pairs lack the figure in at least one arm."""
     differences: tuple[float, ...]
     """Arm less baseline, for each of ``seeds``."""
+    medians: tuple[float, float]
+    """Of the figure over the pairs, baseline and arm."""
     mean: float
     interval: Interval
     """The confidence sequence of the mean difference, at ``level``."""
@@ -82,6 +84,7 @@ def compare(
         tuple(seeds),
         missing=len(shared) - len(seeds),
         differences=tuple(differences.tolist()),
+        medians=(float(numpy.median(other)), float(numpy.median(one))) if seeds else (math.nan, math.nan),
         mean=float(differences.mean()) if seeds else math.nan,
         interval=interval,
         evidence=evidence,

@@ -14,6 +14,7 @@ Scale = Literal["ratio", "share", "difference"]
 ``share``, the difference of values from 0 to 1, shown in points; ``difference``, of any values."""
 Direction = Literal["lower", "higher"]
 
+MINUS = "−"
 MATTERS: dict[Scale, float] = {"ratio": 1.2, "share": 0.05}
 """The smallest difference that matters, unless a study says otherwise."""
 
@@ -69,14 +70,15 @@ class FigureOfMerit:
         if math.isnan(difference):
             return "–"
         value = self.shown(difference)
-        return {"ratio": f"× {value:.3g}", "share": f"{value:+.1f} points", "difference": f"{value:+.3g}"}[self.scale]
+        text = {"ratio": f"× {value:.3g}", "share": f"{value:+.1f} points", "difference": f"{value:+.3g}"}[self.scale]
+        return text.replace("-", MINUS)
 
     def range_text(self, low: float, high: float) -> str:
         """An interval in words: "0.71 to 0.97"."""
         if math.isinf(low) or math.isinf(high):
             return "any"
         form = {"ratio": ".3g", "share": "+.1f", "difference": "+.3g"}[self.scale]
-        return f"{self.shown(low):{form}} to {self.shown(high):{form}}"
+        return f"{self.shown(low):{form}} to {self.shown(high):{form}}".replace("-", MINUS)
 
     @property
     def title(self) -> str:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from gans.study.analyse import StudyResult
 from gans.study.answers import answers
 from gans.study.images import Strip, strip_of
-from gans.study.plots import Curves, colour_of, curve_title, inline, median
+from gans.study.plots import Curves, colour_of, curve_title, inline, median, sign_of
 from gans.study.record import RunRecord
-from gans.study.write import as_csv, effects_table, run_rows, troubles_table
+from gans.study.words import glossary
+from gans.study.write import EXPLORES, as_csv, effects_table, run_rows, troubles_table
 
 FILES = Path(__file__).parent / "page_files"
 IMAGES_BYTES = 3_000_000
@@ -46,15 +47,18 @@ def render(
     shown = [record for record, _ in strips]
     environment = Environment(loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined)
     table = run_rows(result)
+    titles = {merit.name: merit.title for merit in definition.merits}
     return environment.get_template("template.html.j2").render(
         question=definition.question,
         summary=summary_of(result),
         warnings=result.warnings,
         answers=answers(result),
         how_sure=how_sure(result),
+        explores=EXPLORES,
+        glossary=glossary(result),
         baseline=definition.baseline,
         arms=[
-            {"name": arm, "colour": colour_of(result, arm), "command": commands.arms[arm]}
+            {"name": arm, "colour": colour_of(result, arm), "sign": sign_of(result, arm), "command": commands.arms[arm]}
             for arm in definition.all_arms
         ],
         effects=_svgs(figures, "effects_"),
@@ -68,7 +72,9 @@ def render(
         strips_left_out=len({record.seed for record in shown}) < len({record.seed for record in result.records}),
         moments=max((len(strip.steps) for _, strip in strips), default=1),
         troubles_table=troubles_table(result) if any(result.troubles.values()) else [],
-        run_columns=list(table[0]) if table else [],
+        failed=[f"{record.arm}, seed {record.seed}" for record in result.records if record.state == "failed"],
+        run_count=len(result.records),
+        run_columns=[titles.get(name, name) for name in table[0]] if table else [],
         run_table=[[_cell(value) for value in row.values()] for row in table],
         csv_url=f"data:text/csv;base64,{base64.b64encode(as_csv(table).encode()).decode()}",
         protocol=protocol,
@@ -87,7 +93,7 @@ def summary_of(result: StudyResult) -> str:
     each = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
     failed = sum(record.state == "failed" for record in result.records)
     return (
-        f"{len(seeds)} arms with {each} seeds each, {len(result.records)} runs"
+        f"{len(seeds)} arms ({', '.join(result.definition.all_arms)}) with {each} seeds each, {len(result.records)} runs"
         + (f", of which {failed} ended in a value that is not finite" if failed else "")
         + ". Arms are compared in pairs of the same seed: same data, initial weights and latents."
     )
@@ -96,7 +102,7 @@ def summary_of(result: StudyResult) -> str:
 def how_sure(result: StudyResult) -> str:
     if result.claims:
         return (
-            f"Claims were written down before the runs. All {len(result.claims)} judgements are right with a "
+            "Claims were written down before the runs. Every judgement on this page, taken together, is right with a "
             "probability of 95 % or more, however often one looked and added seeds; undecided means that the runs do "
             "not tell yet."
         )

@@ -22,6 +22,10 @@ from gans.study.figures_of_merit import TITLES, FigureOfMerit
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 """Okabe and Ito's colours, which the colour-blind tell apart."""
 MARKERS = "osD^vP*"
+SIGNS = "●■◆▲▼✚★"
+"""The markers as characters."""
+FEW_POINTS = 20
+"""A curve with no more points shows them."""
 INK = "#010203"
 """The colour of text and axes: black to a reader, and found again where a page's theme decides."""
 WIDTH = 4.4
@@ -33,6 +37,10 @@ Curves = dict[str, tuple[NDArray[numpy.float64], dict[str, NDArray[numpy.float64
 
 def colour_of(result: StudyResult, arm: str) -> str:
     return COLOURS[list(result.definition.all_arms).index(arm) % len(COLOURS)]
+
+
+def sign_of(result: StudyResult, arm: str) -> str:
+    return SIGNS[list(result.definition.all_arms).index(arm) % len(SIGNS)]
 
 
 def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
@@ -51,7 +59,8 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
         ends = [shown(comparison.interval.low), shown(comparison.interval.high)]
         finite += [middle, *(end for end in ends if math.isfinite(comparison.interval.low))]
         axes.plot(ends, [row, row], color=colour, lw=2, solid_capstyle="butt", gid=f"interval-{row}")
-        axes.plot([middle], [row], MARKERS[(row + 1) % len(MARKERS)], color=colour, ms=7)
+        place = list(result.definition.all_arms).index(arm)
+        axes.plot([middle], [row], MARKERS[place % len(MARKERS)], color=colour, ms=7)
     if merit.scale == "ratio":
         axes.set_xscale("log")
         span = max(finite) / min(finite)
@@ -105,8 +114,9 @@ def draw_curves(result: StudyResult, name: str, curves: Curves) -> Figure:
     figure, axes = _figure(2.9)
     for arm, values in of_arms.items():
         colour = colour_of(result, arm)
-        axes.plot(steps, values.T, color=colour, lw=0.4, alpha=0.5)
-        axes.plot(steps, median(values), color=colour, lw=2, label=arm)
+        axes.plot(steps, values.T, color=colour, lw=0.5, alpha=0.6)
+        marker = "o" if len(steps) <= FEW_POINTS else ""
+        axes.plot(steps, median(values), color=colour, lw=2, marker=marker, ms=4, label=arm)
     axes.set_xlabel("training step", color=INK)
     axes.set_title(curve_title(name), color=INK, fontsize=11)
     figure.legend(loc="outside lower center", ncols=min(3, len(of_arms)), frameon=False, labelcolor=INK, fontsize=8)

@@ -18,6 +18,9 @@ from gans.study.plots import draw_all, save
 from gans.study.write import write_tables
 
 LARGE_PAGE = 5_000_000
+MADE_WITH = {"device": "device", "number format": "precision", "threads of a run": "threads", "Python": "python",
+             "packages": "packages", "commit (dirty: with changes that are not committed)": "git"}  # fmt: skip
+"""What is said of how runs were made: a name, and its key in a run's versions."""
 
 
 def publish(result: StudyResult, folder: Path, commands: Commands) -> Path:
@@ -76,9 +79,10 @@ def protocol_of(result: StudyResult) -> list[str]:
         f"{median(record.seconds for record in finished):,.0f} seconds a run (median)",
     ]
     made = [record.run.versions or {} for record in result.records]
-    for name in ("device", "precision", "threads", "python", "packages", "git"):
-        values = sorted({json.dumps(each.get(name)) for each in made if name in each})
+    for name, key in MADE_WITH.items():
+        values = sorted({json.dumps(each.get(key)) for each in made if key in each})
         lines.append(f"{name}: {' or '.join(values).replace(chr(34), '') or 'not known'}")
     times = [event["time"] for record in result.records for event in record.run.history.events]
-    lines.append(f"made from {min(times)[:10]} to {max(times)[:10]}")
+    first, last = min(times)[:10], max(times)[:10]
+    lines.append(f"made on {first}" if first == last else f"made from {first} to {last}")
     return lines

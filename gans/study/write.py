@@ -12,6 +12,13 @@ from gans.study.analyse import StudyResult, Trouble
 from gans.study.answers import answers, rows
 from gans.study.record import RunRecord
 
+EXPLORES = (
+    "Each cell is a mean over pairs of the same seed, of their ratios (geometric) or differences, with its 95 % "
+    "confidence sequence. The table is exploratory: each cell stands for itself, so that it may say better where a "
+    "claim, which is judged together with the others, is still undecided. * marks what e-BH reports at a false "
+    "discovery rate of 5 % within a column."
+)
+
 
 def write_tables(result: StudyResult, folder: Path, protocol: Sequence[str]) -> list[Path]:
     """Write the three files.
@@ -48,11 +55,13 @@ def run_rows(result: StudyResult) -> list[dict[str, Any]]:
             "arm": record.arm,
             "seed": record.seed,
             "state": record.state,
-            "diagnoses": "; ".join(f"{label} from step {step}" for label, step in record.diagnoses.items()),
-            "seconds": round(record.seconds),
-            "folder": record.run.path.as_posix(),
         }
         | {name: _number(record.figures[name]) for name in names}
+        | {
+            "seconds": round(record.seconds),
+            "diagnoses": "; ".join(f"{label} from step {step}" for label, step in record.diagnoses.items()),
+            "folder": record.run.path.as_posix(),
+        }
         for record in result.records
     ]
 
@@ -70,8 +79,7 @@ def markdown(result: StudyResult, protocol: Sequence[str]) -> str:
         lines += [f"- **{answer.verdict}**: {answer.text}{source}", *(f"  - {detail}" for detail in answer.details)]
     lines += ["", f"## Against {definition.baseline}", ""]
     lines += [
-        "Mean difference of pairs of the same seed, with a 95 % confidence sequence; * marks those that e-BH reports "
-        "at a false discovery rate of 5 % within their column. This table explores, the claims decide.",
+        EXPLORES,
         "",
         *markdown_table(effects_table(result)),
     ]
@@ -90,7 +98,7 @@ def effects_table(result: StudyResult) -> list[list[str]]:
         for merit in merits:
             comparison = figures[merit.name]
             mark = " *" if (arm, merit.name) in result.discoveries else ""
-            cells.append(f"{comparison.effect}{mark}, {comparison.verdict}")
+            cells.append(f"{comparison.effect}, {comparison.verdict}{mark}")
         table.append([arm, *cells])
     return table
 

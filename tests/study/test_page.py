@@ -69,7 +69,7 @@ def test_the_slider_moves_all_images_together(browser: Browser, path: Path) -> N
 
 def test_the_table_of_runs_sorts_both_ways(browser: Browser, path: Path) -> None:
     page = open_page(browser, path)
-    column = [head.inner_text() for head in page.locator("#runs th").all()].index("fid")
+    column = [head.inner_text() for head in page.locator("#runs th").all()].index("FID")
 
     def values() -> list[float]:
         cells = page.locator(f"#runs tbody tr td:nth-child({column + 1})").all()

@@ -23,7 +23,7 @@
   }
 
   // curves
-  const menu = document.getElementById("curve-name"), place = document.getElementById("uplot");
+  const menu = document.getElementById("curve-name"), place = document.getElementById("uplot"), values = document.getElementById("values");
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   let plot = null;
   const showCurve = () => {
@@ -31,16 +31,20 @@
     curve.arms.forEach((arm) => {
       arm.runs.forEach((run) => {
         data.push(run.values);
-        series.push({ label: `${arm.name}, seed ${run.seed}`, stroke: arm.colour + "66", width: 0.7, points: { show: false }, spanGaps: true });
+        series.push({ label: `${arm.name}, seed ${run.seed}`, stroke: arm.colour + "99", width: 1, points: { show: false }, spanGaps: true });
       });
       data.push(arm.median);
-      series.push({ label: arm.name, stroke: arm.colour, width: 2.5, points: { show: false }, spanGaps: true });
+      series.push({ label: arm.name, stroke: arm.colour, width: 2.5, points: { show: curve.steps.length <= 20, size: 7, fill: arm.colour }, spanGaps: true });
     });
+    const tell = ({ cursor: { idx } }) => {
+      const median = (arm) => `${arm.name} ${arm.median[idx] ?? "none"}`;
+      values.textContent = idx == null ? "\u00a0" : `step ${curve.steps[idx].toLocaleString("en")}, medians: ${curve.arms.map(median).join("; ")}`;
+    };
     const axis = { stroke: style("--ink"), grid: { stroke: style("--line"), width: 1 }, ticks: { stroke: style("--line") } };
     if (plot) plot.destroy();
     plot = new uPlot({
       width: place.clientWidth, height: Math.min(420, Math.max(260, place.clientWidth * 0.5)), series, legend: { show: false },
-      cursor: { points: { show: false } }, scales: { x: { time: false } }, axes: [{ ...axis, label: "training step" }, { ...axis, size: 64 }],
+      cursor: { points: { show: false } }, hooks: { setCursor: [tell] }, scales: { x: { time: false } }, axes: [{ ...axis, label: "training step" }, { ...axis, size: 64, label: menu.selectedOptions[0].textContent }],
     }, data, place);
     window.studyPlot = plot;
   };

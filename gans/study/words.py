@@ -1,0 +1,58 @@
+"""What the words of a study's page mean, for a reader who has nothing else."""
+
+from gans.run.diagnose import definition_of
+from gans.study.analyse import ENDED, StudyResult
+from gans.study.figures_of_merit import plain_name
+from gans.study.statistics import LEVEL
+
+MEANINGS = {
+    "fid": "Fréchet distance between the features of generated and of real images.",
+    "kid": "squared distance between the means of both kinds of features, by a polynomial kernel.",
+    "precision": "share of generated images whose features lie near those of some real image: do they look real?",
+    "recall": "share of real images whose features lie near those of some generated one: are all kinds made?",
+    "density": "how many real neighbourhoods a generated image lies in, relative to what is expected.",
+    "coverage": "share of real images that have a generated one among their nearest neighbours.",
+    "class_kl": "divergence of the classes of generated images from those of real ones; 0: all are made equally often.",
+    "mode_kl": "divergence of the modes of samples from the true ones; 0: all are made equally often.",
+    "modes": "number of modes that have samples.",
+    "high_quality": "share of samples near a mode.",
+    "inception_score": "exponential of the mean divergence of an image's predicted classes from those of all images.",
+    "class_agreement": "share of generated images that a classifier puts into the class they were asked for.",
+    "synthetic_accuracy": "accuracy on real images of a classifier that was trained on generated ones.",
+    "mse": "mean squared error of pixels.",
+    "ssim": "structural similarity of images.",
+    "late_fluctuation.discriminator_loss": "standard deviation of D's loss over the second half of the training steps.",
+    "late_fluctuation.generator_loss": "standard deviation of G's loss over the second half of the training steps.",
+    "late_fluctuation.fid": "standard deviation of validation FID over the second half of training, by its mean.",
+    "seconds": "time of training and test.",
+}
+"""The figures of the package, in a sentence."""
+
+
+def glossary(result: StudyResult) -> list[tuple[str, str]]:
+    """The words of a result, with their meanings."""
+    figures = {merit.title: MEANINGS.get(plain_name(merit.name), "") for merit in result.definition.merits}
+    labels = [trouble.label for troubles in result.troubles.values() for trouble in troubles]
+    diagnoses = {label: definition_of(label) for label in labels}
+    if ENDED in labels:
+        diagnoses[ENDED] = "a loss or weight became infinite or not a number, and training stopped."
+    words = words_of_comparisons(result) | figures | diagnoses
+    return [(word, meaning) for word, meaning in words.items() if meaning]
+
+
+def words_of_comparisons(result: StudyResult) -> dict[str, str]:
+    scales, claims = {merit.scale for merit in result.definition.merits}, len(result.claims)
+    words = {"pair": f"the runs of one seed in an arm and in {result.definition.baseline}."}
+    if "ratio" in scales:
+        words["× 0.8"] = "a figure is 0.8 times that of the arm it is compared with: the geometric mean over pairs."
+    if "share" in scales:
+        words["points"] = "a difference of shares, in hundredths: from 0.20 to 0.25 is +5 points."
+    if claims:
+        words["e-value"] = (
+            f"evidence of a difference, which may be looked at after every run. A claim is decided at "
+            f"{claims / LEVEL:.0f}: at 20, one study in 20 without a difference would err; times {claims} claims."
+        )
+        words[f"{100 * (1 - LEVEL / claims):.3g} %"] = (
+            "a claim's confidence sequence, so wide that those of all claims are right together with 95 %."
+        )
+    return words
