@@ -155,9 +155,10 @@ from pathlib import Path
 from gans.sweep.member import Member
 from gans.sweep.processes import Processes
 
-script = sys.argv[2]
-members = [Member([script], Path(sys.argv[1], f"{number}.log")) for number in range(3)]
-ProcessPool([sys.executable, "-c", "import sys; exec(sys.argv[1])"], [{}, {}]).run(members, lambda: None)
+command = [sys.executable, "-c", "import sys; exec(sys.argv[1])", sys.argv[2]]
+engine = Processes(n_jobs=2, per_gpu=1)
+engine.prepare(3, "cpu")
+engine.run([Member("", command, Path(sys.argv[1], f"{number}.log")) for number in range(3)], lambda: None)
 """
 
 
