@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from statistics import mean, median
 from time import perf_counter
 
@@ -46,13 +47,14 @@ def start_seconds(overrides: Sequence[str], jobs: int, threads: int) -> float:
                 [*command, f"seed={seed}", f"runs={folder}"],
                 env=os.environ | {"OMP_NUM_THREADS": str(threads)},
                 stdout=subprocess.DEVNULL,
+                stderr=(Path(folder) / f"{seed}.log").open("wb"),
             )
             for seed in range(jobs)
         ]
         seconds = []
-        for each in started:
+        for seed, each in enumerate(started):
             if each.wait() != 0:
-                sys.exit("error: a job failed, see above")
+                sys.exit((Path(folder) / f"{seed}.log").read_text())
             seconds.append(perf_counter() - begin)
     return mean(seconds)
 
