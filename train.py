@@ -45,7 +45,7 @@ def main(config: DictConfig) -> None:
         from gans.run import commands
         from gans.run.folder import RunFolder
         from gans.run.identity import run_name
-        from gans.sweep.processes import follow_leader
+        from gans.sweep.member import follow_leader
 
         prepare()
         use_cores()

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from gans.study.analyse import StudyResult, analyse
 from gans.study.define import StudyDefinition
 from gans.study.gather import read_planned
 from gans.study.members import PlannedRun, Planner, Runs
-from gans.sweep.engines import make_engine
-from gans.sweep.launch import end_if_stopped, tell_failures
-from gans.sweep.member import Engine, Member
+from gans.sweep.engine import Engine
+from gans.sweep.launch import make_engine, run_members
+from gans.sweep.member import Member
 from gans.sweep.view import View
 
 MANY = 1000
@@ -30,7 +29,6 @@ def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOpt
     A member that fails is told, and left out; a signal ends the command.
     """
     budget = options.budget
-    command = [sys.executable, *command_words("train.py")]
     tried: set[PlannedRun] = set()
     while budget is None or budget > 0:
         runs = Runs(options.runs)
@@ -40,16 +38,14 @@ def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOpt
         if not missing:
             return
         require_folder_for_runs(options.runs[0])
-        engine = make_engine(hydra, command, MANY)
+        engine = make_engine(hydra, MANY)
         if budget is not None:  # in rounds, so that what a round has decided gets no more
             is_first = any(plan.seed < definition.seeds for plan in missing)
             missing = missing[: budget if is_first else min(budget, engine.at_once or len(definition.all_arms))]
             budget -= len(missing)
         tried |= {*missing}
-        run_members(definition, planner, missing, Path(options.output) / name / "members", engine, options.runs)
-        if engine.leaves:
-            print(f"{engine.leaves}. The same command goes on with the study", flush=True)
-            return
+        if make_runs(definition, planner, missing, Path(options.output) / name / "members", engine, options.runs):
+            return  # members go on
 
 
 def require_folder_for_runs(name: str) -> None:
@@ -61,22 +57,22 @@ def require_folder_for_runs(name: str) -> None:
         )
 
 
-def run_members(
+def make_runs(
     definition: StudyDefinition,
     planner: Planner,
     plans: Sequence[PlannedRun],
     folder: Path,
     engine: Engine,
     runs: Sequence[str],
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+) -> str:
+    """What to know of runs that go on without this process; "" if none does."""
+    command = [sys.executable, *command_words("train.py")]
     new = hydra_overrides({"runs": runs[0]})
     members = [
         Member(
-            [*plan.overrides, *new],
-            folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"),
-            sha256(f"{runs[0]} {plan.settings}".encode()).hexdigest(),
             f"{plan.arm}, seed {plan.seed}",
+            [*command, *plan.overrides, *new],
+            folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"),
         )
         for plan in plans
     ]
@@ -86,10 +82,7 @@ def run_members(
         waiting = [plan.arm for plan, member in zip(plans, members, strict=True) if member.exit_code is None]
         return claim_lines(result, waiting) if result else []
 
-    with StudyView(members, state_of_claims) as view:
-        engine.run(members, view.refresh)
-    tell_failures(members)
-    end_if_stopped(engine, "the study")
+    return run_members(members, engine, StudyView(members, state_of_claims))
 
 
 class StudyView(View):

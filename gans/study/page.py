@@ -93,7 +93,8 @@ def summary_of(result: StudyResult) -> str:
     each = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
     failed = sum(record.state == "failed" for record in result.records)
     return (
-        f"{len(seeds)} arms ({', '.join(result.definition.all_arms)}) with {each} seeds each, {len(result.records)} runs"
+        f"{len(seeds)} arms ({', '.join(result.definition.all_arms)}) with {each} seeds each, {len(result.records)} "
+        "runs"
         + (f", of which {failed} ended in a value that is not finite" if failed else "")
         + ". Arms are compared in pairs of the same seed: same data, initial weights and latents."
     )

@@ -1,92 +1,68 @@
-"""Commands in processes of their own, a few at a time, and how a signal ends all of them in order."""
+"""Members as processes on this machine."""
 
-import ctypes
 import os
-import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from gans.errors import InterruptedTraining
-from gans.run import slurm
-from gans.sweep.member import LEADER, NO_LEADER, Member, on_signals
+import joblib
+import torch
+from pydantic import PositiveInt, PrivateAttr
+from typing_extensions import override
 
-POLL_SECONDS = 0.2
-PR_SET_PDEATHSIG = 1
-"""Of Linux's prctl: the signal that a process gets when its parent dies."""
+from gans.sweep.engine import Engine
+from gans.sweep.member import LEADER, Member
 
 
-@dataclass
-class ProcessPool:
-    """An engine that runs members on this machine, one in each slot.
-
-    Args:
-        command: what comes before a member's overrides.
-        slots: further environment variables for the members of each slot.
-    """
-
-    command: Sequence[str]
-    slots: Sequence[Mapping[str, str]]
-    received: list[int] = field(default_factory=list)
-    leaves: str = ""
-    _processes: dict[int, tuple[Member, subprocess.Popen[bytes]]] = field(default_factory=dict)
+class Processes(Engine):
+    per_gpu: PositiveInt
+    _slots: list[dict[str, str]] = PrivateAttr([])
+    _running: dict[int, tuple[Member, subprocess.Popen[bytes]]] = PrivateAttr(default_factory=dict)
     """Of each slot."""
 
+    @override
+    def prepare(self, members: int, accelerator: str) -> None:
+        self._slots = slots_for(members, accelerator, self.n_jobs, self.per_gpu)
+
     @property
+    @override
     def at_once(self) -> int:
-        return len(self.slots)
+        return len(self._slots)
 
-    def run(self, members: Sequence[Member], show: Callable[[], None]) -> None:
-        """Run all members that have not ended, and call ``show`` while they run.
+    @override
+    def start(self, members: Sequence[Member]) -> None:
+        free = [slot for slot in range(len(self._slots)) if slot not in self._running]
+        for slot, member in zip(free, members, strict=False):
+            member.log.unlink(missing_ok=True)  # a member of a killed leader may still write to it
+            with member.log.open("wb") as log:
+                process = subprocess.Popen(
+                    member.command,
+                    env={**os.environ, **self._slots[slot], LEADER: str(os.getpid())},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C reaches the leader, which passes it on once
+                )
+            self._running[slot] = member, process
 
-        The first signal asks them to save and stop; one that comes a second later kills them.
-        """
-        waiting = [member for member in members if member.exit_code is None]
-        with on_signals(self.received, self._answer):
-            while self._processes or (waiting and not self.received):
-                for slot in range(len(self.slots)):
-                    if slot not in self._processes and waiting and not self.received:
-                        self._start(waiting.pop(0), slot)
-                show()
-                time.sleep(POLL_SECONDS)
-                for slot, (member, process) in list(self._processes.items()):
-                    code = process.poll()
-                    if code is not None:
-                        member.end(code if code >= 0 else 128 - code)
-                        del self._processes[slot]
-        show()
+    @override
+    def poll(self, members: Sequence[Member]) -> None:
+        for slot, (member, process) in list(self._running.items()):
+            if (code := process.poll()) is not None:
+                member.exit_code = code if code >= 0 else 128 - code
+                del self._running[slot]
 
-    def _start(self, member: Member, slot: int) -> None:
-        with member.log.open("wb") as log:
-            process = subprocess.Popen(
-                [*self.command, *member.overrides],
-                env={**os.environ, **self.slots[slot], LEADER: str(os.getpid())},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches the leader, which passes it on once
-            )
-        member.start()
-        self._processes[slot] = member, process
-        if self.received:  # while the process was being started
-            process.terminate()
-
-    def _answer(self) -> None:
-        for _, process in self._processes.values():
-            (process.terminate if len(self.received) == 1 else process.kill)()
+    @override
+    def stop(self, members: Sequence[Member], kill: bool) -> None:
+        for _, process in self._running.values():
+            (process.kill if kill else process.terminate)()
 
 
-def follow_leader() -> bool:
-    """Whether this process is a sweep's member. If so, it is to save and stop when its leader dies (on Linux)."""
-    leader = os.environ.get(LEADER)
-    if leader is None or leader == NO_LEADER:
-        return leader is not None
-    if slurm.REQUEUE_SIGNAL is not None:
-        signal.signal(slurm.REQUEUE_SIGNAL, signal.SIG_IGN)  # the leader answers it, for all members
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(leader):  # it died before this process could ask for the signal
-        raise InterruptedTraining("stopped: the process that leads the sweep is gone", signal.SIGTERM)
-    return True
+def slots_for(members: int, accelerator: str, n_jobs: int, per_gpu: int) -> list[dict[str, str]]:
+    """Environment variables for each of the places in which members run at once."""
+    cores, asked = joblib.cpu_count(), os.environ.get("OMP_NUM_THREADS", "")
+    gpus = torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
+    count = max(1, min(members, gpus * per_gpu or cores)) if n_jobs == -1 else n_jobs
+    share = max(1, cores // count)
+    threads = {"OMP_NUM_THREADS": str(min(share, int(asked)) if asked.isdigit() and asked != "0" else share)}
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(gpus)))).split(",")
+    return [threads | ({"CUDA_VISIBLE_DEVICES": names[i % gpus]} if gpus else {}) for i in range(count)]

@@ -6,135 +6,97 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, PositiveInt, PrivateAttr
+from typing_extensions import override
 
 from gans.errors import InputError, one_line
-from gans.sweep.member import KILLED, LEADER, STOPPED, Member, on_signals
+from gans.sweep.engine import POLL_SECONDS, Engine
+from gans.sweep.member import KILLED, LEADER, STOPPED, Member
 
-POLL_SECONDS = 0.2
 CONNECT_SECONDS = 10
 START_SECONDS, START_TRIES = 60, 3
 """Ray's parts wait for one another while they start, some for 15 seconds at most: on a busy machine it can fail."""
 
 
-@dataclass
-class RayTasks:
-    """An engine that makes each member a task, which starts its command and passes signals on to it.
-
-    Args:
-        command: what comes before a member's overrides.
-        address: of a running cluster; None: Ray is started on this machine, and listens on 127.0.0.1 only.
-        cpus: cores of each member, and its number of threads.
-        gpus: of each member.
-        n_jobs: members at once; -1: as many as there is room for.
-    """
-
-    command: Sequence[str]
+class Ray(Engine):
     address: str | None
-    cpus: int
-    gpus: float
-    n_jobs: int
-    received: list[int] = field(default_factory=list)
-    leaves: str = ""
+    cpus: PositiveInt
+    gpus: Annotated[float, Field(ge=0)]
+    _ray: Any = PrivateAttr(None)
+    _task: Any = PrivateAttr(None)
+    _running: dict[Member, Any] = PrivateAttr(default_factory=dict)
+    """The reference of each member's task."""
 
-    @property
-    def at_once(self) -> int | None:
-        return None if self.n_jobs == -1 else self.n_jobs
-
-    def run(self, members: Sequence[Member], show: Callable[[], None]) -> None:
-        """Run all members that have not ended. The first signal asks them to save and stop; a later one kills tasks."""
-        waiting = [member for member in members if member.exit_code is None]
-        if waiting:
-            ray = self._connect()
-            try:
-                self._run(ray, waiting, show)
-            finally:
-                ray.shutdown()
-        show()
-
-    def _connect(self) -> ModuleType:
+    @override
+    def open(self) -> None:
+        """Connect to Ray. Ray that is started here listens on 127.0.0.1 only."""
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else Ray takes the host's address for 127.0.0.1
         os.environ.setdefault("RAY_raylet_start_wait_time_s", str(START_SECONDS))
         try:
             import ray  # noqa: PLC0415  # an extra
         except ImportError as error:
             raise InputError("hydra/launcher=ray needs Ray: pip install -e '.[ray]'") from error
+        options: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
         if self.address is not None:
             require_answer(self.address)
-        here: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
-        options = here if self.address is None else {"address": self.address}
-        tries = START_TRIES if self.address is None else 1
-        for attempt in range(tries):
+            options = {"address": self.address}
+        for tries_left in reversed(range(START_TRIES if self.address is None else 1)):
             try:
                 ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
                 break
             except Exception as error:  # its class depends on what is wrong
-                if attempt == tries - 1:
-                    where = (
-                        f"be reached at hydra.launcher.address={self.address}" if self.address else "be started here"
-                    )
-                    raise InputError(f"Ray can't {where}: {one_line(error)}") from error
-        return ray
-
-    def _run(self, ray: ModuleType, waiting: list[Member], show: Callable[[], None]) -> None:
-        task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(task_function())
-        self._require_room(ray)
-        environment = {name: value for name, value in os.environ.items() if name.startswith("GANS_")}
-        environment["OMP_NUM_THREADS"] = str(self.cpus)
-        running: dict[Any, Member] = {}
-        answered = 0
-        with on_signals(self.received):
-            while running or (waiting and not self.received):
-                while waiting and not self.received and (self.n_jobs == -1 or len(running) < self.n_jobs):
-                    member = waiting.pop(0)
-                    member.state = "waits for room"
-                    log = str(member.log.absolute())
-                    running[task.remote([*self.command, *member.overrides], environment, os.getcwd(), log)] = member
-                if len(self.received) > answered:
-                    for reference in running:
-                        ray.cancel(reference, force=answered > 0)
-                    answered = len(self.received)
-                done, _ = ray.wait([*running], num_returns=len(running), timeout=POLL_SECONDS)
-                for member in running.values():
-                    if not member.is_running and member.log.exists():
-                        member.start()
-                for reference in done:
-                    end(running.pop(reference), reference, ray)
-                show()
-
-    def _require_room(self, ray: ModuleType) -> None:
-        """Refuse members that would wait for ever."""
+                if not tries_left:
+                    raise InputError(
+                        f"hydra.launcher.address={self.address}: no Ray there: {one_line(error)}"
+                    ) from error
         asked = {"CPU": self.cpus, "GPU": self.gpus}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(node.get(kind, 0) >= count for kind, count in asked.items()) for node in nodes):
-            raise InputError(
-                f"no machine has hydra.launcher.cpus={self.cpus} cores and hydra.launcher.gpus={self.gpus} GPUs"
-            )
+            ray.shutdown()
+            raise InputError(f"no machine has hydra.launcher.cpus={self.cpus} cores and .gpus={self.gpus} GPUs")
+        self._ray, self._task = ray, ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(task_function())
+
+    @override
+    def start(self, members: Sequence[Member]) -> None:
+        environment = {name: value for name, value in os.environ.items() if name.startswith("GANS_")}
+        environment["OMP_NUM_THREADS"] = str(self.cpus)
+        for member in members:
+            member.log.unlink(missing_ok=True)  # a member of a killed leader may still write to it
+            log = str(member.log.absolute())
+            self._running[member] = self._task.remote([*member.command], environment, os.getcwd(), log)
+
+    @override
+    def poll(self, members: Sequence[Member]) -> None:
+        ended, _ = self._ray.wait([*self._running.values()], num_returns=len(self._running), timeout=0)
+        for member in [member for member, task in self._running.items() if task in ended]:
+            try:
+                member.exit_code = self._ray.get(self._running.pop(member))
+            except self._ray.exceptions.TaskCancelledError:
+                member.exit_code = STOPPED[0]
+            except self._ray.exceptions.RayError:  # the task was killed, or its machine is gone
+                member.exit_code = KILLED
+
+    @override
+    def stop(self, members: Sequence[Member], kill: bool) -> None:
+        for task in self._running.values():
+            self._ray.cancel(task, force=kill)
+
+    @override
+    def close(self) -> None:
+        if self._ray:
+            self._ray.shutdown()
 
 
 def require_answer(address: str) -> None:
     """Refuse a cluster's address at which nobody answers: Ray itself waits for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon:  # "auto"
-        return
     try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        if colon:  # not "auto"
+            socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
         raise InputError(f"Ray can't be reached at hydra.launcher.address={address}: {one_line(error)}") from error
-
-
-def end(member: Member, reference: Any, ray: ModuleType) -> None:
-    """Take over what has become of a member's task."""
-    try:
-        member.end(ray.get(reference))
-    except ray.exceptions.TaskCancelledError:
-        member.state = "not started"
-        if member.is_running:
-            member.end(STOPPED[1])
-    except ray.exceptions.RayError:  # the task was killed, or its machine is gone
-        member.end(KILLED)
 
 
 def task_function() -> Callable[[Sequence[str], dict[str, str], str, str], int]:

@@ -3,14 +3,17 @@
 import sys
 import time
 from collections.abc import Sequence
-from statistics import mean
+from datetime import timedelta
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gans.sweep.member import Member
+from gans.sweep.member import STOPPED, Member
+
+LAST_BYTES = 4096
+"""Of a log, which may be long, that are read for its last line."""
 
 
 class View:
@@ -18,7 +21,8 @@ class View:
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = members
-        self.ended: set[int] = set()
+        self.ended: set[Member] = set()
+        self.before, self.start = sum(member.exit_code is not None for member in members), time.monotonic()
         # stdout goes through the table only where it is the same terminal, not where it is a file
         self.live = Live(
             console=Console(stderr=True), auto_refresh=False, transient=True, redirect_stdout=sys.stdout.isatty()
@@ -33,41 +37,21 @@ class View:
         self.live.stop()
 
     def refresh(self) -> None:
-        for number, member in enumerate(self.members):
-            if member.exit_code is not None and number not in self.ended:
-                self.ended.add(number)
-                outcome = member.outcome.partition(":")[0]
-                print(f"sweep: {self.progress()}: {member.title}: {outcome}", flush=True)
+        for member in self.members:
+            if member.exit_code is not None and member not in self.ended:
+                self.ended.add(member)
+                outcome = {0: "finished"}.get(member.exit_code, "stopped" if member.exit_code in STOPPED else "failed")
+                print(f"sweep: {self.progress()}: {member.name}: {outcome}", flush=True)
         if self.live.is_started:
             table = Table("member", "", title=self.progress())
             for member in self.members:
-                if member.exit_code is None and member.state != "not started":
-                    state = member.last_line() if member.is_running else member.state
-                    table.add_row(Text(member.title), Text(state))  # plain: brackets are lists, not colours
+                if member.exit_code is None and (lines := member.lines(LAST_BYTES)):
+                    table.add_row(Text(member.name), Text(lines[-1]))  # plain: brackets are lists, not colours
             self.live.update(table, refresh=True)
 
     def progress(self) -> str:
-        """How many members are done, and when all will be."""
-        left = seconds_left(self.members)
-        when = "" if left is None else f", all in about {duration(left)}"
-        return f"{len(self.ended)} of {len(self.members)} members are done{when}"
-
-
-def seconds_left(members: Sequence[Member]) -> float | None:
-    """Until all members have ended, if each takes as long as those that have finished; None if there is no telling."""
-    took = [member.seconds for member in members if member.exit_code == 0 and member.seconds is not None]
-    left = [member for member in members if member.exit_code is None]
-    if not took or not left:
-        return None
-    now = time.monotonic()
-    remaining = [mean(took) - (now - member.started if member.started is not None else 0.0) for member in left]
-    at_once = max(1, sum(member.is_running for member in left))
-    return max(sum(max(0.0, each) for each in remaining) / at_once, *remaining, 0.0)
-
-
-def duration(seconds: float) -> str:
-    """A duration in its largest fitting unit, such as "12 minutes"."""
-    for unit, size in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+        """How many members are done, and when all will be, if the others take as long as those of this command."""
+        done, count = len(self.ended), len(self.members)
+        seconds = (time.monotonic() - self.start) * (count - done) / max(1, done - self.before)
+        when = f", all in about {timedelta(seconds=round(seconds))}" if self.before < done < count else ""
+        return f"{done} of {count} members are done{when}"

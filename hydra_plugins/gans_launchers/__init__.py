@@ -12,7 +12,7 @@ from gans.config.command_line import refuse_hydra_settings
 
 
 class EngineLauncher(Launcher):
-    """Runs each member of a sweep as a command in a process of its own, by one of ``gans.sweep.engines``."""
+    """Runs each member of a sweep as a command in a process of its own, by one of the engines of ``gans.sweep``."""
 
     def __init__(self, **_: Any) -> None:
         """The engine reads its options itself, from Hydra's config."""
@@ -26,5 +26,5 @@ class EngineLauncher(Launcher):
         from gans.sweep.launch import run_sweep  # when a sweep runs: Hydra imports this file with every command
 
         configs = [self.loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
-        run_sweep(configs, first_number=initial_job_idx)
+        run_sweep(configs)
         return []

@@ -5,11 +5,11 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import psutil
+import pytest
 
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch")
 
@@ -62,29 +62,51 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs={os.cpu_count()} RealMemory=4000 State=UNKNOWN
 PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """)
-    before = os.environ.get("SLURM_CONF")
-    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
-    names = {"log-file": "log/munged.log", "pid-file": "run/munged.pid", "seed-file": "run/munge.seed"}
-    files = [f"--{name}={folder / path}" for name, path in names.items()]
-    try:
-        subprocess.run(["munged", "--force", f"--key-file={key}", f"--socket={pipe}", *files], check=True)
-        subprocess.run(["slurmctld", "-f", folder / "slurm.conf"], check=True)
-        subprocess.run(["slurmd", "-f", folder / "slurm.conf"], check=True)
-        end = time.monotonic() + 60
-        while "idle" not in subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout:
-            assert time.monotonic() < end, (folder / "log" / "slurmctld.log").read_text()
-            time.sleep(0.2)
+    log = folder / "log"
+    daemons = [
+        ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={pipe}", f"--log-file={log}/munged.log",
+         f"--pid-file={folder}/run/munged.pid", f"--seed-file={folder}/run/munge.seed"],
+        ["slurmctld", "-D", "-f", f"{folder}/slurm.conf"],
+        ["slurmd", "-D", "-f", f"{folder}/slurm.conf"],
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+        for command in daemons:
+            stack.callback(end, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            if command[0] == "munged":
+                wait_until(pipe.exists)
+        stack.callback(clear_queue)
+        wait_until(lambda: "idle" in output("sinfo", "-h", "-o", "%T"))
         yield
-    finally:
-        subprocess.run(["scancel", "--me", "--signal=KILL", "--full"], capture_output=True)
-        for name in ("slurmd", "slurmctld", "munged"):
-            with suppress(OSError, ValueError, psutil.NoSuchProcess):
-                daemon = psutil.Process(int((folder / "run" / f"{name}.pid").read_text()))
-                daemon.terminate()
-                daemon.wait(60)
-        os.environ.pop("SLURM_CONF")
-        if before is not None:
-            os.environ["SLURM_CONF"] = before
+
+
+def clear_queue() -> None:
+    """Kill the jobs of tests that have failed."""
+    output("scancel", "--me", "--signal=KILL", "--full")
+    output("scancel", "--me")
+
+
+def end(daemon: subprocess.Popen[bytes]) -> None:
+    daemon.terminate()
+    try:
+        daemon.wait(20)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
+
+
+def output(*command: str) -> str:
+    """What one of SLURM's commands prints; some repeat for minutes what SLURM refuses."""
+    with suppress(subprocess.TimeoutExpired):
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
+    return ""
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def free_port() -> int:

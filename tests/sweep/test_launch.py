@@ -1,7 +1,7 @@
 """A sweep's members: which are missing, how many run at once, and what came of them."""
 
-import json
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,21 @@ from omegaconf import DictConfig
 
 from gans.errors import InputError
 from gans.run import commands
-from gans.run.folder import RunFolder, runs_in
-from gans.sweep.engines import ENGINES, make_engine, slots_for
-from gans.sweep.launch import identity_of, member_of, options_of, refuse_twins, summarize
+from gans.run.folder import RunFolder, lock, runs_in
+from gans.sweep.launch import (
+    ENGINES,
+    exit_code_of,
+    identity_of,
+    make_engine,
+    options_of,
+    run_members,
+    run_sweep,
+    skip_if_finished,
+    tell_failures,
+)
 from gans.sweep.member import Member
-from gans.sweep.processes import ProcessPool
+from gans.sweep.processes import Processes, slots_for
+from gans.sweep.view import View
 from tests.conftest import CONF, run_config
 from tests.run.runs import tiny
 
@@ -35,8 +45,9 @@ def test_a_member_whose_run_is_finished_does_not_run_again(tmp_path: Path) -> No
     options = tiny("trainer.max_steps=1", f"runs={tmp_path}")
 
     def exit_code(*changed: str) -> int | None:
-        command = tiny(*options, *changed)
-        return member_of(command, options_of(member_config(*command)), runs_in(tmp_path), tmp_path / "log").exit_code
+        member = Member("", [], tmp_path / "log")
+        skip_if_finished(member, options_of(member_config(*tiny(*options, *changed))), runs_in(tmp_path))
+        return member.exit_code
 
     assert exit_code() is None
     run = commands.start(run_config(*options), "some")
@@ -65,30 +76,31 @@ def test_equal_failures_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixt
     for number, why in enumerate(["no data " * 100, "no data " * 100, "no memory"]):
         log = tmp_path / f"{number}.log"
         log.write_text(f"training\nerror: {why}\nwarning: something else\n")
-        members.append(Member([f"seed={number}"], log, exit_code=2))
-    with pytest.raises(SystemExit):
-        summarize(members, tmp_path, ProcessPool([], []))
+        members.append(Member(f"seed={number}", [], log, exit_code=2))
+    tell_failures(members)
     lines = capsys.readouterr().err.splitlines()
     assert [line[:12] for line in lines if line.startswith("failed")] == ["failed: no d", "failed: no m"]
     assert all(len(line) <= 300 for line in lines)
     for member in members:
-        assert sum(member.overrides[0] in line and str(member.log) in line for line in lines) == 1
+        assert sum(member.name in line and str(member.log) in line for line in lines) == 1
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [("seed=4", "seed=4"), ("stabilize=none", "stabilize=[]"), ("log_every=1", "log_every=5"), ("test=a", "test=a")],
 )
-def test_a_sweep_does_not_run_the_same_run_twice(one: str, other: str) -> None:
-    commands = [tiny(each) for each in (one, "seed=1", other)]
+def test_a_sweep_does_not_run_the_same_run_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one: str, other: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="twice"):
-        refuse_twins(commands, [options_of(member_config(*each)) for each in commands])
+        run_sweep([member_config(*tiny(each)) for each in (one, "seed=1", other)])
+    assert not Path("runs").exists()
 
 
 def test_members_that_differ_are_not_twins() -> None:
     commands = [tiny(each) for each in ("seed=0", "seed=1", "resume=a", "resume=b", "test=a", "runs=elsewhere")]
     options = [options_of(member_config(*each)) for each in commands]
-    refuse_twins(commands, options)
     assert len({identity_of(each) for each in options}) == len(commands)
 
 
@@ -127,53 +139,62 @@ def test_there_is_a_slot_for_each_core_or_for_each_gpu(
     [
         *[(engine, option) for engine in ENGINES for option in ("n_jobs=0", "n_jobs=-2", "n_jobs=a")],
         ("processes", "per_gpu=0"),
-        *[("slurm", option) for option in ("cpus=0", "gpus=-1", "wait=perhaps")],
+        *[("slurm", option) for option in ("cpus=0", "wait=perhaps")],
+        *[("ray", option) for option in ("cpus=0", "gpus=-1", "address=5")],
     ],
 )
 def test_bad_options_of_an_engine_are_refused(engine: str, option: str) -> None:
     config = member_config(f"hydra/launcher={engine}", f"hydra.launcher.{option}")
     with pytest.raises(InputError, match=rf"hydra\.launcher\.{option}"):
-        make_engine(config.hydra, [], 3)
+        make_engine(config.hydra, 3)
 
 
 def test_launchers_of_others_are_refused() -> None:
     with pytest.raises(InputError, match="hydra/launcher=basic"):
-        make_engine(member_config("hydra/launcher=basic").hydra, [], 3)
+        make_engine(member_config("hydra/launcher=basic").hydra, 3)
 
 
 @pytest.mark.parametrize(
-    ("codes", "received", "expected"),
-    [
-        ([0, 0], [], None),
-        ([0, 3, 2], [], 3),
-        ([0, 137], [], 137),
-        ([0, 143, None], [signal.SIGTERM], 143),
-        ([130, 2, None], [signal.SIGINT], 130),
-        ([0, 143], [], 143),  # a member alone was sent SIGTERM
-    ],
+    ("codes", "expected"),
+    [([0, 0], 0), ([0, 3, 2], 3), ([0, 137], 137), ([0, 143], 143), ([143, 2], 2), ([0, None], 0)],
 )
-def test_the_exit_code_tells_what_came_of_the_members(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    codes: list[int | None],
-    received: list[int],
-    expected: int | None,
-) -> None:
-    members = [Member([f"seed={number}"], tmp_path / f"{number:04d}.log") for number in range(len(codes))]
-    for member, code in zip(members, codes, strict=True):
-        member.exit_code = code
-        member.log.write_text("something\nerror: a reason\n")
-    if expected is None:
-        summarize(members, tmp_path, ProcessPool([], [], received))
-    else:
-        with pytest.raises(SystemExit) as end:
-            summarize(members, tmp_path, ProcessPool([], [], received))
-        assert end.value.code == expected
+def test_the_exit_code_tells_what_came_of_the_members(codes: list[int | None], expected: int) -> None:
+    assert exit_code_of([Member("", [], Path("log"), exit_code=code) for code in codes]) == expected
+
+
+def engine_and_members(folder: Path, *scripts: str) -> tuple[Processes, list[Member]]:
+    engine = Processes(n_jobs=2, per_gpu=1)
+    engine.prepare(len(scripts), "cpu")
+    commands = [[sys.executable, "-c", script] for script in scripts]
+    return engine, [Member(f"seed={i}", command, folder / f"{i}.log") for i, command in enumerate(commands)]
+
+
+def test_members_are_summed_up_and_a_failure_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine, members = engine_and_members(tmp_path / "new", "print(1)", "print('error: a reason'); print(2); exit(2)")
+    assert run_members(members, engine, View(members)) == ""
     captured = capsys.readouterr()
-    assert f"{codes.count(0)} of {len(codes)}" in captured.out
-    for number, code in enumerate(codes):
-        kept = json.loads((tmp_path / f"{number:04d}.json").read_text())
-        assert (kept["overrides"], kept["exit_code"]) == ([f"seed={number}"], code)
-        assert (f"  seed={number} (see " in captured.err) is (code in (2, 3, 137))
-    if 2 in codes:
-        assert "a reason" in captured.err
+    assert "1 of 2" in captured.out
+    assert "failed: a reason" in captured.err.splitlines()
+    assert "| 2" in captured.err.splitlines()
+    assert "seed=1" in captured.err
+    assert "seed=0" not in captured.err
+
+
+def test_a_signal_ends_the_command(tmp_path: Path) -> None:
+    engine, members = engine_and_members(tmp_path, "import time; time.sleep(60)")
+
+    class Interrupted(View):
+        def refresh(self) -> None:
+            if members[0].exit_code is None:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(SystemExit) as end:
+        run_members(members, engine, Interrupted(members))
+    assert end.value.code == 130
+
+
+def test_two_processes_never_run_the_same_sweep(tmp_path: Path) -> None:
+    engine, members = engine_and_members(tmp_path, "pass")
+    with lock(tmp_path), pytest.raises(InputError, match="locked"):
+        run_members(members, engine, View(members))
+    assert not members[0].log.exists()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gans.sweep.member import Member
-from gans.sweep.processes import ProcessPool
+from gans.sweep.processes import Processes
 
 COMMAND = [sys.executable, "-c", "import sys; exec(sys.argv[1])"]
 WAITS = """
@@ -30,13 +30,18 @@ IGNORES = WAITS.replace("SIGTERM, save", "SIGTERM, signal.SIG_IGN")
 
 
 def members_of(folder: Path, *scripts: str) -> list[Member]:
-    return [Member([script], folder / f"{number}.log") for number, script in enumerate(scripts)]
+    return [Member("", [*COMMAND, script], folder / f"{number}.log") for number, script in enumerate(scripts)]
 
 
-def run(members: list[Member], jobs: int = 2, show: Callable[[], None] = lambda: None) -> ProcessPool:
-    pool = ProcessPool(COMMAND, [{"SLOT": str(number)} for number in range(jobs)])
-    pool.run(members, show)
-    return pool
+def run(members: list[Member], show: Callable[[], None] = lambda: None) -> list[int]:
+    """Run members, two at once. Returns the signals that have come."""
+    engine = Processes(n_jobs=2, per_gpu=1)
+    engine.prepare(len(members), "cpu")
+    return engine.run(members, show)[0]
+
+
+def last_line(member: Member) -> str:
+    return ["", *member.lines()][-1]
 
 
 def signal_when(ready: Callable[[], bool], number: signal.Signals, times: int = 1) -> Callable[[], None]:
@@ -53,22 +58,27 @@ def signal_when(ready: Callable[[], bool], number: signal.Signals, times: int = 
 
 def printed(*members: Member) -> Callable[[], bool]:
     """Whether each of the members has printed something."""
-    return lambda: all(member.last_line() for member in members)
+    return lambda: all(last_line(member) for member in members)
 
 
-def test_members_run_in_their_slots_and_print_to_their_logs(tmp_path: Path) -> None:
+def test_as_many_members_run_at_once_as_asked_for_each_in_its_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     script = f"""
 import os, pathlib, time
-busy = pathlib.Path({str(tmp_path)!r}, "busy" + os.environ["SLOT"])
+busy = pathlib.Path({str(tmp_path)!r}, "busy" + os.environ["CUDA_VISIBLE_DEVICES"])
 busy.mkdir()  # an error, if two members had one slot
 time.sleep(0.3)
-print("slot", os.environ["SLOT"])
+print("GPU", os.environ["CUDA_VISIBLE_DEVICES"])
 busy.rmdir()
 """
+    engine = Processes(n_jobs=-1, per_gpu=1)
+    engine.prepare(5, "auto")
     members = members_of(tmp_path, *[script] * 5)
-    run(members)
+    engine.run(members, lambda: None)
     assert [member.exit_code for member in members] == [0] * 5
-    assert {member.last_line() for member in members} == {"slot 0", "slot 1"}
+    assert {last_line(member) for member in members} == {"GPU 0", "GPU 1"}
 
 
 def test_a_member_that_fails_or_is_killed_stops_no_other(tmp_path: Path) -> None:
@@ -76,7 +86,7 @@ def test_a_member_that_fails_or_is_killed_stops_no_other(tmp_path: Path) -> None
     members = members_of(tmp_path, "exit(3)", kill, "print('x' * 100000)", "1 / 0", "pass")
     run(members)
     assert [member.exit_code for member in members] == [3, 128 + signal.SIGKILL, 0, 1, 0]
-    assert "ZeroDivisionError" in members[3].last_line()
+    assert "ZeroDivisionError" in last_line(members[3])
 
 
 def test_members_that_have_ended_before_do_not_run(tmp_path: Path) -> None:
@@ -90,10 +100,10 @@ def test_members_that_have_ended_before_do_not_run(tmp_path: Path) -> None:
 def test_a_signal_stops_all_that_run_in_order_and_starts_no_other(tmp_path: Path, number: signal.Signals) -> None:
     members = members_of(tmp_path, WAITS, WAITS, "print('started')")
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    pool = run(members, show=signal_when(printed(*members[:2]), number))
-    assert pool.received == [number]
+    received = run(members, show=signal_when(printed(*members[:2]), number))
+    assert received == [number]
     assert [member.exit_code for member in members] == [143, 143, None]
-    assert [member.last_line() for member in members] == ["saved", "saved", ""]
+    assert [last_line(member) for member in members] == ["saved", "saved", ""]
     assert handlers == [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
 
 
@@ -115,8 +125,8 @@ def test_a_signal_that_comes_again_at_once_kills_nobody(tmp_path: Path) -> None:
             for number in sent:
                 signal.raise_signal(number)
 
-    pool = run(members, show=interrupt_twice)
-    assert (pool.received, members[0].exit_code) == ([signal.SIGINT], 143)
+    received = run(members, show=interrupt_twice)
+    assert (received, members[0].exit_code) == ([signal.SIGINT], 143)
 
 
 def test_a_signal_while_a_member_is_started_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,19 +145,20 @@ def test_a_signal_while_a_member_is_started_reaches_it(tmp_path: Path, monkeypat
 def test_a_slurm_jobs_request_stops_members_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     members = members_of(tmp_path, WAITS)
-    pool = run(members, show=signal_when(printed(*members), signal.SIGUSR1))
-    assert (pool.received, members[0].exit_code) == ([signal.SIGUSR1], 143)
+    received = run(members, show=signal_when(printed(*members), signal.SIGUSR1))
+    assert (received, members[0].exit_code) == ([signal.SIGUSR1], 143)
 
 
 LEADER = """
 import sys
 from pathlib import Path
 from gans.sweep.member import Member
-from gans.sweep.processes import ProcessPool
+from gans.sweep.processes import Processes
 
-script = sys.argv[2]
-members = [Member([script], Path(sys.argv[1], f"{number}.log")) for number in range(3)]
-ProcessPool([sys.executable, "-c", "import sys; exec(sys.argv[1])"], [{}, {}]).run(members, lambda: None)
+command = [sys.executable, "-c", "import sys; exec(sys.argv[1])", sys.argv[2]]
+engine = Processes(n_jobs=2, per_gpu=1)
+engine.prepare(3, "cpu")
+engine.run([Member("", command, Path(sys.argv[1], f"{number}.log")) for number in range(3)], lambda: None)
 """
 
 
@@ -155,14 +166,14 @@ ProcessPool([sys.executable, "-c", "import sys; exec(sys.argv[1])"], [{}, {}]).r
 def test_a_leader_that_is_killed_takes_its_members_along(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     script = WAITS.replace(
-        "signal.signal(", "from gans.sweep.processes import follow_leader; follow_leader(); signal.signal("
+        "signal.signal(", "from gans.sweep.member import follow_leader; follow_leader(); signal.signal("
     )
     leader = subprocess.Popen([sys.executable, "-c", LEADER, str(tmp_path), script], cwd=root)
     logs = members_of(tmp_path, "", "")
     wait_until(printed(*logs))
     leader.kill()
     leader.wait()
-    wait_until(lambda: [member.last_line() for member in logs] == ["saved", "saved"])
+    wait_until(lambda: [last_line(member) for member in logs] == ["saved", "saved"])
     assert not (tmp_path / "2.log").exists()
 
 

@@ -7,21 +7,25 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from gans.errors import InputError
 from gans.run.folder import RunFolder
-from gans.sweep.member import Member, read_result
-from gans.sweep.slurm import SlurmArray, ask, sbatch_arguments, states
+from gans.sweep.member import Member
+from gans.sweep.slurm import Slurm, ask, job_of
 from tests.conftest import ROOT
 from tests.run.runs import assert_same_runs, only_run, tiny
-from tests.sweep.one_node import one_node, why_not
+from tests.sweep.one_node import one_node, output, wait_until, why_not
 
 LONG = tiny("trainer.max_epochs=null", "trainer.max_steps=200", "checkpoint.every_steps=20", "log_every=10")
+
+OPTIONS = {"n_jobs": -1, "cpus": 1, "wait": True}
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +35,13 @@ def cluster() -> Iterator[None]:
         pytest.skip(reason)
     with tempfile.TemporaryDirectory() as folder, one_node(Path(folder)):
         yield
+
+
+@pytest.fixture
+def fast_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SLURM's queue is looked at more often than where others use it too."""
+    monkeypatch.setattr("gans.sweep.slurm.ASK_SECONDS", 0.5)
+    monkeypatch.setattr("gans.sweep.slurm.PATIENCE_SECONDS", 3.0)
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +64,6 @@ def one_thread() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def events(run: RunFolder) -> list[str]:
     return [event["event"] for event in run.history.events]
 
@@ -74,9 +78,21 @@ def preempt(job: str, runs: Path) -> RunFolder:
 
 
 def make_room(job: str) -> None:
-    subprocess.run(["scancel", "--signal=USR1", job])  # it can fail after sending, because the job is being requeued
-    wait_until(lambda: states().get(job) == "PENDING")
-    ask("scontrol", "update", f"jobid={job}", "starttime=now")
+    scancel = subprocess.Popen(["scancel", "--signal=USR1", job], stderr=subprocess.DEVNULL)
+    wait_until(lambda: state(job) == "PENDING")
+    scancel.kill()  # it sends again, for minutes, what it could not send to a job that is being requeued
+    scancel.wait()
+    wait_until(lambda: not ask_again("scontrol", "update", f"jobid={job}", "starttime=now") or state(job) == "RUNNING")
+
+
+def ask_again(*command: str) -> int:
+    return subprocess.run(command, capture_output=True).returncode
+
+
+def state(job: str) -> str:
+    """A job's state; "" once it has ended."""
+    lines = output("squeue", "--me", "--noheader", "--array", "--format=%i %T").splitlines()
+    return dict(line.split() for line in lines).get(job, "")
 
 
 def assert_undisturbed(run: RunFolder, undisturbed: RunFolder) -> None:
@@ -109,10 +125,13 @@ def test_an_array_goes_on_without_its_leader_and_is_collected(tmp_path: Path, un
     assert "3 of 4 members are finished" in done.stdout
     assert re.search(r"^failed: .*batch_size=5000.*\n.*data.batch_size=5000 .*0001.log", done.stderr, re.MULTILINE)
     assert_undisturbed(run, undisturbed)
-    results = [read_result(path) for path in tmp_path.glob("runs/sweeps/*/members/*.json")]
-    jobs = {result["job"] for result in results if "data.batch_size=5000" not in result["overrides"]}
-    assert jobs == {None, *(f"{array}_{number}" for number in (0, 2, 3))}  # a failure that was told is tried again
-    assert len(list(tmp_path.glob("runs/*/config.yaml"))) == 3
+    runs = [RunFolder(path.parent) for path in tmp_path.glob("runs/*/config.yaml")]
+    assert {job for each in runs for job in jobs_of(each)} == {f"{array}_{number}" for number in (0, 2, 3)}
+    assert [events(each) for each in runs].count(["started", "finished"]) == 2
+
+
+def jobs_of(run: RunFolder) -> set[str]:
+    return {event["slurm_job"] for event in run.history.events if "slurm_job" in event}
 
 
 @pytest.mark.engines
@@ -125,45 +144,80 @@ def test_a_single_job_is_requeued_and_goes_on_by_itself(tmp_path: Path, undistur
     )
     job = done.stdout.strip()
     run = preempt(job, tmp_path / "runs")
-    wait_until(lambda: job not in states())
+    wait_until(lambda: not state(job))
     assert_undisturbed(run, undisturbed)
 
 
+def members_of(folder: Path, *scripts: str) -> list[Member]:
+    script = "import os, pathlib, signal, sys, time; exec(sys.argv[1])"
+    return [
+        Member("", [sys.executable, "-c", script, text], folder / f"{number}.log")
+        for number, text in enumerate(scripts)
+    ]
+
+
+def kill_all_of(job: str) -> None:
+    """Kill its script too, which then writes no exit code."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            own = process.environ()
+            is_of_job = f"{own.get('SLURM_ARRAY_JOB_ID')}_{own.get('SLURM_ARRAY_TASK_ID')}" == job
+            if is_of_job and process.name() != "slurmstepd":
+                process.kill()
+
+
 @pytest.mark.engines
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("cluster", "fast_looks")
 def test_members_are_preempted_and_killed_at_any_time(tmp_path: Path) -> None:
     """Before a member listens to signals, the script requeues it; one that was killed leaves no exit code."""
-    script = "import os, pathlib, signal, sys, time; exec(sys.argv[1])"
-    once = "seen = pathlib.Path('seen'); again = seen.exists(); seen.touch(); time.sleep(0 if again else 60)"
-    scripts = [once, "os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)", "exit(3)", "pass"]
-    folder = tmp_path / "sweep" / "members"
-    members = [Member([text], folder / f"{number}.log", str(number)) for number, text in enumerate(scripts)]
-    folder.mkdir(parents=True)
-    arguments = [*sbatch_arguments(None, None, None, 0, 1, {}), f"--chdir={tmp_path}"]
-    sent: list[str] = []
+    once = "seen = pathlib.Path('seen'); again = seen.exists(); seen.touch(); time.sleep(0 if again else 600)"
+    members = members_of(tmp_path, once, "print(1, flush=True); time.sleep(600)", "exit(3)", "pass")
+    done: list[str] = []
 
     def show() -> None:
-        job = members[0].job
-        if not sent and job and (tmp_path / "seen").exists():
-            sent.append(job)
+        job, other = (job_of(member) for member in members[:2])
+        if job and job not in done and (tmp_path / "seen").exists():
+            done.append(job)
             make_room(job)
+        if other and other not in done and members[1].lines():
+            done.append(other)
+            kill_all_of(other)
 
-    SlurmArray([sys.executable, "-c", script], arguments, 1, -1, wait=True).run(members, show)
+    Slurm.model_validate(OPTIONS | {"chdir": str(tmp_path)}).run(members, show)
     assert [member.exit_code for member in members] == [0, 137, 3, 0]
 
 
 @pytest.mark.engines
+@pytest.mark.usefixtures("cluster", "fast_looks")
+def test_members_are_left_found_cancelled_and_submitted_again(tmp_path: Path) -> None:
+    def run(**options: Any) -> tuple[list[int | None], str]:
+        members = members_of(tmp_path, "pass", "exit(3)")
+        _, left = Slurm.model_validate(OPTIONS | options).run(members, lambda: None)
+        return [member.exit_code for member in members], left
+
+    later = {"begin": "now+1hour", "wait": False}
+    codes, left = run(**later)
+    assert (codes, run(**later)) == ([None, None], (codes, left))
+    (array,) = re.findall(r"scancel (\d+)", left)
+    ask("scancel", array)
+    wait_until(lambda: not state(f"{array}_0") and not state(f"{array}_1"))
+    assert run(wait=False)[0] == [None, None]
+    wait_until(lambda: not ask("squeue", "--me", "--noheader"))
+    codes, left = run(**later)  # a member's success is in its run folder, which this one has not
+    assert codes == [None, 3]
+    assert left
+
+
+@pytest.mark.engines
 @pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize("option", ["partition=nowhere", "time=soon", "memory=much", "+sbatch.nodelist=nowhere"])
+@pytest.mark.parametrize("option", ["partition=nowhere", "time=soon", "mem=much", "nodelist=nowhere"])
 def test_what_slurm_refuses_is_told_in_a_line(tmp_path: Path, option: str) -> None:
-    plus, name = ("+", option[1:]) if option.startswith("+") else ("", option)
-    done = train(tmp_path, "-m", *LONG, "hydra/launcher=slurm", f"{plus}hydra.launcher.{name}", "seed=0,1")
-    assert done.returncode == 2
-    assert re.fullmatch(r"error: sbatch failed: [^\n]+\n", done.stderr)
+    with pytest.raises(InputError, match=r"^sbatch failed: [^\n]+$"):
+        Slurm.model_validate(OPTIONS | dict([option.split("=")])).run(members_of(tmp_path, "pass"), lambda: None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_machine_without_slurm_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    members = [Member([], tmp_path / "sweep" / "members" / "0.log")]
     with pytest.raises(InputError, match="hydra/launcher=processes"):
-        SlurmArray([], [], 1, -1, wait=True).run(members, lambda: None)
+        Slurm.model_validate(OPTIONS).run(members_of(tmp_path, "pass"), lambda: None)
