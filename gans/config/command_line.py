@@ -65,7 +65,7 @@ def check_overrides() -> None:
     """Refuse what Hydra accepts but this command would ignore, with an InputError."""
     for override in OverridesParser.create().parse_overrides(list(HydraConfig.get().overrides.task)):
         value = override.value()
-        if override.key_or_group in (*ONE_OF, "experiment") and isinstance(value, list):
+        if override.key_or_group in (*ONE_OF, "optimizer", "experiment") and isinstance(value, list):
             raise InputError(
                 f"{override.input_line}: name one choice, not a list; to run several, use -m and no brackets"
             )

@@ -80,6 +80,13 @@ def test_runs_are_found_by_their_settings_finished_ones_first(tmp_path: Path) ->
     [
         ("digits dcgan bce", [], "digits-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["seed=7", "stabilize=[ema,packing]"], "digits-dcgan-bce-ema+packing-seed7"),
+        ("digits dcgan bce", ["optimizer=keras_adam"], "digits-dcgan-bce-none-seed0"),
+        ("digits dcgan bce", ["optimizer=adam", "stabilize=ema"], "digits-dcgan-bce-ema-adam-seed0"),
+        (
+            "digits dcgan bce",
+            ["model.discriminator_optimizer._target_=torch.optim.AdamW"],
+            "digits-dcgan-bce-none-kerasadam+adamw-seed0",
+        ),
         ("digits dcgan bce", ["data.digits=[8,3]"], "digits83-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["trainer.max_epochs=50"], "digits-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["trainer.max_epochs=5"], "digits-dcgan-bce-none-5epochs-seed0"),
