@@ -53,6 +53,11 @@ class Objective(ABC):
         """Which samples the discriminator classifies as real, bool, shape (n,): D(x) > 1/2."""
         return scores > 0
 
+    def realness(self, scores: Tensor) -> Tensor:
+        """The scores, or their negatives if reals score low, so that higher is more real."""
+        low, high = self.predicts_real(torch.tensor([-1e3, 1e3])).tolist()
+        return scores if high > low else -scores
+
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Objective):
@@ -133,7 +138,7 @@ class RelativisticPairing(Objective):
 
     @staticmethod
     def _fake_minus_real(batch: ScoredBatch) -> Tensor:
-        fake, real = batch.scores.split((len(batch.fake.images), len(batch.real.images)))
+        fake, real = batch.scores_by_kind
         return fake - real
 
 
