@@ -38,6 +38,8 @@ class Objective(ABC):
     """Whether the loss compares each fake with a real, so that the generator's batch has reals too."""
     has_targets: ClassVar[bool] = True
     """Whether the loss depends on the samples' targets. If not, label stabilizers are refused."""
+    scores_are_log_ratios: ClassVar[bool] = False
+    """Whether the best discriminator's score is log p(x) / q(x), up to a constant; p: data, q: generated."""
 
     @property
     def has_bounded_scores(self) -> bool:
@@ -66,6 +68,8 @@ class BinaryCrossEntropy(Objective):
     Goodfellow et al. 2014, section 3: the generator maximizes log D(G(z)). The formula holds for targets outside [0, 1]
     too, which label smoothing with U(-0.1, 0.1) makes.
     """
+
+    scores_are_log_ratios = True
 
     def discriminator(self, batch: ScoredBatch) -> Tensor:
         return F.binary_cross_entropy_with_logits(batch.scores, batch.targets, reduction="none")
@@ -121,6 +125,7 @@ class RelativisticPairing(Objective):
 
     compares_pairs = True
     has_targets = False
+    scores_are_log_ratios = True
 
     @property
     def has_absolute_scores(self) -> bool:

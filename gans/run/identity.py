@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gans.config.resolve import flatten
+from gans.config.schema import USE_ALL
 from gans.errors import InputError
 from gans.run.folder import RunFolder
 
@@ -30,6 +31,8 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     one of them. ``trainer.accelerator`` counts, because another device gives other last bits.
     """
     settings = {name: option for name, option in config.items() if name not in WITHOUT_EFFECT}
+    if settings.get("sampling") == USE_ALL:  # runs of earlier versions have no such option
+        del settings["sampling"]
     data = settings.get("data")
     if isinstance(data, dict) and str(data.get("_target_")).startswith("gans."):
         settings["data"] = {name: option for name, option in data.items() if name != "root"}
@@ -58,8 +61,8 @@ def _settings_of(run: RunFolder) -> dict[str, Any] | None:
 
 
 def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
-    """The name of a run: data, model, objective, stabilizers and seed, and what is unusual of size, optimizers, budget
-    and precision.
+    """The name of a run: data, model, objective, stabilizers and seed, and what is unusual of size, optimizers,
+    sampling, budget and precision.
 
     Args:
         choices: the choice in each config group.
@@ -73,6 +76,7 @@ def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mappi
     parts += [choices["model"], choices["objective"], "+".join(config["stabilize"]) or "none"]
     if (optimizers := optimizer_names(config["model"])) != optimizer_names(usual["model"]):
         parts.append("+".join(optimizers))
+    parts += [choices["sampling"]] if choices.get("sampling", "all") != "all" else []
     limits = {word: trainer.get(f"max_{word}s") for word in ("epoch", "step")}
     parts += [f"{limit}{word}{'s' if limit > 1 else ''}" for word, limit in limits.items() if limit]
     if "precision" in trainer:

@@ -54,6 +54,13 @@ def test_every_other_option_counts(choice: tuple[str, ...]) -> None:
         assert same == (option in ignored or option.partition(".")[0] in ignored), option
 
 
+def test_a_run_of_a_version_without_samplings_is_the_same_as_one_that_uses_all() -> None:
+    config = composed("data=mnist")
+    without = {name: option for name, option in config.items() if name != "sampling"}
+    assert result_settings(without) == result_settings(config)
+    assert result_settings(composed("data=mnist", "sampling=drs")) != result_settings(config)
+
+
 def test_the_folder_of_data_counts_where_no_checksum_verifies_them() -> None:
     config = composed("data=mnist")
     config["data"]["_target_"] = "mine.Data"
