@@ -31,8 +31,7 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     one of them. ``trainer.accelerator`` counts, because another device gives other last bits.
     """
     settings = {name: option for name, option in config.items() if name not in WITHOUT_EFFECT}
-    if settings.get("sampling") == USE_ALL:  # runs of earlier versions have no such option
-        del settings["sampling"]
+    settings.setdefault("sampling", USE_ALL)  # runs of earlier versions have no such option
     data = settings.get("data")
     if isinstance(data, dict) and str(data.get("_target_")).startswith("gans."):
         settings["data"] = {name: option for name, option in data.items() if name != "root"}
