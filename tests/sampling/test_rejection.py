@@ -18,7 +18,7 @@ from gans.run.test_results import read_results
 from gans.sampling.rejection import RejectionSampling, fill, logit_of_share
 from tests.run.runs import request, start
 from tests.run.runs import test_again as retest
-from tests.training import OBJECTIVES, gan_of, points_gan, scored_batch, tiny_gan
+from tests.training import MODELS, OBJECTIVES, gan_of, points_gan, scored_batch, tiny_gan
 
 
 def stream() -> torch.Generator:
@@ -137,6 +137,23 @@ def test_only_scores_that_are_log_ratios_choose_samples(objective: str) -> None:
 def test_samples_without_latents_or_scores_of_their_own_are_refused(make: Callable[[], GAN]) -> None:
     with pytest.raises(InputError, match="use sampling=all"):
         RejectionSampling().require_match(make())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_samples_of_every_model_can_be_chosen_or_are_refused(model: str) -> None:
+    """Of the classes that are asked for."""
+    gan, sampling = gan_of(model), RejectionSampling(50, first=20)
+    gan.eval()
+    if not gan.objective.scores_are_log_ratios or gan.generator.takes_images:
+        with pytest.raises(InputError, match="use sampling=all"):
+            sampling.require_match(gan)
+        return
+    sampling.require_match(gan)
+    classes = torch.arange(6) % 3
+    inputs = sampling.inputs_of(gan.generator, gan)(6, stream(), None, classes)
+    assert gan.sample(inputs).isfinite().all()
+    if gan.generator.takes_classes:
+        assert torch.equal(inputs.labels, classes)
 
 
 # --- within a run -----------------------------------------------------------------------------------------------------
