@@ -4,7 +4,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gans.config.command_line import check_overrides, one_line_errors, prepare, run_command
 from gans.config.resolve import resolve, usual_options
@@ -12,7 +12,7 @@ from gans.errors import InputError
 
 MAY_CHANGE = {
     "resume": ("trainer.max_epochs", "trainer.max_steps"),
-    "test": (),
+    "test": ("sampling",),
     "draw": ("formats", "figure"),
 }
 """Options of an existing run that may differ from its config."""
@@ -28,7 +28,7 @@ def given_options(name: str) -> list[str]:
             f"{name}=... uses the run's own config except for {' and '.join(allowed)}, so it can't be combined with "
             f"{' '.join(others)}"
         )
-    return [option for option in given if option in MAY_CHANGE[name]]
+    return [option for option in given if {option, option.partition(".")[0]} & {*MAY_CHANGE[name]}]
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -53,8 +53,12 @@ def main(config: DictConfig) -> None:
             commands.redraw(RunFolder.around(Path(str(options["draw"]))), validate(options))
         elif command:
             run = RunFolder.around(Path(str(options[command])))
-            budget = {option.removeprefix("trainer."): OmegaConf.select(config, option) for option in changed}
-            run_config = commands.read_config(run, options["trust"], budget)
+            group = {option.partition(".")[0] for option in changed}
+            budget = {
+                name: options["trainer"][name] for name in ("max_epochs", "max_steps") if f"trainer.{name}" in changed
+            }
+            sampling = options["sampling"] if "sampling" in group else None
+            run_config = commands.read_config(run, options["trust"], budget, sampling)
             {"resume": commands.resume, "test": commands.test}[command](run, run_config)
         else:
             start = commands.start_resume_or_return if follow_leader() else commands.start_or_requeued

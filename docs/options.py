@@ -19,7 +19,18 @@ command and their values. `???` must be given, by the command or by another choi
 
 COMMANDS = {"config": "train.py", "generate": "generate.py", "features": "features.py"}
 """The command of each file that lies directly in conf/; other commands follow."""
-GROUPS = ("data", "model", "objective", "stabilize", "metric", "figure", "trainer", "experiment")
+GROUPS = (
+    "data",
+    "model",
+    "objective",
+    "optimizer",
+    "stabilize",
+    "sampling",
+    "metric",
+    "figure",
+    "trainer",
+    "experiment",
+)
 """The order of config groups on the page; any other follows."""
 WHOLE = ("experiment", "study")
 """Groups whose files are settings of many options, or a question."""

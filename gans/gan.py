@@ -121,7 +121,7 @@ class GAN(L.LightningModule):
                 batch = part.forward()
                 terms = self.discriminator_terms(batch)
                 if part is parts[-1]:
-                    terms |= self.penalties(whole, random)
+                    terms |= self.penalties(batch if part is whole else whole, random)
                 self.update("discriminator", discriminator_optimizer, batch, terms)
                 scored.append(batch)
         self.stabilizers.after_discriminator(self, scored)
@@ -145,7 +145,7 @@ class GAN(L.LightningModule):
         self.generator.train()
         targets = self.stabilizers.transform_targets(real.targets, fake.targets, self.objective, random)
         real, fake = real._replace(targets=targets[0]), fake._replace(targets=targets[1])
-        return PlayerBatch(self.score(random), fake, real, self.separate_forward)
+        return PlayerBatch(self.score(random), fake, real, self.separate_forward or self.alternating_updates)
 
     def generator_batch(self, data: Batch, random: Streams) -> PlayerBatch:
         """New fakes with gradient. Their target is the real one."""

@@ -38,6 +38,8 @@ class Objective(ABC):
     """Whether the loss compares each fake with a real, so that the generator's batch has reals too."""
     has_targets: ClassVar[bool] = True
     """Whether the loss depends on the samples' targets. If not, label stabilizers are refused."""
+    scores_are_log_ratios: ClassVar[bool] = False
+    """Whether the best discriminator's score is log p(x) / q(x), up to a constant; p: data, q: generated."""
 
     @property
     def has_bounded_scores(self) -> bool:
@@ -53,6 +55,11 @@ class Objective(ABC):
         """Which samples the discriminator classifies as real, bool, shape (n,): D(x) > 1/2."""
         return scores > 0
 
+    def realness(self, scores: Tensor) -> Tensor:
+        """The scores, or their negatives if reals score low, so that higher is more real."""
+        low, high = self.predicts_real(torch.tensor([-1e3, 1e3])).tolist()
+        return scores if high > low else -scores
+
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Objective):
@@ -61,6 +68,8 @@ class BinaryCrossEntropy(Objective):
     Goodfellow et al. 2014, section 3: the generator maximizes log D(G(z)). The formula holds for targets outside [0, 1]
     too, which label smoothing with U(-0.1, 0.1) makes.
     """
+
+    scores_are_log_ratios = True
 
     def discriminator(self, batch: ScoredBatch) -> Tensor:
         return F.binary_cross_entropy_with_logits(batch.scores, batch.targets, reduction="none")
@@ -116,6 +125,7 @@ class RelativisticPairing(Objective):
 
     compares_pairs = True
     has_targets = False
+    scores_are_log_ratios = True
 
     @property
     def has_absolute_scores(self) -> bool:
@@ -133,7 +143,7 @@ class RelativisticPairing(Objective):
 
     @staticmethod
     def _fake_minus_real(batch: ScoredBatch) -> Tensor:
-        fake, real = batch.scores.split((len(batch.fake.images), len(batch.real.images)))
+        fake, real = batch.scores_by_kind
         return fake - real
 
 

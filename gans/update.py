@@ -105,6 +105,10 @@ class PlayerBatch:
         outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
         return ScoredBatch(self.score, self.fake, self.real, self.separate_forward, outputs)
 
+    def scored(self) -> "ScoredBatch":
+        """The batch with its scores: itself if it has them, else ``forward``."""
+        return self.forward()
+
 
 @dataclass(frozen=True)
 class ScoredBatch(PlayerBatch):
@@ -117,6 +121,15 @@ class ScoredBatch(PlayerBatch):
     def scores(self) -> Tensor:
         """Logits or a critic's values, shape (n,), without output activation."""
         return self.outputs[:, 0]
+
+    def scored(self) -> "ScoredBatch":
+        return self
+
+    @property
+    def scores_by_kind(self) -> tuple[Tensor, Tensor]:
+        """The scores of the fakes, and those of the reals."""
+        fake, real = self.scores.split((len(self.fake.images), len(self.real.images)))
+        return fake, real
 
     @property
     def targets(self) -> Tensor:

@@ -17,11 +17,12 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stabilize": (("stabilize",), ("losses",)),
     "gan": (("gan",), ("stabilize",)),
     "models": (("models",), ("gan",)),
+    "sampling": (("sampling",), ("gan",)),
     "features": (("features",), ("data",)),
     "metrics": (("metrics",), ("features", "update")),  # a sample without a class is NO_CLASS there too
     "run folder": (("run.folder", "run.history", "run.metrics_file"), ("metrics",)),
     "figures": (("figures",), ("run folder",)),
-    "config": (("config",), ("models", "figures")),
+    "config": (("config",), ("models", "figures", "sampling")),
     "run": (("run",), ("config",)),
     "sweep": (("sweep",), ("run",)),
     "study": (("study",), ("sweep",)),

@@ -37,8 +37,8 @@ from tests.training import (
     train,
 )
 
-IN_TWO_STEPS = {"discriminator_steps.steps": 2}
-"""With which the generator moves in two steps."""
+IN_TWO_STEPS = {"discriminator_steps.steps": 2, "top_k.interval": 1, "top_k.decay": 0.5, "lookahead.steps": 2}
+"""With which the generator moves in two steps, and techniques that wait act in them."""
 
 IN_CI = [pytest.param(name, marks=pytest.mark.slow) if name.startswith("wgan") else name for name in MODELS]
 """Models; those with the networks of another one are left to CI."""
@@ -62,15 +62,15 @@ def check_answer(error: InputError) -> None:
 @pytest.mark.parametrize("stabilizer", STABILIZERS)
 @pytest.mark.parametrize("model", IN_CI)
 def test_every_stabilizer_trains_with_every_model_or_is_refused(model: str, stabilizer: str) -> None:
-    two_steps = stabilizer == "discriminator_steps"
-    changes = {f"stabilize.{name}": value for name, value in IN_TWO_STEPS.items()} if two_steps else None
+    own = {name: value for name, value in IN_TWO_STEPS.items() if name.startswith(f"{stabilizer}.")}
+    changes = {f"stabilize.{name}": value for name, value in own.items()}
     try:
         gan = gan_of(model, None, [stabilizer], changes)
     except InputError as error:
         check_answer(error)
         assert stabilizer != "none"
     else:
-        measured(gan, batches_of(model)[: 2 if two_steps else 1])
+        measured(gan, batches_of(model)[: 2 if own else 1])
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -101,6 +101,8 @@ def test_every_stabilizer_trains_with_every_objective_or_is_refused(stabilizer: 
 
 EXCLUSIVE = (
     {"feature_matching", "unrolling"},
+    {"feature_matching", "top_k"},
+    {"top_k", "unrolling"},
     {"fixed_label_smoothing", "label_smoothing"},
     {"spectral_norm", "weight_clipping"},
     {"weight_clipping", "wgan_gp"},

@@ -21,6 +21,7 @@ from gans.metrics.base import Metric
 from gans.metrics.evaluator import Evaluator
 from gans.models.cpu.layers import use_fast_layers
 from gans.randomness import derive_seed
+from gans.sampling import Sampling
 from gans.stabilize import Stabilizers
 
 
@@ -33,6 +34,8 @@ class RunComponents:
     gan: GAN
     evaluator: Evaluator | None
     """None without metrics."""
+    sampling: Sampling
+    """How samples are chosen in the test."""
 
     @property
     def best_by(self) -> str | None:
@@ -46,7 +49,13 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
     require_trainer(config.trainer)
     data, gan = build_data(config), build_gan(config, branch)
     require_match(gan, data)
-    return RunComponents(data, gan, build_evaluator(config, data))
+    evaluator, sampling = build_evaluator(config, data), build_sampling(config.sampling)
+    sampling.require_match(gan)
+    if evaluator is None and sampling.protocol is not None:
+        raise InputError(
+            "sampling=... chooses the samples of the test's metrics, and metric=none has none: use metric=[fid]"
+        )
+    return RunComponents(data, gan, evaluator, sampling)
 
 
 def build_evaluator(config: RunConfig, data: Source) -> Evaluator | None:
@@ -101,6 +110,10 @@ def build_gan(config: RunConfig, branch: int = 0) -> GAN:
 
 def build_metrics(config: RunConfig) -> dict[str, Metric]:
     return build_each(config.metric, "metric")
+
+
+def build_sampling(node: dict[str, Any]) -> Sampling:
+    return build(node, "sampling")
 
 
 def build_figures(config: RunConfig) -> dict[str, Draw]:

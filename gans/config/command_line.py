@@ -66,7 +66,7 @@ def check_overrides() -> None:
     """Refuse what Hydra accepts but this command would ignore, with an InputError."""
     for override in OverridesParser.create().parse_overrides(list(HydraConfig.get().overrides.task)):
         value = override.value()
-        if override.key_or_group in (*ONE_OF, "experiment") and isinstance(value, list):
+        if override.key_or_group in (*ONE_OF, "optimizer", "experiment") and isinstance(value, list):
             raise InputError(
                 f"{override.input_line}: name one choice, not a list; to run several, use -m and no brackets"
             )
@@ -131,8 +131,10 @@ def explain(error: Exception) -> str:
         return f"can't read '{error.override}': write lists as [a,b], and text with special characters as {quoted}"
     message = one_line(error)
     if message.startswith("Could not override '"):
-        option = message.split("'")[1]
-        return f"unknown option '{option}'{suggestion(option, known_names())}: --cfg job shows all options"
+        option, names = message.split("'")[1], known_names()
+        unknown = f"unknown option '{option}'{suggestion(option, names)}"
+        not_chosen = f"'{option}' is no option of the chosen {option.partition('.')[0]}"
+        return f"{not_chosen if option in names else unknown}: --cfg job shows all options"
     return f"a config file can't be read: {message}" if isinstance(error, YAMLError) else message
 
 

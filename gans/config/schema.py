@@ -29,6 +29,10 @@ class CheckpointOptions(Options):
     every_minutes: PositiveFloat | None
 
 
+USE_ALL = {"_target_": "gans.sampling.base.Sampling"}
+"""The sampling of runs that do not choose one."""
+
+
 class RunConfig(Options):
     """The options of a run, see conf/config.yaml. Only ``validate`` makes it."""
 
@@ -49,6 +53,7 @@ class RunConfig(Options):
     model: dict[str, Any]
     objective: dict[str, Any]
     stabilize: dict[str, dict[str, Any]]
+    sampling: dict[str, Any] = USE_ALL
     metric: dict[str, dict[str, Any]]
     figure: dict[str, dict[str, Any]]
     trainer: dict[str, Any]
@@ -67,6 +72,7 @@ class GenerateConfig(Options):
     output: str | None
     data_root: str | None
     trust: list[str]
+    sampling: dict[str, Any] = USE_ALL
 
 
 class FeaturesConfig(Options):
@@ -96,7 +102,7 @@ class StudyOptions(Options):
     output: str
 
 
-ONE_OF = ("data", "model", "objective", "trainer")
+ONE_OF = ("data", "model", "objective", "sampling", "trainer")
 """Config groups with exactly one choice."""
 ANY_OF = ("stabilize", "metric", "figure")
 """Config groups with any number of choices, each under its own key."""

@@ -19,6 +19,7 @@ from gans.errors import InputError, one_line
 from gans.gan import GAN
 from gans.metrics.base import Metric
 from gans.objectives import Objective
+from gans.sampling import Sampling
 from gans.stabilize import Stabilizer
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -28,6 +29,7 @@ KINDS: dict[str, type] = {
     "model": GAN,
     "objective": Objective,
     "stabilize": Stabilizer,
+    "sampling": Sampling,
     "metric": Metric,
     "trainer": L.Trainer,
 }
@@ -50,9 +52,9 @@ def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
     """
     checked = check_options(RunConfig, config)
     for group in ONE_OF:
-        if "_target_" not in config[group]:
+        if "_target_" not in getattr(checked, group):
             raise InputError(f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/")
-        validate_choice(config[group], group, group, trusted)
+        validate_choice(getattr(checked, group), group, group, trusted)
     for group in ANY_OF:
         for name, node in config[group].items():
             if "_target_" not in node:

@@ -8,7 +8,7 @@ from gans.metrics.name import MetricName
 
 ACRONYMS = {
     "r1": "R1", "r2": "R2", "ema": "EMA", "wgan": "WGAN", "gp": "GP", "dragan": "DRAGAN", "fid": "FID", "kid": "KID",
-    "kl": "KL", "mse": "MSE", "ssim": "SSIM",
+    "kl": "KL", "mse": "MSE", "ssim": "SSIM", "bcr": "bCR", "lecam": "LeCam", "diggan": "DigGAN", "drs": "DRS",
 }  # fmt: skip
 METRICS = {
     "class_kl": "KL(generated classes || real), nats",

@@ -40,6 +40,8 @@ class GeneratedSamples:
     """Whether the generator takes classes."""
     transforms: bool
     """Whether the generator transforms images: then the held-out images are the exact answers."""
+    sampling: str | None = None
+    """How they were chosen, for the names of metrics; None if every sample is used."""
 
 
 @dataclass
@@ -112,7 +114,7 @@ class Evaluator:
             inverted=self.data.invert,
             answers=real.images if generated.transforms else None,
         )
-        return self._compute(subset, evaluation_data)
+        return self._compute(subset, evaluation_data, generated.sampling)
 
     def floors(self, subset: Subset, *, conditional: bool, transforms: bool) -> dict[str, float]:
         """The metrics of real training samples in place of generated ones, cached per user; empty if there are too few.
@@ -171,7 +173,9 @@ class Evaluator:
         random = torch.Generator().manual_seed(derive_seed(0, "floor/more"))
         return samples.select(torch.randperm(len(samples.labels), generator=random)[:count])
 
-    def _compute(self, subset: Subset, data: EvaluationData, cache_key: str | None = None) -> MetricResults:
+    def _compute(
+        self, subset: Subset, data: EvaluationData, sampling: str | None = None, cache_key: str | None = None
+    ) -> MetricResults:
         results = MetricResults()
         for name, metric in self.metrics.items():
             if (subset == "val" and not metric.during_training) or not metric.applies(data):
@@ -182,8 +186,8 @@ class Evaluator:
             images, features = metric.image_count(data), self.features.name if metric.uses_features else None
             with ProgressBar(f"{'real images' if cache_key else 'generated images'}, {subset}: {name}"):
                 values = _cached(cache_key, name, metric, data) if cache_key else metric.compute(data)
-                names = {figure: str(MetricName(figure, images, features, metric.epochs)) for figure in values}
-                results.values |= {names[figure]: value for figure, value in values.items()}
+                protocol = images, features, metric.epochs, sampling
+                results.values |= {str(MetricName(figure, *protocol)): value for figure, value in values.items()}
                 if subset == "test" and not cache_key and (artifacts := metric.artifacts(data)):
                     results.artifacts[name] = artifacts
         return results

@@ -1,16 +1,20 @@
 """Names of metric values, which include the protocol."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PATTERN = re.compile(
-    r"(?P<figure>.+)_(?P<images>\d+)(?:_(?P<epochs>\d+)epochs)?(?:_(?P<features>[A-Za-z]\w*\d(?:-[0-9a-f]+)?))?"
+    r"(?P<figure>.+)_(?P<images>\d+)(?:_(?P<epochs>\d+)epochs)?(?:_(?P<sampling>\d+[a-z]+))?"
+    r"(?:_(?P<features>[A-Za-z]\w*\d(?:-[0-9a-f]+)?))?"
 )
 
 
 @dataclass(frozen=True)
 class MetricName:
-    """A metric value and its protocol; as text ``fid_10000_mnist1`` or ``synthetic_accuracy_3000_3epochs``."""
+    """A metric value and its protocol; as text ``fid_10000_mnist1`` or ``synthetic_accuracy_3000_3epochs``.
+
+    ``fid_10000_80drs_mnist1`` is of samples that ``sampling=drs`` has chosen.
+    """
 
     figure: str
     """The name without the protocol: fid."""
@@ -20,16 +24,23 @@ class MetricName:
     """The name of the feature extractor; None if none was used."""
     epochs: int | None = None
     """For how many epochs a classifier was trained on the images; None if none was."""
+    sampling: str | None = None
+    """How the generated images were chosen, a number and a word; None if all were used."""
 
     def __str__(self) -> str:
         epochs = f"{self.epochs}epochs" if self.epochs is not None else None
-        return "_".join(filter(None, (self.figure, str(self.images), epochs, self.features)))
+        return "_".join(filter(None, (self.figure, str(self.images), epochs, self.sampling, self.features)))
 
     @property
     def details(self) -> list[str]:
         """The protocol but for the number of images, for people."""
         epochs = f"{self.epochs} epochs" if self.epochs is not None else None
-        return [text for text in (epochs, self.features) if text]
+        return [text for text in (epochs, self.sampling, self.features) if text]
+
+    @property
+    def of_real_images(self) -> "MetricName":
+        """The same metric of real images in place of generated ones."""
+        return replace(self, sampling=None)
 
     @classmethod
     def parse(cls, text: str) -> "MetricName | None":
@@ -38,4 +49,4 @@ class MetricName:
         if not found:
             return None
         epochs = None if found["epochs"] is None else int(found["epochs"])
-        return cls(found["figure"], int(found["images"]), found["features"], epochs)
+        return cls(found["figure"], int(found["images"]), found["features"], epochs, found["sampling"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gans.config.build import RunComponents, build_figures, build_run
-from gans.config.schema import RunConfig
+from gans.config.schema import USE_ALL, RunConfig
 from gans.config.validate import foreign_packages, validate
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
@@ -83,14 +83,20 @@ def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
     return start(config, name, once=True)
 
 
-def read_config(run: RunFolder, trust: list[str], trainer: Mapping[str, Any] | None = None) -> RunConfig:
+def read_config(
+    run: RunFolder,
+    trust: list[str],
+    trainer: Mapping[str, Any] | None = None,
+    sampling: Mapping[str, Any] | None = None,
+) -> RunConfig:
     """The validated config of an existing run.
 
     Args:
         trust: packages, beside this one and torch, that the config may name.
         trainer: trainer options that replace the run's.
+        sampling: replaces the run's as a whole.
     """
-    options = dict(run.config)
+    options = dict(run.config) | ({"sampling": dict(sampling)} if sampling else {})
     if trainer and isinstance(options.get("trainer"), dict):
         options["trainer"] = options["trainer"] | dict(trainer)
     try:
@@ -138,11 +144,18 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
             raise InputError(f"'{run.path}' has no checkpoint to test: it stopped before its first one")
         components = build_run(config)
         require_same_weights(components.gan, checkpoint, run)
-        repeat = again("test", run, config, {})
+        own = {f"sampling.{name}": value for name, value in config.sampling.items() if name != "_target_"}
+        changed = {"sampling": components.sampling.choice, **own} if config.sampling != run_sampling(run) else {}
+        repeat = again("test", run, config, changed)
         with say_how_to_repeat(repeat), Interrupt(Checkpoints(run, config, components.best_by)) as interrupt:
             final_test(run, make_tester(run, config, components, interrupt), components)
             diagnose_and_plot(run, config)
     return run
+
+
+def run_sampling(run: RunFolder) -> Mapping[str, Any]:
+    """How the samples of a run's test are chosen, by its own config."""
+    return run.config.get("sampling", USE_ALL)
 
 
 def redraw(run: RunFolder, config: RunConfig) -> None:

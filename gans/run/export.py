@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from gans.config.build import build
-from gans.config.validate import find_target, validate_values
+from gans.config.build import build, build_gan
+from gans.config.validate import find_target, validate, validate_values
 from gans.errors import InputError
 from gans.files import replacing
 from gans.gan import GAN
@@ -68,15 +68,40 @@ def load_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
     return TrainedGenerator(network.eval(), config, steps)
 
 
-def find_weights(path: Path) -> Path:
-    """The file with the weights: the path itself, or in a run folder the exported generator or the last checkpoint."""
+def load_gan(path: Path, trust: Sequence[str] = ()) -> GAN:
+    """The whole GAN of a checkpoint, in inference mode.
+
+    Args:
+        trust: packages, beside this one and torch, that the config in the file may name.
+    """
+    checkpoint = read_checkpoint(path)
+    gan = build_gan(validate(checkpoint["config"], trusted=trust))
+    try:
+        gan.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise InputError(f"'{path}' does not fit its config: {str(error).splitlines()[-1].strip()}") from error
+    gan.eval()
+    return gan
+
+
+def find_weights(path: Path, *, whole: bool = False) -> Path:
+    """The file with the weights: the path itself, or in a run folder the exported generator or the last checkpoint.
+
+    Args:
+        whole: whether the discriminator is needed too, which only checkpoints have.
+    """
     if not path.exists():
         raise InputError(f"'{path}' does not exist: use a run folder or one of its checkpoints")
+    if whole and path.suffix == ".safetensors":
+        raise InputError(
+            f"'{path}' holds no discriminator, which this sampling needs: use the run folder or one of its checkpoints"
+        )
     if path.is_file() and path.suffix not in (".yaml", ".json", ".csv"):
         return path
     run = RunFolder.around(path)
     run.refuse_links_out()
-    file = run.generator_file if run.generator_file.is_file() else newest_whole(run.checkpoints, "last")
+    exported = run.generator_file.is_file() and not whole
+    file = run.generator_file if exported else newest_whole(run.checkpoints, "last")
     if file is None:
         raise InputError(f"'{path}' has no trained generator yet: training has not saved one")
     return file

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gans.config.resolve import flatten
+from gans.config.schema import USE_ALL
 from gans.errors import InputError
 from gans.run.folder import RunFolder
 
@@ -30,6 +31,7 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     one of them. ``trainer.accelerator`` counts, because another device gives other last bits.
     """
     settings = {name: option for name, option in config.items() if name not in WITHOUT_EFFECT}
+    settings.setdefault("sampling", USE_ALL)  # runs of earlier versions have no such option
     data = settings.get("data")
     if isinstance(data, dict) and str(data.get("_target_")).startswith("gans."):
         settings["data"] = {name: option for name, option in data.items() if name != "root"}
@@ -58,11 +60,12 @@ def _settings_of(run: RunFolder) -> dict[str, Any] | None:
 
 
 def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mapping[str, Any]) -> str:
-    """The name of a run: data, model, objective, stabilizers and seed, and what is unusual of size, budget, precision.
+    """The name of a run: data, model, objective, stabilizers and seed, and what is unusual of size, optimizers,
+    sampling, budget and precision.
 
     Args:
         choices: the choice in each config group.
-        usual: the ``data`` and ``trainer`` options that the choices of data and model bring.
+        usual: the options that the choices of data and model bring.
     """
     data, trainer = ({name: value for name, value in config[group].items() if value != usual[group].get(name)}
                      for group in ("data", "trainer"))  # fmt: skip
@@ -70,8 +73,17 @@ def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mappi
     parts = [choices["data"] + ("" if len(digits) >= 10 else "".join(map(str, digits)))]
     parts += [f"{word}{data[name]}" for name, word in (("limit", "limit"), ("train_size", "size")) if data.get(name)]
     parts += [choices["model"], choices["objective"], "+".join(config["stabilize"]) or "none"]
+    if (optimizers := optimizer_names(config["model"])) != optimizer_names(usual["model"]):
+        parts.append("+".join(optimizers))
+    parts += [choices["sampling"]] if choices.get("sampling", "all") != "all" else []
     limits = {word: trainer.get(f"max_{word}s") for word in ("epoch", "step")}
     parts += [f"{limit}{word}{'s' if limit > 1 else ''}" for word, limit in limits.items() if limit]
     if "precision" in trainer:
         parts.append(trainer["precision"].partition("-")[0])
     return "-".join((*parts, f"seed{config['seed']}"))
+
+
+def optimizer_names(model: Mapping[str, Any]) -> list[str]:
+    """The classes of the players' optimizers, in lower case; one if both have the same."""
+    nodes = (model.get(f"{player}_optimizer", {}) for player in ("generator", "discriminator"))
+    return list(dict.fromkeys(str(node.get("_target_")).rpartition(".")[2].lower() for node in nodes))

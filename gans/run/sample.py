@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gans.config.build import read_data
+from gans.config.build import build_sampling, read_data
 from gans.config.schema import GenerateConfig
 from gans.config.validate import validate_choice
 from gans.data.batches import Batch
@@ -25,8 +25,9 @@ from gans.figures.names import row_label, run_title
 from gans.figures.sheets import in_rows, picture
 from gans.files import require_writable
 from gans.randomness import Streams
-from gans.run.export import TrainedGenerator, find_weights, load_generator
+from gans.run.export import TrainedGenerator, find_weights, load_gan, load_generator
 from gans.run.folder import RunFolder, new_folder
+from gans.sampling.base import MakeInputs
 from gans.update import NO_CLASS
 
 BATCH = 500
@@ -55,15 +56,22 @@ def generate(request: GenerateConfig) -> Path:
 
     Returns the folder.
     """
-    trained = load_generator(find_weights(Path(request.run)), request.trust)
+    validate_choice(request.sampling, "sampling", "sampling")
+    sampling = build_sampling(request.sampling)
+    file = find_weights(Path(request.run), whole=sampling.needs_discriminator)
+    trained = load_generator(file, request.trust)
+    gan = load_gan(file, request.trust) if sampling.needs_discriminator else None
+    if gan:
+        sampling.require_match(gan)
     output = Path(request.output) if request.output else _run_folder(Path(request.run)) / "generated"
     require_writable(output.parent)
-    samples = draw_samples(trained, request)
+    samples = draw_samples(trained, request, sampling.inputs_of(trained.network, gan))
     are_points = samples.images.ndim == 2
     if are_points and request.pngs:
         raise InputError("pngs: this generator makes points, not images: use npz=true")
     folder = new_folder(output.parent, output.name)
     title = f"{run_title(trained.config)}\ntraining step {trained.training_steps:,}, generated with seed {request.seed}"
+    title += f", sampling={sampling.choice}" if sampling.protocol else ""
     with ProgressBar("drawing the grid"):
         FigureFolder(folder, request.formats).save("grid", (_scatter if are_points else _grid)(samples, title))
     if request.npz:
@@ -78,7 +86,7 @@ def generate(request: GenerateConfig) -> Path:
 
 
 @torch.no_grad()
-def draw_samples(trained: TrainedGenerator, request: GenerateConfig) -> LabelledSamples:
+def draw_samples(trained: TrainedGenerator, request: GenerateConfig, make_inputs: MakeInputs) -> LabelledSamples:
     """``count`` samples, a function of the seed and the requested classes."""
     network, digits = trained.network, trained.config["data"].get("digits", [NO_CLASS])
     classes = _class_indices(request, digits)
@@ -88,7 +96,7 @@ def draw_samples(trained: TrainedGenerator, request: GenerateConfig) -> Labelled
     count = len(batch.labels) if batch else request.count
     if classes is None and network.takes_classes:
         classes = torch.arange(count) * len(digits) // count
-    inputs = network.inputs(count, Streams(request.seed, "generate")("latent"), batch, classes)
+    inputs = make_inputs(count, Streams(request.seed, "generate")("latent"), batch, classes)
     low, high = network.pixel_range
     made = []
     with ProgressBar("generating", count, "images") as bar:

@@ -62,7 +62,7 @@ class TestResults(BaseModel):
             images = parsed.images if parsed else self.held_out_images
             protocol = [str(images), *(parsed.details if parsed else [])]
             values = [f"{tested.results[full_name]:.4g}" for tested in self.checkpoints.values()]
-            floor = self.floors.get(full_name)
+            floor = self.floors.get(str(parsed.of_real_images) if parsed else full_name)
             table.add_row(name, *values, "" if floor is None else f"{floor:.4g}", ", ".join(protocol))
         for metric, reason in self.left_out.items():
             table.add_row(metric, *["-"] * (len(self.checkpoints) + 1), reason)

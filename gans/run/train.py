@@ -77,7 +77,8 @@ def make_samples(run: RunFolder, config: RunConfig, data: Source) -> Samples:
 
 
 def make_evaluation(run: RunFolder, components: RunComponents) -> list[Callback]:
-    return [Evaluation(components.evaluator, run)] if components.evaluator else []
+    evaluator = components.evaluator
+    return [Evaluation(evaluator, run, components.sampling)] if evaluator else []
 
 
 def headline(trainer: L.Trainer, data: Source, gan: GAN) -> str:

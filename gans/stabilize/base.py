@@ -69,7 +69,7 @@ class Stabilizer(nn.Module):
         return real, fake
 
     def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
-        """Loss terms to add to the discriminator's E[fakes] + E[reals]."""
+        """Loss terms to add to the discriminator's E[fakes] + E[reals]. ``batch.scored()`` has the scores."""
         return {}
 
     def after_discriminator(self, gan: StabilizedGAN, batches: list[ScoredBatch]) -> None:

@@ -1,10 +1,12 @@
 """Stabilizers that replace the generator's loss."""
 
 from collections.abc import Callable
+from math import ceil
+from typing import Annotated
 from weakref import ref
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.optim import Optimizer
@@ -45,6 +47,41 @@ class FeatureMatching(Stabilizer):
         return inputs[0].float()
 
 
+class TopK(Stabilizer):
+    """The generator learns from the k fakes of a batch with the best scores alone (Sinha et al. 2020, equation 2).
+
+    k begins as the whole batch and is multiplied by ``decay`` every ``interval`` training steps, until it is ``final``
+    times the batch; it is rounded up. In the paper an interval is an epoch, and decay is 0.99.
+    """
+
+    def __init__(
+        self,
+        decay: Annotated[float, Field(gt=0, lt=1)] = 0.99,
+        interval: PositiveInt = 400,
+        final: Annotated[float, Field(gt=0, lt=1)] = 0.5,
+    ) -> None:
+        super().__init__()
+        self.decay = decay
+        self.interval = interval
+        self.final = final
+
+    def attach(self, gan: StabilizedGAN) -> None:
+        refuse_beside(gan, "top_k", Unrolling, "unrolling computes its loss from future scores of all fakes")
+        refuse_beside(gan, "top_k", FeatureMatching, "feature matching's loss is of the batch as a whole")
+        self.gan = ref(gan)
+
+    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
+        gan = self.gan()
+        assert gan is not None
+        scores, _ = batch.scores_by_kind
+        best = gan.objective.realness(scores).topk(self.count(len(scores), gan.training_steps)).indices
+        return {name: values[best] for name, values in terms.items()}
+
+    def count(self, fakes: int, step: int) -> int:
+        """k of so many fakes in a training step, counted from 0."""
+        return ceil(fakes * max(self.final, self.decay ** (step // self.interval)) - 1e-9)  # 0.1 * 30 is above 3
+
+
 class Unrolling(Stabilizer):
     """The generator's loss uses the discriminator after ``steps`` more updates (Metz et al. 2017, equations 7 and 8).
 
@@ -61,11 +98,8 @@ class Unrolling(Stabilizer):
         self.steps = steps
 
     def attach(self, gan: StabilizedGAN) -> None:
-        if any(isinstance(other, FeatureMatching) for other in gan.stabilizers):
-            raise InputError(
-                "stabilize=[feature_matching,unrolling]: feature matching replaces the loss that unrolling computes "
-                "from future scores: use one of them"
-            )
+        why = "feature matching replaces the loss that unrolling computes from future scores"
+        refuse_beside(gan, "unrolling", FeatureMatching, why)
         self.gan = ref(gan)
 
     def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
@@ -87,6 +121,13 @@ class Unrolling(Stabilizer):
             weights = {name: weight - moves[name](gradient) for (name, weight), gradient in named}
         unrolled = PlayerBatch(scoring.with_weights(weights), batch.fake, batch.real, batch.separate_forward)
         return gan.generator_terms(unrolled.forward())
+
+
+def refuse_beside(gan: StabilizedGAN, name: str, other: type[Stabilizer], why: str) -> None:
+    """Refuse another technique beside one of this name."""
+    found = [key for key, each in gan.stabilizers.named.items() if isinstance(each, other)]
+    if found:
+        raise InputError(f"stabilize=[{','.join(sorted((name, *found)))}]: {why}: use one of them")
 
 
 def move_of(optimizer: Optimizer, weight: nn.Parameter) -> Callable[[Tensor], Tensor]:

@@ -138,6 +138,23 @@ class DRAGAN(GradientPenalty):
         return (norms(batch, around) - self.target).square()
 
 
+class DigGAN(GradientPenalty):
+    """weight (||grad D(real)|| - ||grad D(fake)||)² of pairs of a real and a fake (Fang et al. 2022, section 3).
+
+    It narrows the gap between both gradients, not the gradients themselves. Default: the authors' code for CIFAR, which
+    also averages each norm with that of the step before.
+    """
+
+    name = "diggan"
+
+    def __init__(self, weight: Weight = 1000.0, interval: PositiveInt = 1) -> None:
+        super().__init__(weight, interval)
+
+    def penalty(self, batch: PlayerBatch, random: Streams) -> Tensor:
+        real, fake = (root(squared_norms(batch, each.images, each.labels)) for each in (batch.real, batch.fake))
+        return (real - fake).square()
+
+
 def refuse_clipping(gan: StabilizedGAN, name: str, target: float) -> None:
     """Refuse weight clipping, which keeps the gradient's norm far below a positive target."""
     if target > 0 and any(isinstance(other, WeightClipping) for other in gan.stabilizers):
@@ -154,4 +171,9 @@ def per_sample(images: Tensor) -> tuple[int, ...]:
 
 def norms(batch: PlayerBatch, images: Tensor) -> Tensor:
     """The norm of the score's gradient with respect to each image, shape (n,); the labels are those of the reals."""
-    return (squared_norms(batch, images, batch.real.labels) + 1e-12).sqrt()  # the root's gradient is infinite at 0
+    return root(squared_norms(batch, images, batch.real.labels))
+
+
+def root(squares: Tensor) -> Tensor:
+    """The square root with a finite gradient at 0."""
+    return (squares + 1e-12).sqrt()

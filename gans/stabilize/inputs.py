@@ -1,6 +1,5 @@
 """Stabilizers that transform the discriminator's inputs, real and fake alike."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -41,7 +40,7 @@ class InstanceNoise(Stabilizer):
 Policy = Annotated[list[Literal["brightness", "contrast", "translation", "cutout"]], Field(min_length=1)]
 
 
-class Augmentations(Stabilizer, ABC):
+class Augmentations(Stabilizer):
     """Base class of augmentations, which work on images in [-1, 1] as in the papers, for any pixel range."""
 
     name: str
@@ -59,16 +58,19 @@ class Augmentations(Stabilizer, ABC):
             )
         self.pixel_range = gan.generator.pixel_range
 
-    def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
+    def augment_in_range(self, images: Tensor, random: Streams) -> Tensor:
+        """Augment images in the GAN's pixel range; the shape stays the same."""
         if self.pixel_range == (-1, 1):
             return self.augment(images, random(self.name))
         low, high = self.pixel_range
         augmented = self.augment((2 * images - (high + low)) / (high - low), random(self.name))
         return (augmented * (high - low) + (high + low)) / 2
 
-    @abstractmethod
     def augment(self, images: Tensor, random: torch.Generator) -> Tensor:
-        """Augment images in [-1, 1]; the shape stays the same."""
+        """Augment images in [-1, 1]; the shape stays the same. Default: all of the policy, in its order."""
+        for name in self.policy:
+            images = AUGMENTATIONS[name](images, random)
+        return images
 
 
 class DiffAugment(Augmentations):
@@ -81,10 +83,8 @@ class DiffAugment(Augmentations):
 
     name = "diff_augment"
 
-    def augment(self, images: Tensor, random: torch.Generator) -> Tensor:
-        for name in self.policy:
-            images = AUGMENTATIONS[name](images, random)
-        return images
+    def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
+        return self.augment_in_range(images, random)
 
 
 class AdaptiveAugmentation(Augmentations):
@@ -126,6 +126,9 @@ class AdaptiveAugmentation(Augmentations):
                 f"{type(gan.objective).__name__} only compare samples: use stabilize=diff_augment, or another "
                 "objective, such as objective=bce"
             )
+
+    def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
+        return self.augment_in_range(images, random)
 
     def augment(self, images: Tensor, random: torch.Generator) -> Tensor:
         for name in self.policy:

@@ -5,13 +5,15 @@ from typing import Annotated
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import is_parametrized
+from torch.optim import Optimizer
 
 from gans.errors import InputError
 from gans.stabilize.base import StabilizedGAN, Stabilizer
 from gans.stabilize.layers import WEIGHTED
+from gans.stabilize.rhythm import wrap_optimizers
 from gans.update import ScoredBatch
 
 
@@ -89,3 +91,43 @@ class EMA(Stabilizer):
 
     def sampling_generator(self, generator: nn.Module) -> nn.Module:
         return self.average
+
+
+class Lookahead(Stabilizer):
+    """Every ``steps`` updates of G both players go back towards slow weights (Chavdarova et al. 2021, algorithm 1).
+
+    Lookahead-minimax: slow <- slow + rate (weights - slow), then weights <- slow, for both at once. Slow weights begin
+    as the initial ones; the optimizers' averages and BatchNorm's stay as they are. Defaults: the paper's.
+    """
+
+    updates: Tensor
+
+    def __init__(self, steps: Annotated[int, Field(ge=2)] = 5, rate: Annotated[float, Field(gt=0, lt=1)] = 0.5) -> None:
+        super().__init__()
+        self.steps = steps
+        self.rate = rate
+        self.slow = nn.ModuleList()  # the generator's weights, the discriminator's
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+
+    def attach(self, gan: StabilizedGAN) -> None:
+        wrap_optimizers(gan, self.copy_weights)  # the weights are final when the optimizers are made
+
+    def copy_weights(self, optimizer: Optimizer) -> Optimizer:
+        copies = [nn.Parameter(weight.detach().clone(), requires_grad=False) for weight in weights_of(optimizer)]
+        self.slow.append(nn.ParameterList(copies))
+        return optimizer
+
+    @torch.no_grad()
+    def after_generator(self, gan: StabilizedGAN) -> None:
+        self.updates += 1
+        if int(self.updates) % self.steps:
+            return
+        for slow, optimizer in zip(self.slow, gan.optimizers(), strict=True):
+            kept: list[Tensor] = list(slow.parameters())
+            weights = weights_of(optimizer)
+            torch._foreach_lerp_(kept, weights, self.rate)
+            torch._foreach_copy_(weights, kept)
+
+
+def weights_of(optimizer: Optimizer) -> list[Tensor]:
+    return [weight for group in optimizer.param_groups for weight in group["params"]]

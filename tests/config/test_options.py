@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hydra.utils import get_class, get_object
 
-from gans.config.build import build
+from gans.config.build import build, build_gan
 from gans.config.schema import SUPPLIED
-from gans.config.validate import parameters_of, validate_choice
+from gans.config.validate import parameters_of, validate, validate_choice
 from gans.errors import InputError
-from tests.conftest import names
+from tests.conftest import composed, names
 from tests.training import MODELS, option, small_options
 
 Node = dict[str, Any]
@@ -86,3 +86,28 @@ def test_a_name_that_is_no_option_is_refused(group: str) -> None:
             assert callable(get_object(node["_target_"]))
             with pytest.raises(InputError, match=rf"{path}\.of_nothing "):
                 validate_choice(node | {"of_nothing": 1}, group, path)
+
+
+# --- optimizers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", names("optimizer"))
+def test_an_optimizer_is_of_both_players_and_keeps_the_rates_of_the_model(optimizer: str) -> None:
+    """With all that is written for it, and nothing of another optimizer."""
+    config = composed("model=wgan_clipped", f"optimizer={optimizer}", "model.generator_optimizer.lr=3e-5")
+    written = option("optimizer", optimizer)["model"]
+    for player, lr in (("generator_optimizer", 3e-5), ("discriminator_optimizer", 5e-5)):
+        assert config["model"][player] == written[player] | {"lr": lr}
+    built = build_gan(validate(config)).configure_optimizers()
+    kinds = {get_class(node["_target_"]) for node in written.values()}
+    assert {type(each) for each in built} == kinds
+    assert len(kinds) == 1
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_takes_pytorchs_adam_with_its_own_rates_and_betas(model: str) -> None:
+    own, with_adam = composed(f"model={model}")["model"], composed(f"model={model}", "optimizer=adam")["model"]
+    for player in ("generator_optimizer", "discriminator_optimizer"):
+        assert with_adam[player]["_target_"] == "torch.optim.Adam"
+        for name in ("lr", "betas"):
+            assert with_adam[player].get(name) == own[player].get(name)

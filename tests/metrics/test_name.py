@@ -11,9 +11,11 @@ extractors = st.none() | st.from_regex(r"[a-z]+(_[a-z]+)*[0-9]+", fullmatch=True
 
 
 @settings(deadline=None, max_examples=50)
-@given(figures, st.integers(0, 10**6), extractors, st.none() | st.integers(1, 100))
-def test_a_name_is_read_as_it_was_written(figure: str, images: int, features: str | None, epochs: int | None) -> None:
-    name = MetricName(figure, images, features, epochs)
+@given(figures, st.integers(0, 10**6), extractors, st.none() | st.integers(1, 100), st.none() | st.just("80drs"))
+def test_a_name_is_read_as_it_was_written(
+    figure: str, images: int, features: str | None, epochs: int | None, sampling: str | None
+) -> None:
+    name = MetricName(figure, images, features, epochs, sampling)
     assert MetricName.parse(str(name)) == name
 
 

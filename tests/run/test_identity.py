@@ -54,6 +54,13 @@ def test_every_other_option_counts(choice: tuple[str, ...]) -> None:
         assert same == (option in ignored or option.partition(".")[0] in ignored), option
 
 
+def test_a_run_of_a_version_without_samplings_is_the_same_as_one_that_uses_all() -> None:
+    config = composed("data=mnist")
+    without = {name: option for name, option in config.items() if name != "sampling"}
+    assert result_settings(without) == result_settings(config)
+    assert result_settings(composed("data=mnist", "sampling=drs")) != result_settings(config)
+
+
 def test_the_folder_of_data_counts_where_no_checksum_verifies_them() -> None:
     config = composed("data=mnist")
     config["data"]["_target_"] = "mine.Data"
@@ -80,6 +87,13 @@ def test_runs_are_found_by_their_settings_finished_ones_first(tmp_path: Path) ->
     [
         ("digits dcgan bce", [], "digits-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["seed=7", "stabilize=[ema,packing]"], "digits-dcgan-bce-ema+packing-seed7"),
+        ("digits dcgan bce", ["optimizer=keras_adam"], "digits-dcgan-bce-none-seed0"),
+        ("digits dcgan bce", ["optimizer=adam", "stabilize=ema"], "digits-dcgan-bce-ema-adam-seed0"),
+        (
+            "digits dcgan bce",
+            ["model.discriminator_optimizer._target_=torch.optim.AdamW"],
+            "digits-dcgan-bce-none-kerasadam+adamw-seed0",
+        ),
         ("digits dcgan bce", ["data.digits=[8,3]"], "digits83-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["trainer.max_epochs=50"], "digits-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["trainer.max_epochs=5"], "digits-dcgan-bce-none-5epochs-seed0"),

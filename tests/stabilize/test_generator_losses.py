@@ -14,9 +14,9 @@ from gans.models.dirac import DiracDiscriminator, DiracGenerator
 from gans.objectives import Wasserstein
 from gans.randomness import Streams
 from gans.stabilize import Stabilizers
-from gans.stabilize.generator_losses import FeatureMatching, Unrolling, move_of
+from gans.stabilize.generator_losses import FeatureMatching, TopK, Unrolling, move_of
 from gans.update import PlayerBatch, ScoredBatch
-from tests.training import gan_of, points_gan, random_points, train
+from tests.training import OBJECTIVES, gan_of, points_gan, random_points, tiny_batches, tiny_gan, train
 
 
 def stream(step: int = 0) -> Streams:
@@ -45,6 +45,40 @@ def test_feature_matching_asks_nothing_of_fakes_that_are_the_reals() -> None:
     batch = PlayerBatch(whole.score, reals, reals.first(0), False).forward()
     term = gan.stabilizers.generator_terms({}, batch, whole)["feature_matching"]
     assert term.max().item() == pytest.approx(0, abs=1e-6)
+
+
+# --- top-k ------------------------------------------------------------------------------------------------------------
+
+
+def test_k_falls_from_the_whole_batch_to_its_last_share() -> None:
+    top_k = TopK(decay=0.8, interval=10, final=0.3)
+    counts = [top_k.count(10, step) for step in range(200)]
+    assert [counts[step] for step in (0, 9, 10, 19, 20, 30, 60, 199)] == [10, 10, 8, 8, 7, 6, 3, 3]
+    assert counts == sorted(counts, reverse=True)
+    assert TopK(final=0.1).count(30, 10**6) == 3
+    assert TopK().count(1, 10**6) == 1
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_fakes_that_the_discriminator_finds_most_real_are_learned_from(objective: str) -> None:
+    """Also by a critic that scores reals low, and by one that compares pairs."""
+    gan = tiny_gan(objective, ["top_k"], {"top_k.interval": 1, "top_k.decay": 0.4, "top_k.final": 0.3})
+    gan.training_steps = 1
+    data = tiny_batches(1)[0]
+    batch = gan.generator_batch(data, stream()).forward()
+    made = batch.fake.images
+    made.retain_grad()
+    terms = gan.stabilizers.generator_terms(gan.generator_terms(batch), batch, gan.discriminator_batch(data, stream()))
+    assert terms["adversarial"].shape == (2,)
+    terms["adversarial"].sum().backward()
+    assert made.grad is not None
+    learned = made.grad.flatten(1).any(1)
+    scores = batch.scores[: len(made)].detach()
+    best = scores.argsort(descending=not objective.startswith("wasserstein"))[:2]
+    assert learned.nonzero()[:, 0].tolist() == sorted(best.tolist())
+
+
+# --- unrolling --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", [1, 3])

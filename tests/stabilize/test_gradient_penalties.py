@@ -13,7 +13,7 @@ from typing_extensions import override
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.randomness import Streams
-from gans.stabilize.gradient_penalties import DRAGAN, R1, R2, WGANGP, GradientPenalty
+from gans.stabilize.gradient_penalties import DRAGAN, R1, R2, WGANGP, DigGAN, GradientPenalty
 from gans.update import PlayerBatch
 from tests.training import gan_of, points_gan, random_batch, random_points, samples_of, train
 
@@ -65,6 +65,17 @@ def test_where_each_penalty_looks() -> None:
     noised = (real + share * 0.5 * deviation * noise).flatten(1).norm(dim=1)
     assert (noised / squares[0].sqrt() - 1).abs().max() > 0.01
     torch.testing.assert_close(around, noised, rtol=1e-4, atol=0)
+
+
+def test_diggan_asks_for_gradients_of_equal_length_of_a_real_and_a_fake() -> None:
+    """Not for short ones: a steep linear critic pays nothing."""
+    real, fake = images_of(1), images_of(2)
+    batch = batch_with(lambda images: 100 * images.sum((1, 2, 3)), real, fake)
+    assert DigGAN().penalties(batch, RANDOM)["diggan"].abs().max() < 1e-6
+    batch = batch_with(lambda images: images.square().sum((1, 2, 3)) / 2, real, fake)  # its gradient is x itself
+    gap = real.flatten(1).norm(dim=1) - fake.flatten(1).norm(dim=1)
+    paid = DigGAN(3.0).penalties(batch, RANDOM)["diggan"].double()
+    torch.testing.assert_close(paid, 3 * gap.square(), rtol=1e-4, atol=1e-6)
 
 
 def test_the_critic_learns_from_the_penalty_and_the_generator_does_not() -> None:

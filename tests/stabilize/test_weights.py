@@ -1,16 +1,22 @@
 """Stabilizers of weights: clipping, spectral norm, moving averages."""
 
 import copy
+from functools import partial
 
+import numpy
 import pytest
 import torch
 from typing_extensions import override
 
+from gans.data.batches import Batch
+from gans.gan import GAN
+from gans.models.dirac import DiracDiscriminator, DiracGenerator
+from gans.objectives import Wasserstein
 from gans.randomness import Streams
-from gans.stabilize import Stabilizer
+from gans.stabilize import Stabilizer, Stabilizers
 from gans.stabilize.base import StabilizedGAN
 from gans.stabilize.layers import WEIGHTED
-from gans.stabilize.weights import EMA, WeightClipping
+from gans.stabilize.weights import EMA, Lookahead, WeightClipping
 from tests.training import gan_of, points_gan, random_batch, random_points, train
 
 
@@ -66,3 +72,43 @@ def test_the_moving_average_equals_its_recurrence_and_draws_the_samples() -> Non
     )
     torch.testing.assert_close(gan.sample(inputs), of_average)
     assert not torch.equal(gan.sample(inputs), of_weights)
+
+
+@pytest.mark.parametrize(("steps", "rate"), [(2, 0.5), (5, 0.5), (5, 0.8)])
+def test_lookahead_equals_its_algorithm_and_converges_where_plain_steps_circle(steps: int, rate: float) -> None:
+    """D(x) = psi x with the Wasserstein objective: a step is linear, and turns around the equilibrium at a distance.
+
+    The state after a return is (1 - rate) I + rate A^steps times the state before, where A is a step's matrix.
+    """
+    of_generator, of_discriminator, start = 0.4, 0.6, numpy.array([0.8, 0.3])
+    optimizers = partial(torch.optim.SGD, lr=of_generator), partial(torch.optim.SGD, lr=of_discriminator)
+    stabilizers = Stabilizers({"it": Lookahead(steps, rate)})
+    gan = GAN(DiracGenerator(start[0]), DiracDiscriminator(start[1]), Wasserstein(), stabilizers, *optimizers)
+    step = numpy.array(
+        [[1 - of_generator * of_discriminator / 2, -of_generator], [of_discriminator / 2, 1]]
+    )  # psi grows by half of its rate times theta, then theta falls
+    cycle = (1 - rate) * numpy.eye(2) + rate * numpy.linalg.matrix_power(step, steps)
+    assert numpy.abs(numpy.linalg.eigvals(step)) == pytest.approx([1, 1])
+    assert numpy.abs(numpy.linalg.eigvals(cycle)).max() < 0.98
+
+    train(gan, [Batch(torch.zeros(1, 1), torch.zeros(1).long())] * (3 * steps + 1))
+    expected = step @ numpy.linalg.matrix_power(cycle, 3) @ start
+    found = [next(network.parameters()).item() for network in (gan.generator, gan.discriminator)]
+    numpy.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_lookahead_counts_updates_of_the_generator() -> None:
+    """And its slow weights are those of layers that other techniques have changed."""
+    changes = {"stabilize.lookahead.steps": 2, "stabilize.discriminator_steps.steps": 3}
+    gan = gan_of("dcgan", stabilizers=["lookahead", "discriminator_steps", "spectral_norm"], changes=changes)
+    lookahead = next(each for each in gan.stabilizers if isinstance(each, Lookahead))
+    for number, network in enumerate((gan.generator, gan.discriminator)):
+        for slow, weight in zip(lookahead.slow[number].parameters(), network.parameters(), strict=True):
+            assert torch.equal(slow, weight)
+    first = [weight.clone() for weight in lookahead.slow.parameters()]
+    train(gan, [random_batch(4)] * 5)
+    assert all(torch.equal(*pair) for pair in zip(first, lookahead.slow.parameters(), strict=True))
+    train(gan, [random_batch(4)])
+    weights = [*gan.generator.parameters(), *gan.discriminator.parameters()]
+    assert all(torch.equal(*pair) for pair in zip(weights, lookahead.slow.parameters(), strict=True))
+    assert not all(torch.equal(*pair) for pair in zip(first, weights, strict=True))

@@ -14,19 +14,25 @@ from gans.gan import GAN
 from gans.metrics.evaluator import Evaluator, GeneratedSamples, MetricResults, Subset
 from gans.randomness import Streams
 from gans.run.folder import RunFolder
+from gans.sampling import Sampling
 
 ROWS = 500
+ALL = Sampling()
 
 
 class Evaluation(Callback):
     """Logs ``val/...`` and ``test/...`` metrics, and writes floors.json and the metrics' artifacts.
 
     The latents are the same each time. Their random streams are independent of training's.
+
+    Args:
+        sampling: how samples are chosen in the final test; at validations all are used.
     """
 
-    def __init__(self, evaluator: Evaluator, run: RunFolder) -> None:
+    def __init__(self, evaluator: Evaluator, run: RunFolder, sampling: Sampling) -> None:
         self.evaluator = evaluator
         self.run = run
+        self.sampling: dict[Subset, Sampling] = {"val": ALL, "test": sampling}
         self.left_out: dict[str, str] = {}
         self.floors: dict[Subset, dict[str, float]] = {}
 
@@ -46,7 +52,8 @@ class Evaluation(Callback):
             write_arrays(self.run.samples_file(name), **arrays)
 
     def _evaluate(self, subset: Subset, gan: GAN) -> MetricResults:
-        results = self.evaluator.evaluate(subset, generate_for(gan, self.evaluator.held_out(subset)))
+        samples = generate_for(gan, self.evaluator.held_out(subset), self.sampling[subset])
+        results = self.evaluator.evaluate(subset, samples)
         self.log_dict({f"{subset}/{name}": value for name, value in results.values.items()}, logger=False)
         return results
 
@@ -59,33 +66,38 @@ class Evaluation(Callback):
         return self.floors[subset]
 
 
-def generate_for(gan: GAN, held_out: Dataset) -> GeneratedSamples:
+def generate_for(gan: GAN, held_out: Dataset, sampling: Sampling = ALL) -> GeneratedSamples:
     """Generate a sample for each held-out sample: of its class or from its image, if the generator takes these."""
     batches = (batch.to(gan.device) for batch in SequentialLoader(held_out, ROWS))
-    images, labels = _generate(gan, "evaluation", len(held_out.labels), ((batch, batch.labels) for batch in batches))
+    parts = ((batch, batch.labels) for batch in batches)
+    images, labels = _generate(gan, sampling, "evaluation", len(held_out.labels), parts)
     return GeneratedSamples(
         images=images,
         labels=labels,
-        more=lambda count: generate_more(gan, count),
+        more=lambda count: generate_more(gan, count, sampling),
         conditional=gan.generator.takes_classes,
         transforms=gan.generator.takes_images,
+        sampling=sampling.protocol,
     )
 
 
-def generate_more(gan: GAN, count: int) -> tuple[Tensor, Tensor]:
+def generate_more(gan: GAN, count: int, sampling: Sampling = ALL) -> tuple[Tensor, Tensor]:
     """Samples of a generator that takes classes, with cyclic class indices 0, 1, ..., 0, 1, ..."""
     classes = torch.arange(count, device=gan.device) % gan.generator.class_count
-    return _generate(gan, "evaluation/more", count, ((None, part) for part in classes.split(ROWS)))
+    return _generate(gan, sampling, "evaluation/more", count, ((None, part) for part in classes.split(ROWS)))
 
 
-def _generate(gan: GAN, stream: str, count: int, parts: Iterable[tuple[Batch | None, Tensor]]) -> tuple[Tensor, Tensor]:
+def _generate(
+    gan: GAN, sampling: Sampling, stream: str, count: int, parts: Iterable[tuple[Batch | None, Tensor]]
+) -> tuple[Tensor, Tensor]:
     """``count`` samples and their labels on the host, for parts with images, if the generator takes them, and class
     indices."""
+    make_inputs = sampling.inputs_of(gan.generator, gan)
     images, labels = [], []
     with ProgressBar("generating", count, "images") as bar:
         for number, (batch, classes) in enumerate(parts):
             random = Streams(gan.seed, stream, number, gan.device)
-            inputs = gan.generator.inputs(len(classes), random("latent"), batch, classes)
+            inputs = make_inputs(len(classes), random("latent"), batch, classes)
             images.append(gan.sample(inputs).cpu())
             labels.append(inputs.labels.cpu())
             bar.update(len(classes))

@@ -39,14 +39,12 @@ def landscape(gan: GAN, points: Tensor, others: Sequence[Tensor] = ()) -> tuple[
         points: float32, shape (n, dimensions), on the GAN's device.
         others: the other points of each pack, if the discriminator takes packs; (n, dimensions) each.
     """
-    low, high = gan.objective.predicts_real(torch.tensor([-1e3, 1e3])).tolist()
-    sign = float(high) - float(low)  # a Wasserstein critic scores reals low
     was_training = gan.discriminator.training
     gan.discriminator.eval()
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(points.device.type, enabled=False):
         inputs = points.clone().requires_grad_()
         labels = torch.full((len(points),), NO_CLASS, device=points.device)
-        scores = sign * gan.discriminate(torch.cat((inputs, *others), 1), labels)[:, 0].float()
+        scores = gan.objective.realness(gan.discriminate(torch.cat((inputs, *others), 1), labels)[:, 0].float())
         (gradients,) = torch.autograd.grad(scores.sum(), inputs)
     gan.discriminator.train(was_training)
     return scores.detach(), gradients

@@ -1,0 +1,142 @@
+"""Rejection sampling by the discriminator's scores."""
+
+import math
+from collections.abc import Callable
+from typing import Annotated
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor
+
+from gans.data.batches import Batch
+from gans.errors import InputError, TrainingError
+from gans.gan import GAN
+from gans.generator import Generator, Inputs
+from gans.sampling.base import MakeInputs, Sampling
+
+TRIED = 500
+"""Samples that are scored at once."""
+
+
+class RejectionSampling(Sampling):
+    """DRS: keeps a sample x with probability sigmoid(F(x)), and tries others in place of the rest.
+
+    F(x) = s - m - log(1 - exp(s - m - 1e-8)) - gamma (Azadi et al. 2019, algorithm 1), where s is the score of x and m
+    the largest score that was seen. With gamma = 0 and the best discriminator, whose score is the log ratio of data and
+    generated densities, the kept samples have the data's distribution, but few are kept. So gamma is a percentile of
+    the other terms of F among the samples scored at once: the higher, the fewer are kept, and the closer to it.
+
+    m and gamma are those of the sample's class, if the generator takes classes. The paper trains the discriminator
+    further first; here it stays as it is at the end of training.
+
+    Args:
+        percentile: the paper's is 80 for ImageNet.
+        first: samples that are scored before the first is kept, to estimate m; the paper's.
+    """
+
+    choice = "drs"
+    needs_discriminator = True
+
+    def __init__(self, percentile: Annotated[int, Field(ge=0, le=99)] = 80, first: PositiveInt = 10_000) -> None:
+        self.percentile = percentile
+        self.first = first
+
+    @property
+    def protocol(self) -> str | None:
+        return f"{self.percentile}drs"
+
+    def require_match(self, gan: GAN) -> None:
+        if not gan.objective.scores_are_log_ratios:
+            raise InputError(
+                "sampling=drs takes scores for log ratios of densities, which those of "
+                f"{type(gan.objective).__name__} are not: use sampling=all, or another objective, such as objective=bce"
+            )
+        if gan.generator.takes_images:
+            raise InputError(
+                "sampling=drs tries other latents, but this generator transforms images: use sampling=all, or another "
+                "model, such as model=dcgan"
+            )
+        if gan.stabilizers.pack_size > 1:
+            raise InputError(
+                "sampling=drs needs a score of each sample, but with stabilize.packing several samples have one: use "
+                "sampling=all"
+            )
+
+    def inputs_of(self, generator: Generator, gan: GAN | None) -> MakeInputs:
+        assert gan is not None
+        kept = self.chooser(scores_of(gan))
+
+        def draw(count: int, random: torch.Generator, classes: Tensor | None) -> tuple[Inputs, Tensor]:
+            inputs = generator.inputs(count, random, None, classes)
+            return inputs, kept(inputs, random)
+
+        is_first = True
+
+        def make_inputs(count: int, random: torch.Generator, _: Batch | None, classes: Tensor | None) -> Inputs:
+            nonlocal is_first
+            if is_first:
+                all_classes = torch.arange(self.first, device=random.device) % max(1, generator.class_count)
+                for part in all_classes.split(TRIED):
+                    draw(len(part), random, part)
+                is_first = False
+            return fill(count, lambda slots: draw(len(slots), random, None if classes is None else classes[slots]))
+
+        return make_inputs
+
+    def chooser(self, score: Callable[[Inputs], Tensor]) -> Callable[[Inputs, torch.Generator], Tensor]:
+        """A function that says which samples are kept, bool, shape (n,). It remembers the largest scores."""
+        largest: dict[int, float] = {}  # by class
+
+        def kept(inputs: Inputs, random: torch.Generator) -> Tensor:
+            scores = score(inputs).double()
+            if not bool(scores.isfinite().all()):
+                raise TrainingError("the discriminator's scores of samples are not finite: its weights have diverged")
+            terms = torch.empty_like(scores)
+            for label in inputs.labels.unique().tolist():
+                of_class = inputs.labels == label
+                found = scores[of_class]
+                largest[label] = max(largest.get(label, -math.inf), found.max().item())
+                terms[of_class] = logit_of_share(found - largest[label])
+                terms[of_class] -= terms[of_class].quantile(self.percentile / 100)
+            return torch.rand(scores.shape, generator=random, device=scores.device) < terms.sigmoid()
+
+        return kept
+
+
+def logit_of_share(below: Tensor) -> Tensor:
+    """F without gamma, of log ratios below the largest one: its sigmoid is exp(below)."""
+    return below - torch.log1p(-torch.exp(below - 1e-8))
+
+
+def scores_of(gan: GAN) -> Callable[[Inputs], Tensor]:
+    """The discriminator's scores of samples by their inputs, shape (n,)."""
+    generator = gan.stabilizers.sampling_generator(gan.generator)
+
+    @torch.no_grad()
+    def scores(inputs: Inputs) -> Tensor:
+        fake = gan.fake_samples(generator, inputs, desired_real=False)
+        return gan.discriminate(fake.images, fake.labels)[:, 0]
+
+    return scores
+
+
+def fill(count: int, draw: Callable[[Tensor], tuple[Inputs, Tensor]]) -> Inputs:
+    """``count`` kept inputs.
+
+    Args:
+        draw: makes inputs for slots, which are indices up to ``count``, and says which are kept.
+    """
+    chosen: list[Tensor] = []
+    missing = torch.ones(count, dtype=torch.bool)
+    while len(slots := missing.nonzero()[:TRIED, 0]):
+        slots = slots.repeat(-(-TRIED // len(slots)))[:TRIED]
+        inputs, kept = draw(slots)
+        first = {slot: row for row, slot in reversed([*enumerate(slots.tolist())]) if kept[row]}  # of each slot
+        drawn = [*inputs.arguments, inputs.labels]
+        chosen = chosen or [values.new_empty((count, *values.shape[1:])) for values in drawn]
+        filled = torch.tensor(list(first), dtype=torch.int64)
+        for values, new in zip(chosen, drawn, strict=True):
+            values[filled.to(values.device)] = new[list(first.values())]
+        missing[filled] = False
+    *arguments, labels = chosen
+    return Inputs(tuple(arguments), labels)
