@@ -55,10 +55,11 @@ class Objective(ABC):
         """Which samples the discriminator classifies as real, bool, shape (n,): D(x) > 1/2."""
         return scores > 0
 
-    def realness(self, scores: Tensor) -> Tensor:
-        """The scores, or their negatives if reals score low, so that higher is more real."""
+    @property
+    def sign_of_real(self) -> int:
+        """1 if a higher score is more real, else -1."""
         low, high = self.predicts_real(torch.tensor([-1e3, 1e3])).tolist()
-        return scores if high > low else -scores
+        return int(high) - int(low)
 
 
 @dataclass(frozen=True)

@@ -69,12 +69,13 @@ class TopK(Stabilizer):
         refuse_beside(gan, "top_k", Unrolling, "unrolling computes its loss from future scores of all fakes")
         refuse_beside(gan, "top_k", FeatureMatching, "feature matching's loss is of the batch as a whole")
         self.gan = ref(gan)
+        self.sign = gan.objective.sign_of_real
 
     def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
         gan = self.gan()
         assert gan is not None
         scores, _ = batch.scores_by_kind
-        best = gan.objective.realness(scores).topk(self.count(len(scores), gan.training_steps)).indices
+        best = (self.sign * scores).topk(self.count(len(scores), gan.training_steps)).indices
         return {name: values[best] for name, values in terms.items()}
 
     def count(self, fakes: int, step: int) -> int:

@@ -100,14 +100,18 @@ class Lookahead(Stabilizer):
     as the initial ones; the optimizers' averages and BatchNorm's stay as they are. Defaults: the paper's.
     """
 
-    updates: Tensor
-
     def __init__(self, steps: Annotated[int, Field(ge=2)] = 5, rate: Annotated[float, Field(gt=0, lt=1)] = 0.5) -> None:
         super().__init__()
         self.steps = steps
         self.rate = rate
         self.slow = nn.ModuleList()  # the generator's weights, the discriminator's
-        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        self.updates = 0  # on the host, so that no step waits for the device
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.updates)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.updates = int(state)
 
     def attach(self, gan: StabilizedGAN) -> None:
         wrap_optimizers(gan, self.copy_weights)  # the weights are final when the optimizers are made
@@ -120,7 +124,7 @@ class Lookahead(Stabilizer):
     @torch.no_grad()
     def after_generator(self, gan: StabilizedGAN) -> None:
         self.updates += 1
-        if int(self.updates) % self.steps:
+        if self.updates % self.steps:
             return
         for slow, optimizer in zip(self.slow, gan.optimizers(), strict=True):
             kept: list[Tensor] = list(slow.parameters())

@@ -44,7 +44,7 @@ def landscape(gan: GAN, points: Tensor, others: Sequence[Tensor] = ()) -> tuple[
     with torch.inference_mode(False), torch.enable_grad(), torch.autocast(points.device.type, enabled=False):
         inputs = points.clone().requires_grad_()
         labels = torch.full((len(points),), NO_CLASS, device=points.device)
-        scores = gan.objective.realness(gan.discriminate(torch.cat((inputs, *others), 1), labels)[:, 0].float())
+        scores = gan.objective.sign_of_real * gan.discriminate(torch.cat((inputs, *others), 1), labels)[:, 0].float()
         (gradients,) = torch.autograd.grad(scores.sum(), inputs)
     gan.discriminator.train(was_training)
     return scores.detach(), gradients
