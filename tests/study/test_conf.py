@@ -1,0 +1,22 @@
+"""The studies in conf/study/: each can be asked."""
+
+import pytest
+from hydra import initialize_config_dir
+
+from gans.config.validate import check_options
+from gans.study.define import StudyDefinition
+from gans.study.members import Planner
+from tests.conftest import CONF, composed, names
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["first_steps", *(pytest.param(name, marks=pytest.mark.slow) for name in names("study") if name != "first_steps")],
+)
+def test_every_study_can_be_planned(name: str) -> None:
+    """Its arms compose, pass validation, and compute what decides."""
+    definition = check_options(StudyDefinition, composed(f"study={name}", config_name="study")["study"])
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        planner = Planner(definition)
+    assert {planner.plan(arm, 1).settings for arm in definition.all_arms} != {planner.plan(arm, 0).settings
+            for arm in definition.all_arms}  # fmt: skip
