@@ -49,11 +49,11 @@ def _state(state: str, judged: JudgedClaim) -> str:
 def describe(arm: str, than: str, found: Comparison) -> str:
     """What a comparison found, in words.
 
-    "FID of ema against none: median 25.5 → 11.8, × 0.435 (97.5 %: 0.297 to 0.637), 8 pairs, e-value 515 of 40".
+    "FID, ema against none: median 25.5 → 11.8, × 0.435 (97.5 %: 0.297 to 0.637), 8 pairs, e-value 515 of 40".
     """
     figure, (before, after) = found.figure, found.medians
     pairs = f"{len(found.seeds)} pair{'s' * (len(found.seeds) != 1)}"
-    text = f"{figure.title} of {arm} against {than}: "
+    text = f"{figure.title}, {arm} against {than}: "
     if found.seeds:
         text += f"median {number(before)} → {number(after)}, "
     text += (
