@@ -113,6 +113,7 @@ def check_many(part: int, examples: int) -> None:
     check()
 
 
+@pytest.mark.slow
 def test_compositions_train_or_are_refused() -> None:
     check_many(PARTS, FAST)
 

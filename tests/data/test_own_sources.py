@@ -62,7 +62,8 @@ METRICS = [name for name in names("metric") if name != "none"]
 
 
 @pytest.mark.usefixtures("trained")
-@pytest.mark.parametrize("model", ["acgan", pytest.param("projection", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["acgan", "projection"])
 def test_twelve_classes_reach_models_metrics_and_figures(model: str, tmp_path: Path) -> None:
     run = start(
         tmp_path, *own("Letters"), f"model={model}", f"metric=[{','.join(METRICS)}]", "data.batch_size=32",

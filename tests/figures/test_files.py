@@ -18,6 +18,7 @@ from tests.run.runs import start
 FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
 
+@pytest.mark.slow
 def test_every_figure_is_saved_in_every_format_and_films_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     run = fake_run(tmp_path / "run", curves=curves_of(3), samples=image_samples(2, 4))

@@ -96,6 +96,7 @@ TEXT = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")))
 VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT, st.lists)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(string.ascii_lowercase, min_size=1), VALUES | st.dictionaries(st.just("a"), VALUES)))
 def test_a_config_is_read_as_it_was_written(config: dict[str, Any]) -> None:
     with TemporaryDirectory() as folder:

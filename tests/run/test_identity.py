@@ -23,6 +23,7 @@ WITHOUT_EFFECT = (
 ELSEWHERE = ("runs", "resume", "test", "draw", "data.root")
 
 
+@pytest.mark.slow
 def test_what_does_not_count_changes_no_weight_and_no_test_result(tmp_path: Path) -> None:
     base = ("model=dcgan", "metric=fid", "evaluated_images=70")
     one, other = start(tmp_path / "one", *base), start(tmp_path / "other", *base, *WITHOUT_EFFECT)

@@ -139,6 +139,7 @@ def test_a_signal_between_two_steps_waits_for_a_checkpoint(
     assert_same_training(unbroken(), resume(only_run(tmp_path)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_longest_metric_ends_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals

@@ -161,6 +161,7 @@ def test_samples_of_every_model_can_be_chosen_or_are_refused(model: str) -> None
 DRS = ("sampling=drs", "sampling.first=500")
 
 
+@pytest.mark.slow
 def test_a_run_tells_which_samples_its_metrics_are_of(tmp_path: Path) -> None:
     """Training and validation stay the same; testing again with another sampling measures the other samples."""
     options = ("model=dcgan", "metric=[fid]", "trainer.max_steps=2")

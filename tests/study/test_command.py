@@ -126,6 +126,7 @@ def test_an_arm_is_one_setting(tmp_path: Path) -> None:
         ask(asked, None)
 
 
+@pytest.mark.slow
 def test_models_and_numbers_are_arms(tmp_path: Path) -> None:
     for number, (model, rate) in enumerate([("dcgan", "1e-3"), ("acgan", "1e-3"), ("dcgan", "1e-4")]):
         config = composed("data=digits", f"model={model}", f"model.generator_optimizer.lr={rate}")

@@ -113,6 +113,7 @@ def test_files_and_page_say_so(result: StudyResult, tmp_path: Path) -> None:
     assert {"effects_fid.svg", "effects_fid.pdf", "runs_recall.svg"} <= figures
 
 
+@pytest.mark.slow
 def test_the_same_study_gives_the_same_files(result: StudyResult, tmp_path: Path) -> None:
     commands = Commands("again", "more", dict.fromkeys(ARMS, "train"))
     for name in ("one", "other"):
