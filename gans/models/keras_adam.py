@@ -1,7 +1,7 @@
 """Keras's Adam, with which the reports trained."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -30,10 +30,11 @@ class KerasAdam(torch.optim.Adam):
         super().__init__(params, lr=lr, betas=betas, eps=eps, fused=fused)
         for group in self.param_groups:
             group["keras_eps"], group["steps"] = group["eps"], 0  # in the group, where checkpoints find them
+        # a step() that calls Adam's would run all hooks twice once some Adam exists: PyTorch wraps step() of each class
+        self.register_step_pre_hook(_set_epsilon)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        for group in self.param_groups:
-            group["steps"] += 1
-            group["eps"] = group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** group["steps"])
-        return super().step(closure)
+
+def _set_epsilon(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    for group in optimizer.param_groups:
+        group["steps"] += 1
+        group["eps"] = group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** group["steps"])

@@ -76,3 +76,16 @@ def test_it_goes_on_where_a_checkpoint_stopped() -> None:
     resumed.load_state_dict(torch.load(file, weights_only=True))
     train(resumed, second, gradients[4:])
     assert torch.equal(whole, second)
+
+
+def test_its_hooks_run_once_whatever_other_optimizers_exist() -> None:
+    """Techniques such as optimism are hooks. PyTorch wraps step() of each class when the first of its kind is made."""
+    calls = []
+    for _ in range(2):
+        weight = torch.zeros(1, requires_grad=True)
+        weight.grad = torch.ones(1)
+        optimizer = KerasAdam([weight])
+        optimizer.register_step_post_hook(lambda *_: calls.append(1))
+        optimizer.step()
+        torch.optim.Adam([weight])
+    assert len(calls) == 2
