@@ -262,7 +262,8 @@ def test_a_sweep_runs_its_members_reports_failures_and_then_runs_what_is_missing
 def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path: Path) -> None:
     name = "runs/digits-limit24-autoencoder-msle-none-400steps-seed"
     budget = tiny("trainer.max_epochs=null", "trainer.max_steps=400", "checkpoint.every_steps=10", "log_every=10")
-    arguments = command("train.py", "-m", *budget, "hydra.launcher.n_jobs=2", "seed=0,1,2")
+    # the last three of the six members fail
+    arguments = command("train.py", "-m", *budget, "hydra.launcher.n_jobs=2", "data.batch_size=8,5000", "seed=0,1,2")
     runs = [tmp_path / f"{name}{seed}" for seed in range(3)]
 
     def start() -> subprocess.Popen[str]:
@@ -309,11 +310,12 @@ def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path
     kill_a_member(sweep)
     output, errors = sweep.communicate()
     assert sweep.returncode == 137, errors
-    assert "2 of 3 members are finished" in output
+    assert "2 of 6 members are finished" in output
     sweep = start()
     output, errors = sweep.communicate()
-    assert sweep.returncode == 0, errors
-    assert "3 of 3 members are finished" in output
+    assert sweep.returncode == 2, errors
+    assert "3 of 6 members are finished" in output
+    assert "data.batch_size=5000" in errors
     ways = ["started", *["stopped", "resumed"] * 3, "finished"]
     assert events(runs[0]) == ways
     assert events(runs[1]) == [*ways[:-1], "resumed", "finished"]
