@@ -18,7 +18,7 @@ from gans.study.images import Strip, strip_of
 from gans.study.plots import Curves, colour_of, curve_title, inline, median, sign_of
 from gans.study.record import RunRecord
 from gans.study.words import glossary
-from gans.study.write import EXPLORES, as_csv, effects_table, run_rows, troubles_table
+from gans.study.write import EXPLORES, as_csv, effects_table, failures, run_rows, troubles_table
 
 FILES = Path(__file__).parent / "page_files"
 IMAGES_BYTES = 3_000_000
@@ -42,50 +42,76 @@ def render(
     Args:
         figures: each figure as SVG, by name.
     """
-    definition = result.definition
-    strips = choose_strips(result)
-    shown = [record for record, _ in strips]
     environment = Environment(loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined)
-    table = run_rows(result)
-    titles = {merit.name: merit.title for merit in definition.merits}
     return environment.get_template("template.html.j2").render(
-        question=definition.question,
-        summary=summary_of(result),
-        warnings=result.warnings,
-        answers=answers(result),
-        how_sure=how_sure(result),
-        explores=EXPLORES,
-        glossary=glossary(result),
-        baseline=definition.baseline,
-        arms=[
-            {"name": arm, "colour": colour_of(result, arm), "sign": sign_of(result, arm), "command": commands.arms[arm]}
-            for arm in definition.all_arms
-        ],
-        effects=_svgs(figures, "effects_"),
-        effects_table=effects_table(result),
-        run_dots=_svgs(figures, "runs_"),
-        has_floors=bool(result.floors),
-        curves=_svgs(figures, "curves_"),
-        curve_titles=[(name, curve_title(name)) for name in curves],
-        strips=[_strip(record, strip) for record, strip in strips],
-        strip_seeds=sorted({record.seed for record in shown}),
-        strips_left_out=len({record.seed for record in shown}) < len({record.seed for record in result.records}),
-        moments=max((len(strip.steps) for _, strip in strips), default=1),
-        troubles_table=troubles_table(result) if any(result.troubles.values()) else [],
-        failed=[f"{record.arm}, seed {record.seed}" for record in result.records if record.state == "failed"],
-        run_count=len(result.records),
-        run_columns=[titles.get(name, name) for name in table[0]] if table else [],
-        run_table=[[_cell(value) for value in row.values()] for row in table],
-        csv_url=f"data:text/csv;base64,{base64.b64encode(as_csv(table).encode()).decode()}",
+        **of_answers(result),
+        **of_figures(result, figures, curves),
+        **of_images(result),
+        **of_runs(result),
+        **of_commands(result, commands),
         protocol=protocol,
-        command=commands.again,
-        more_seeds=commands.more_seeds,
         data=script_data(result, curves),
         css=_file("page.css"),
         js=_file("page.js"),
         uplot_js=_file("uPlot.iife.min.js"),
         uplot_css=_file("uPlot.min.css"),
     )
+
+
+def of_answers(result: StudyResult) -> dict[str, Any]:
+    return {
+        "question": result.definition.question,
+        "summary": summary_of(result),
+        "warnings": result.warnings,
+        "answers": answers(result),
+        "how_sure": how_sure(result),
+        "glossary": glossary(result),
+    }
+
+
+def of_figures(result: StudyResult, figures: Mapping[str, str], curves: Curves) -> dict[str, Any]:
+    return {
+        "baseline": result.definition.baseline,
+        "effects": _svgs(figures, "effects_"),
+        "effects_table": effects_table(result),
+        "explores": EXPLORES,
+        "run_dots": _svgs(figures, "runs_"),
+        "has_floors": bool(result.floors),
+        "curves": _svgs(figures, "curves_"),
+        "curve_titles": [(name, curve_title(name)) for name in curves],
+    }
+
+
+def of_images(result: StudyResult) -> dict[str, Any]:
+    strips = choose_strips(result)
+    seeds = sorted({record.seed for record, _ in strips})
+    return {
+        "strips": [_strip(record, strip) for record, strip in strips],
+        "strip_seeds": seeds,
+        "strips_left_out": len(seeds) < len({record.seed for record in result.records}),
+        "moments": max((len(strip.steps) for _, strip in strips), default=1),
+    }
+
+
+def of_runs(result: StudyResult) -> dict[str, Any]:
+    table = run_rows(result)
+    titles = {merit.name: merit.title for merit in result.definition.merits}
+    return {
+        "troubles_table": troubles_table(result) if any(result.troubles.values()) else [],
+        "failed": failures(result.records),
+        "run_count": len(result.records),
+        "run_columns": [titles.get(name, name) for name in table[0]] if table else [],
+        "run_table": [[_cell(value) for value in row.values()] for row in table],
+        "csv_url": f"data:text/csv;base64,{base64.b64encode(as_csv(table).encode()).decode()}",
+    }
+
+
+def of_commands(result: StudyResult, commands: Commands) -> dict[str, Any]:
+    arms = [
+        {"name": arm, "colour": colour_of(result, arm), "sign": sign_of(result, arm), "command": commands.arms[arm]}
+        for arm in result.definition.all_arms
+    ]
+    return {"arms": arms, "command": commands.again, "more_seeds": commands.more_seeds}
 
 
 def summary_of(result: StudyResult) -> str:

@@ -127,4 +127,5 @@ def markdown_table(table: Sequence[Sequence[str]]) -> list[str]:
 
 
 def failures(records: Sequence[RunRecord]) -> list[str]:
+    """Arm and seed of each run that a value which is not finite has ended."""
     return [f"{record.arm}, seed {record.seed}" for record in records if record.state == "failed"]

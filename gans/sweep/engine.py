@@ -2,6 +2,7 @@
 
 import signal
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
@@ -21,7 +22,7 @@ def not_zero(n_jobs: int) -> int:
     return n_jobs
 
 
-class Engine(Options):
+class Engine(Options, ABC):
     """Its fields are the options of conf/hydra/launcher/."""
 
     n_jobs: Annotated[int, Field(ge=-1), AfterValidator(not_zero)]
@@ -37,12 +38,13 @@ class Engine(Options):
         """How many members are started at once; None: all."""
         return None if self.n_jobs == -1 else self.n_jobs
 
+    @abstractmethod
     def start(self, members: Sequence[Member]) -> None:
-        raise NotImplementedError
+        """Start these members, which run side by side; their output goes to their logs."""
 
+    @abstractmethod
     def poll(self, members: Sequence[Member]) -> None:
         """Set the exit codes of those that have ended."""
-        raise NotImplementedError
 
     def stop(self, members: Sequence[Member], kill: bool) -> None:
         """Ask members to save and stop, or kill them."""
