@@ -63,7 +63,7 @@ def main(config: DictConfig) -> None:
         else:
             start = commands.start_resume_or_return if follow_leader() else commands.start_or_requeued
             run_config, choices = validate(options), HydraConfig.get().runtime.choices
-            start(run_config, run_name(choices, options, usual_options(choices)))
+            start(run_config, run_name(choices, options, usual_options(choices, options)))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def main(overrides: list[str]) -> None:
     evidence = EvaluationData(
         real=real_sample,
         fake=fake_sample,
-        classes=data.digits,
+        classes=data.classes,
         training=lambda: training_sample,
         more=lambda count: training.select(torch.arange(count) % len(training.labels)),
         source_size=len(training.labels),

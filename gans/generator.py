@@ -9,6 +9,10 @@ from gans.data.batches import Batch
 from gans.update import NO_CLASS
 
 
+Classes = list[int | str]
+"""The data's classes, of which a network needs to know the number."""
+
+
 class Inputs(NamedTuple):
     """The inputs of a generator, for n samples."""
 

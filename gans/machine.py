@@ -4,6 +4,7 @@ import ctypes
 import sys
 
 import joblib
+import psutil
 import torch
 
 from gans.errors import InputError
@@ -36,6 +37,11 @@ def emulates_bfloat16(device_type: str) -> bool:
     """Whether bfloat16 is many times slower than float32: on CPUs for which oneDNN has no bfloat16 kernels."""
     has_onednn = device_type == "cpu" and torch.backends.mkldnn.is_available()
     return has_onednn and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def free_memory() -> int:
+    """Bytes of memory that this machine has left."""
+    return psutil.virtual_memory().available
 
 
 def use_cores() -> None:

@@ -20,7 +20,7 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "sampling": (("sampling",), ("gan",)),
     "features": (("features",), ("data",)),
     "metrics": (("metrics",), ("features", "update")),  # a sample without a class is NO_CLASS there too
-    "run folder": (("run.folder", "run.history", "run.metrics_file"), ("metrics",)),
+    "run folder": (("run.folder", "run.history", "run.metrics_file", "run.upgrade"), ("metrics",)),
     "figures": (("figures",), ("run folder",)),
     "config": (("config",), ("models", "figures", "sampling")),
     "run": (("run",), ("config",)),

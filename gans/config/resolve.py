@@ -30,12 +30,17 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         raise InputError(one_line(error)) from error
 
 
-def usual_options(choices: Mapping[str, str]) -> dict[str, Any]:
-    """The options that the choices of data, model and trainer bring, without values of an experiment or the command."""
+def usual_options(choices: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the choices of data, model and trainer bring, without values of an experiment or the command.
+
+    Args:
+        options: of the command, whose ``data.root`` decides which classes there are.
+    """
     overrides = [f"{group}={choices[group]}" for group in ("data", "model", "trainer")]
-    usual = OmegaConf.to_container(compose(str(HydraConfig.get().job.config_name), overrides))
-    assert isinstance(usual, dict)
-    return {str(name): option for name, option in usual.items()}
+    usual = compose(str(HydraConfig.get().job.config_name), overrides)
+    if root := options["data"].get("root"):
+        OmegaConf.update(usual, "data.root", root)
+    return resolve(usual)
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -40,6 +40,7 @@ class IdxData(ImageData):
         InputError: in ``prepare_data`` if the download fails, in ``setup`` if a file has a wrong checksum.
     """
 
+    verifies_files = True
     original: ClassVar[type[torchvision.datasets.MNIST]]
     """torchvision's class of the data set."""
     algorithm: ClassVar[str] = "MD5"

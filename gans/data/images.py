@@ -1,29 +1,41 @@
-"""Base class of data modules of labelled images: filter, invert, split, limit."""
+"""Base class of data modules of labelled images: resize, choose classes, invert, split, limit."""
 
+import hashlib
 from abc import abstractmethod
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from sklearn.model_selection import train_test_split
 from torch import Tensor
+from typing_extensions import override
 
 from gans.data.batches import Dataset
-from gans.data.pixels import to_pixels
+from gans.data.pixels import resize, to_pixels, with_channels
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.randomness import derive_seed
+
+
+ClassChoice = NonNegativeInt | Annotated[str, Field(min_length=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+SetSize = NonNegativeInt | Share
+"""A number of images, or a share of them."""
 
 
 class ImageData(Source):
     """Images in named classes, ten digits by default. A subclass implements ``read``.
 
     Args:
-        digits: the classes to keep, distinct. Labels are indices into this list.
+        classes: the classes to keep, each once: names, or numbers 0, 1, ... in the order of ``class_names``. A name that
+            is a number means the class of that name. Labels are indices into this list.
+        size: side of the images in pixels, to which they are resized; None: as ``read`` returns them.
+        channels: 1 (grey) or 3 (RGB), to which they are converted; None: as ``read`` returns them.
         invert: replace x by 1 - x: black digits on white.
-        limit: number of training images to keep, stratified by digit; null keeps all.
-        val_size: number of images of the source's training set to hold out for validation, stratified by digit, before
-            ``digits`` filters them.
+        limit: number of training images to keep, stratified by class; None keeps all.
+        val_size: images of the source's training set to hold out for validation, a number or a share from 0 to 1,
+            stratified by class, before ``classes`` chooses among them.
         label_noise: probability that a training image gets the label of another class, each equally likely (uniform
             flipping, Thekumparampil et al. 2018). Only training batches have label noise.
 
@@ -33,35 +45,48 @@ class ImageData(Source):
 
     def __init__(
         self,
-        digits: Annotated[list[NonNegativeInt], Field(min_length=1)],
+        classes: Annotated[list[ClassChoice], Field(min_length=1)],
+        size: PositiveInt | None = None,
+        channels: Literal[1, 3] | None = None,
         invert: bool = False,
         limit: PositiveInt | None = None,
-        val_size: NonNegativeInt = 0,
+        val_size: SetSize = 0,
         label_noise: Annotated[float, Field(ge=0, le=1)] = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if len(set(digits)) < len(digits):
-            raise InputError(f"data.digits={digits} names a digit twice")
-        if label_noise and len(digits) == 1:
+        if label_noise and len(classes) == 1:
             raise InputError(
-                f"data.label_noise={label_noise} takes other classes, but data.digits={digits} is the only one: "
-                "add digits, or use data.label_noise=0"
+                f"data.label_noise={label_noise} takes other classes, but data.classes={classes} is the only one: "
+                "add classes, or use data.label_noise=0"
             )
-        self.digits = digits
+        self.chosen = classes
+        self.size = size
+        self.channels = channels
         self.invert = invert
         self.limit = limit
         self.val_size = val_size
         self.label_noise = label_noise
 
     @property
-    def classes(self) -> list[int]:
-        return self.digits
-
-    @property
     def class_names(self) -> list[str]:
         """The name of each class 0, 1, ... that ``read`` returns; by default ten digits."""
         return list("0123456789")
+
+    @cached_property
+    def classes(self) -> list[int]:
+        """The numbers of the chosen classes; an InputError for unknown ones, and for one that is chosen twice."""
+        names = self.class_names
+        found = [names.index(str(each)) if str(each) in names else each for each in self.chosen]
+        numbers = [each for each in found if isinstance(each, int) and each < len(names)]
+        if len(numbers) < len(found):
+            unknown = [each for each in found if each not in numbers]
+            raise InputError(
+                f"data.classes names {unknown}, but data={self.source} has the {len(names)} classes {listed(names)}"
+            )
+        if len(set(numbers)) < len(numbers):
+            raise InputError(f"data.classes={self.chosen} names a class twice")
+        return numbers
 
     @abstractmethod
     def read(self) -> tuple[Dataset, Dataset]:
@@ -71,19 +96,26 @@ class ImageData(Source):
         """A digest of the training images of ``read``."""
         return train.sha256()
 
-    def split(self) -> tuple[Dataset, Dataset, Dataset]:
+    @override
+    def labelled_images(self) -> tuple[Dataset, Dataset]:
+        """All training and test images, in the size and channels of the options."""
         train, test = self.read()
         for name, images in {"training": train, "test": test}.items():
             self._check_read(name, images)
-        if unknown := [digit for digit in self.digits if digit >= len(self.class_names)]:
-            raise InputError(
-                f"data.digits names {unknown}, but data={self.source} has the {len(self.class_names)} classes 0 to "
-                f"{len(self.class_names) - 1}"
-            )
+        shape = train.content.shape[1:]
         self.data_sha256 = self.fingerprint(train)
-        held_out, others = self._split(train, self.val_size, "val_size") if self.val_size else (slice(0), slice(None))
+        train, test = (fitted(images, self.size, self.channels) for images in (train, test))
+        if train.content.shape[1:] != shape:
+            key = f"{self.data_sha256} {tuple(train.content.shape[1:])}"
+            self.data_sha256 = hashlib.sha256(key.encode()).hexdigest()
+        return train, test
+
+    def split(self) -> tuple[Dataset, Dataset, Dataset]:
+        train, test = self.labelled_images()
+        count = whole_number(self.val_size, len(train.labels))
+        held_out, others = self._split(train, count, "val_size") if count else (slice(0), slice(None))
         val, train = train.select(held_out), train.select(others)
-        train, val, test = (self._keep_digits(images) for images in (train, val, test))
+        train, val, test = (self._keep_classes(images) for images in (train, val, test))
         self._check_classes({"training": train, "validation": val, "test": test})
         return train, val, test
 
@@ -100,12 +132,12 @@ class ImageData(Source):
         random = torch.Generator().manual_seed(derive_seed(self.split_seed, "label_noise"))
         true = self.train_pool.labels
         is_noisy = torch.rand(len(true), generator=random) < self.label_noise
-        shifts = torch.randint(1, len(self.digits), (len(true),), generator=random)
-        labels = torch.where(is_noisy, (true + shifts) % len(self.digits), true)
+        shifts = torch.randint(1, len(self.classes), (len(true),), generator=random)
+        labels = torch.where(is_noisy, (true + shifts) % len(self.classes), true)
         return Dataset(self.train_images.content, labels[self.train_indices])
 
     def to_metric_format(self, samples: Dataset) -> Dataset:
-        """White on black, labelled with the digits."""
+        """White on black, labelled with the source's classes."""
         pixels = 255 - samples.content if self.invert else samples.content
         return Dataset(pixels, self.to_source(samples.labels))
 
@@ -132,17 +164,17 @@ class ImageData(Source):
     def _check_classes(self, sets: dict[str, Dataset]) -> None:
         for name, images in sets.items():
             found = set(images.labels.unique().tolist())
-            missing = [digit for index, digit in enumerate(self.digits) if index not in found]
+            missing = [self.class_names[number] for index, number in enumerate(self.classes) if index not in found]
             if missing and len(images.labels):
                 raise InputError(
-                    f"data.digits: none of the {len(images.labels)} {name} images shows {missing}: "
-                    "choose other digits or a larger data.val_size"
+                    f"data.classes: none of the {len(images.labels)} {name} images shows {missing}: "
+                    "choose other classes or a larger data.val_size"
                 )
 
-    def _keep_digits(self, images: Dataset) -> Dataset:
-        """The images of the chosen digits, inverted if requested, with indices into ``digits`` as labels."""
+    def _keep_classes(self, images: Dataset) -> Dataset:
+        """The images of the chosen classes, inverted if requested, with indices into ``classes`` as labels."""
         index_of = torch.full((len(self.class_names),), -1)
-        index_of[torch.tensor(self.digits)] = torch.arange(len(self.digits))
+        index_of[torch.tensor(self.classes)] = torch.arange(len(self.classes))
         pixels, labels = images.select(index_of[images.labels] >= 0)
         return Dataset(255 - pixels if self.invert else pixels, index_of[labels])
 
@@ -155,3 +187,29 @@ class ImageData(Source):
             torch.arange(total).numpy(), train_size=size, stratify=images.labels.numpy(), random_state=self.split_seed
         )
         return torch.as_tensor(chosen).sort().values, torch.as_tensor(others).sort().values
+
+
+def whole_number(size: int | float, total: int) -> int:
+    """A number of images, given as such or as a share."""
+    return round(size * total) if isinstance(size, float) else size
+
+
+def fitted(images: Dataset, size: int | None, channels: int | None) -> Dataset:
+    """Images of this side and number of channels; None leaves them as they are.
+
+    Raises:
+        InputError: for images that are not square, which can't be resized.
+    """
+    content = images.content
+    content = content if channels is None else with_channels(content, channels)
+    height, width = content.shape[2:]
+    if size is None or (height, width) == (size, size):
+        return images._replace(content=content)
+    if height != width:
+        raise InputError(f"data.size={size}: images of {height}x{width} are not square, and can't be resized")
+    return images._replace(content=resize(content, size))
+
+
+def listed(names: list[str], most: int = 12) -> str:
+    """Names for a message, the first of them if they are many."""
+    return ", ".join(names[:most]) + (f", ... {names[-1]}" if len(names) > most else "")

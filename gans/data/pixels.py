@@ -1,7 +1,13 @@
 """Conversion of samples for files and figures."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+GREY = (0.299, 0.587, 0.114)
+"""The weights of red, green and blue in a grey value (ITU-R BT.601)."""
+ROWS = 1000
+"""Images that are converted at once, to save memory."""
 
 
 def to_pixels(images: Tensor) -> Tensor:
@@ -17,3 +23,22 @@ def to_display(samples: Tensor) -> Tensor:
     if samples.ndim == 2:
         return samples
     return samples[:, 0] if samples.shape[1] == 1 else samples.movedim(1, 3)
+
+
+def with_channels(images: Tensor, channels: int) -> Tensor:
+    """Images, uint8 (n, c, height, width), with 1 (grey) or 3 (RGB) channels."""
+    if images.shape[1] == channels:
+        return images
+    if images.shape[1] == 1:
+        return images.expand(-1, channels, -1, -1).contiguous()
+    weights = torch.tensor(GREY)[:, None, None]
+    grey = [(part * weights).sum(1, keepdim=True).round() for part in images[:, :3].split(ROWS)]
+    return torch.cat(grey).to(torch.uint8)
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """Images, uint8 (n, c, height, width), resized to size x size: bicubic, with antialiasing where they get smaller."""
+    parts = (
+        F.interpolate(part.float(), size=(size, size), mode="bicubic", antialias=True) for part in images.split(ROWS)
+    )
+    return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])

@@ -31,6 +31,8 @@ class Source(L.LightningDataModule, ABC):
 
     source: ClassVar[str]
     """The name of the source, which begins the feature network's name if ``feature_extractor`` is None."""
+    verifies_files: ClassVar[bool] = False
+    """Whether it has the same samples wherever its files are, since it verifies their checksums."""
     stacks_channels: ClassVar[bool] = False
     """Whether each channel is an image of its own, which the feature network describes alone."""
     feature_extractor: FeatureExtractor | None = None
@@ -78,6 +80,10 @@ class Source(L.LightningDataModule, ABC):
     def class_names(self) -> list[str]:
         """The name of each of the source's classes 0, 1, ..., of all of them, whichever the run uses."""
         return [str(label) for label in self.classes]
+
+    def labelled_images(self) -> tuple[Dataset, Dataset] | None:
+        """The training and test images of all classes, from which a feature network learns; None if it learns none."""
+        return None
 
     @abstractmethod
     def split(self) -> tuple[Dataset, Dataset, Dataset]:

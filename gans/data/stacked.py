@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import NonNegativeInt, PositiveInt
@@ -26,6 +26,7 @@ class Stacked(Source):
 
     Args:
         train_size, val_size, test_size: numbers of triples.
+        size, channels: the shape of the images, for the networks.
     """
 
     stacks_channels = True
@@ -35,6 +36,8 @@ class Stacked(Source):
         train_size: PositiveInt = 128_000,
         val_size: NonNegativeInt = 5_000,
         test_size: PositiveInt = 26_000,
+        size: Literal[28] = 28,
+        channels: Literal[3] = 3,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -56,9 +59,12 @@ class Stacked(Source):
     def prepare_data(self) -> None:
         self.digits.prepare_data()
 
+    def labelled_images(self) -> tuple[Dataset, Dataset]:
+        return self.digits.labelled_images()
+
     def split(self) -> tuple[Dataset, Dataset, Dataset]:
-        train, test = self.digits.read()
-        self.data_sha256 = self.digits.fingerprint(train)
+        train, test = self.digits.labelled_images()
+        self.data_sha256 = self.digits.data_sha256
         order = torch.randperm(len(train.labels), generator=self._random("held-out digits"))
         held_out = round(HELD_OUT * len(order))
         return (

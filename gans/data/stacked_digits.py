@@ -13,4 +13,4 @@ class StackedDigits(Stacked):
 
     @cached_property
     def digits(self) -> Digits:
-        return Digits(batch_size=1, digits=list(range(10)))
+        return Digits(batch_size=1, classes=list(range(10)))

@@ -13,6 +13,7 @@ class StackedMNIST(Stacked):
     ``root`` is the data root of ``MNIST``.
     """
 
+    verifies_files = True
     source = "mnist"  # its network describes each channel
 
     def __init__(self, root: str, **options: Any) -> None:
@@ -21,4 +22,4 @@ class StackedMNIST(Stacked):
 
     @cached_property
     def digits(self) -> MNIST:
-        return MNIST(self.root, batch_size=1, digits=list(range(10)))
+        return MNIST(self.root, batch_size=1, classes=list(range(10)))

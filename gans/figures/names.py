@@ -82,10 +82,10 @@ def row_label(labels: Sequence[int], names: Mapping[int, str] = NUMBERS) -> str:
     return f"{known[0]}–{known[-1]}" if list(labels) == sorted(labels) else ""
 
 
-def _classes(config: Mapping[str, Any]) -> list[int]:
-    """The source's classes that a run of images uses; none for other data."""
-    digits = _node(config, "data").get("digits")
-    return digits if isinstance(digits, list) else []
+def _classes(config: Mapping[str, Any]) -> list[int | str]:
+    """The classes that a run of images uses, as its config names them; none for other data."""
+    classes = _node(config, "data").get("classes")
+    return classes if isinstance(classes, list) else []
 
 
 def _node(config: Mapping[str, Any], group: str) -> Mapping[str, Any]:

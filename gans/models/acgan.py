@@ -1,5 +1,6 @@
 """ACGAN: a conditional GAN whose discriminator also names the class (Odena, Olah and Shlens 2017)."""
 
+from itertools import pairwise
 from typing import Annotated
 
 import torch
@@ -9,15 +10,21 @@ from torch import Tensor, nn
 
 from gans.errors import InputError
 from gans.gan import GAN
-from gans.generator import ConditionalGenerator
-from gans.models.layers import Flatten, Unflatten, batch_norm, normal
+from gans.generator import Classes, ConditionalGenerator
+from gans.models.dcgan import upward
+from gans.models.layers import Channels, Flatten, Size, Unflatten, batch_norm, halvings, normal
 from gans.update import ScoredBatch, Terms
 
 
-class ACGANGenerator(ConditionalGenerator):
-    """Latents (n, latent_size) and class indices (n,) -> images (n, 1, 28, 28) in (-1, 1).
+WIDEST = 384
+"""Channels of the generator's smallest feature maps."""
 
-    384 channels of 7x7 from the latents and one from the class, then two 5x5 transposed convolutions with stride 2.
+
+class ACGANGenerator(ConditionalGenerator):
+    """Latents (n, latent_size) and class indices (n,) -> images (n, channels, size, size) in (-1, 1).
+
+    384 channels of 7x7 or 8x8 from the latents and one from the class, then 5x5 transposed convolutions with stride 2,
+    two for 28 and 32 pixels, three for 64.
 
     Raises:
         InputError: for fewer than two classes.
@@ -26,21 +33,27 @@ class ACGANGenerator(ConditionalGenerator):
     pixel_range = (-1.0, 1.0)
 
     def __init__(
-        self, classes: list[int], latent_size: PositiveInt = 100, initial_deviation: PositiveFloat = 0.02
+        self,
+        classes: Classes,
+        latent_size: PositiveInt = 100,
+        initial_deviation: PositiveFloat = 0.02,
+        size: Size = 28,
+        channels: Channels = 1,
     ) -> None:
         super().__init__()
         _check_classes(classes)
         self.latent_size = latent_size
         self.class_count = len(classes)
-        self.class_channel = nn.Sequential(nn.Embedding(self.class_count, 50), nn.Linear(50, 7 * 7), Unflatten(1, 7, 7))
-        self.latent_channels = nn.Sequential(nn.Linear(latent_size, 384 * 7 * 7), nn.ReLU(), Unflatten(384, 7, 7))
-        self.layers = nn.Sequential(
-            nn.ConvTranspose2d(385, 192, 5, stride=2, padding=2, output_padding=1),
-            batch_norm(192),
-            nn.ReLU(),
-            nn.ConvTranspose2d(192, 1, 5, stride=2, padding=2, output_padding=1),
-            nn.Tanh(),
-        )
+        side, count = halvings(size)
+        widths = [WIDEST // 2**level for level in range(count)]
+        to_channel = Unflatten(1, side, side)
+        self.class_channel = nn.Sequential(nn.Embedding(self.class_count, 50), nn.Linear(50, side**2), to_channel)
+        to_channels = Unflatten(WIDEST, side, side)
+        self.latent_channels = nn.Sequential(nn.Linear(latent_size, WIDEST * side**2), nn.ReLU(), to_channels)
+        self.layers = nn.Sequential()
+        for wide, narrow in pairwise([WIDEST + 1, *widths[1:]]):
+            self.layers.extend([upward(wide, narrow), batch_norm(narrow), nn.ReLU()])
+        self.layers.extend([upward(widths[-1], channels), nn.Tanh()])
         normal(self, initial_deviation)
 
     def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
@@ -48,7 +61,9 @@ class ACGANGenerator(ConditionalGenerator):
 
 
 class ACGANDiscriminator(nn.Module):
-    """Images (n, 1, 28, 28) in [-1, 1] -> (n, 1 + classes): the score in column 0, then the classes' logits.
+    """Images (n, channels, size, size) in [-1, 1] -> (n, 1 + classes): the score in column 0, then the classes' logits.
+
+    3x3 convolutions, of which every other one has stride 2; one more for 64 pixels.
 
     The report's two output layers, for the score and the class, are the columns of one layer: the same parameters.
 
@@ -58,22 +73,22 @@ class ACGANDiscriminator(nn.Module):
 
     def __init__(
         self,
-        classes: list[int],
+        classes: Classes,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
         initial_deviation: PositiveFloat = 0.02,
+        size: Size = 28,
+        channels: Channels = 1,
     ) -> None:
         super().__init__()
         _check_classes(classes)
+        side, count = halvings(size)
+        strides = [1, 2] * (count - 1) + [1]
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 32, 3, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-            nn.Dropout(dropout),
-            *_block(32, 64, 1, dropout),
-            *_block(64, 128, 2, dropout),
-            *_block(128, 256, 1, dropout),
-            Flatten(),
-            nn.Linear(256 * 7 * 7, 1 + len(classes)),
+            nn.Conv2d(channels, 32, 3, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Dropout(dropout)
         )
+        for level, stride in enumerate(strides):
+            self.layers.extend(_block(32 * 2**level, 64 * 2**level, stride, dropout))
+        self.layers.extend([Flatten(), nn.Linear(32 * 2 ** len(strides) * side**2, 1 + len(classes))])
         normal(self, initial_deviation)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -107,6 +122,6 @@ def _block(channels_in: int, channels_out: int, stride: int, dropout: float) -> 
     )
 
 
-def _check_classes(classes: list[int]) -> None:
+def _check_classes(classes: Classes) -> None:
     if len(classes) < 2:
-        raise InputError(f"model=acgan classifies, so it needs two or more classes: data.digits={classes} is one")
+        raise InputError(f"model=acgan classifies, so it needs two or more classes: data.classes={classes} is one")

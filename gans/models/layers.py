@@ -1,6 +1,33 @@
-"""Keras's initialization, constants and order of values, which the reports' networks have."""
+"""Sizes of feature maps; Keras's initialization, constants and order of values, which the reports' networks have."""
 
+from typing import Annotated
+
+from pydantic import Field
 from torch import Tensor, nn
+
+from gans.errors import InputError
+
+Channels = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=14)]
+SMALLEST = (7, 8)
+"""Sides of the smallest feature maps, in pixels."""
+
+
+def halvings(size: int) -> tuple[int, int]:
+    """The side of an image's smallest feature maps, 7 or 8 pixels, and how often they double up to ``size``.
+
+    Raises:
+        InputError: for a size that is neither 7 nor 8 times 2, 4, 8, ...
+    """
+    side, count = size, 0
+    while side not in SMALLEST and side % 2 == 0:
+        side, count = side // 2, count + 1
+    if side not in SMALLEST:
+        raise InputError(
+            f"these networks make images of 28, 32, 56, 64, ... pixels (7 or 8 times a power of 2), not of {size}: use "
+            "data.size=32, for example"
+        )
+    return side, count
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:

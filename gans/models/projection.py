@@ -1,14 +1,16 @@
-"""A conditional GAN with a projection discriminator (Miyato and Koyama 2018), small and for 28x28 images."""
+"""A conditional GAN with a projection discriminator (Miyato and Koyama 2018), small."""
 
+from itertools import pairwise
 from typing import Annotated
 
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from gans.gan import GAN
-from gans.generator import ConditionalGenerator
-from gans.models.layers import Unflatten, glorot_uniform
+from gans.errors import InputError
+from gans.generator import Classes, ConditionalGenerator
+from gans.models.cgan import ConditionalGAN
+from gans.models.layers import Channels, Size, Unflatten, glorot_uniform, halvings
 
 Width = Annotated[int, Field(ge=4, multiple_of=4)]
 
@@ -33,24 +35,34 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class ProjectionGenerator(ConditionalGenerator):
-    """Latents (n, latent_size) and class indices (n,) -> images (n, 1, 28, 28) in (-1, 1).
+    """Latents (n, latent_size) and class indices (n,) -> images (n, channels, size, size) in (-1, 1).
 
-    ``width`` channels at 7x7, half of them at 14x14 and a quarter at 28x28, by 4x4 transposed convolutions with stride
-    2. A 3x3 convolution with tanh makes the image. Conditional BatchNorm and ReLU precede each convolution.
+    ``width`` channels at 7x7 or 8x8, half of them at twice the side, and so on, by 4x4 transposed convolutions with
+    stride 2. A 3x3 convolution with tanh makes the image. Conditional BatchNorm and ReLU precede each convolution.
+
+    Raises:
+        InputError: for a width that can't be halved so often.
     """
 
     pixel_range = (-1.0, 1.0)
 
-    def __init__(self, classes: list[int], latent_size: PositiveInt = 64, width: Width = 128) -> None:
+    def __init__(
+        self,
+        classes: Classes,
+        latent_size: PositiveInt = 64,
+        width: Width = 128,
+        size: Size = 28,
+        channels: Channels = 1,
+    ) -> None:
         super().__init__()
         self.latent_size = latent_size
         self.class_count = len(classes)
-        widths = (width, width // 2, width // 4)
-        self.dense = nn.Sequential(nn.Linear(latent_size, width * 7 * 7), Unflatten(width, 7, 7))
-        self.upward = nn.ModuleList(nn.ConvTranspose2d(widths[i], widths[i + 1], 4, 2, padding=1) for i in range(2))
-        self.last = nn.Sequential(nn.Conv2d(widths[2], 1, 3, padding=1), nn.Tanh())
+        side, widths = _widths(width, size)
+        self.dense = nn.Sequential(nn.Linear(latent_size, width * side**2), Unflatten(width, side, side))
+        self.upward = nn.ModuleList(nn.ConvTranspose2d(*pair, 4, 2, padding=1) for pair in pairwise(widths))
+        self.last = nn.Sequential(nn.Conv2d(widths[-1], channels, 3, padding=1), nn.Tanh())
         glorot_uniform(self)
-        self.norms = nn.ModuleList(ConditionalBatchNorm(channels, self.class_count) for channels in widths)
+        self.norms = nn.ModuleList(ConditionalBatchNorm(each, self.class_count) for each in widths)
 
     def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
         values = self.dense(latents)
@@ -60,22 +72,19 @@ class ProjectionGenerator(ConditionalGenerator):
 
 
 class ProjectionDiscriminator(nn.Module):
-    """Images (n, 1, 28, 28) in [-1, 1] and class indices (n,) -> scores (n, 1).
+    """Images (n, channels, size, size) in [-1, 1] and class indices (n,) -> scores (n, 1).
 
     score = psi(features) + <embedding of the class, features> (equation 4). The features are the sums over all places
-    of ``width`` channels, after three convolutions with LeakyReLU 0.1.
+    of ``width`` channels, after convolutions with LeakyReLU 0.1, all but the last with stride 2.
     """
 
-    def __init__(self, classes: list[int], width: Width = 128) -> None:
+    def __init__(self, classes: Classes, width: Width = 128, size: Size = 28, channels: Channels = 1) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(1, width // 4, 4, 2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(width // 4, width // 2, 4, 2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(width // 2, width, 3, padding=1),
-            nn.LeakyReLU(0.1),
-        )
+        _, widths = _widths(width, size)
+        self.body = nn.Sequential()
+        for pair in pairwise([channels, *widths[:0:-1]]):
+            self.body.extend([nn.Conv2d(*pair, 4, 2, padding=1), nn.LeakyReLU(0.1)])
+        self.body.extend([nn.Conv2d(widths[1], width, 3, padding=1), nn.LeakyReLU(0.1)])
         self.embedding = nn.Embedding(len(classes), width)
         self.psi = nn.Linear(width, 1)
         glorot_uniform(self)
@@ -85,10 +94,13 @@ class ProjectionDiscriminator(nn.Module):
         return self.psi(features) + (self.embedding(classes) * features).sum(1, keepdim=True)
 
 
-class ProjectionGAN(GAN):
-    """A GAN with a discriminator that takes each sample's class."""
+class ProjectionGAN(ConditionalGAN):
+    """A conditional GAN with a projection discriminator."""
 
-    discriminator_takes_classes = True
 
-    def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:
-        return self.discriminator(images, labels)
+def _widths(width: int, size: int) -> tuple[int, list[int]]:
+    """The side of the smallest feature maps, and the channels at each side, the smallest first."""
+    side, count = halvings(size)
+    if width % 2**count:
+        raise InputError(f"model width={width} must be a multiple of {2**count} for images of {size} pixels")
+    return side, [width // 2**level for level in range(count + 1)]

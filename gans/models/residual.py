@@ -1,4 +1,4 @@
-"""Small residual networks for 28x28 images, after R3GAN (Huang et al. 2024, section 4 and appendix D)."""
+"""Small residual networks, after R3GAN (Huang et al. 2024, section 4 and appendix D)."""
 
 from itertools import pairwise
 from math import sqrt
@@ -9,17 +9,17 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from gans.errors import InputError
 from gans.generator import Generator
+from gans.models.layers import Channels, Size
 
-Widths = Annotated[list[Annotated[int, Field(ge=8, multiple_of=8)]], Field(min_length=3, max_length=3)]
+Widths = Annotated[list[Annotated[int, Field(ge=8, multiple_of=8)]], Field(min_length=2)]
 
 Weighted = TypeVar("Weighted", nn.Linear, nn.Conv2d)
 
 SLOPE = 0.2
 LINEAR = sqrt((1 + SLOPE**2) / 2)
 """The gain of layers without an activation after them."""
-SIDE = 7
-"""Side of the smallest feature maps, in pixels; each further width doubles it."""
 EXPANSION = 2
 GROUP = 8
 """Channels per group of the 3x3 convolutions."""
@@ -72,26 +72,34 @@ def scaled(layer: Weighted, gain: float) -> Weighted:
 
 
 class ResidualGenerator(Generator):
-    """Latents (n, latent_size) -> images (n, channels, 28, 28), not bounded; data are in [-1, 1].
+    """Latents (n, latent_size) -> images (n, channels, size, size), not bounded; data are in [-1, 1].
 
-    A linear function of the latents weights a learned 7x7 basis. At each size there are residual blocks; a 1x1
+    A linear function of the latents weights a learned basis, 7x7 for three widths and 28 pixels. At each size there are residual blocks; a 1x1
     convolution and bilinear upsampling lead to the next size. A 1x1 convolution makes the image.
 
     Args:
-        widths: channels at 7x7, 14x14 and 28x28.
+        widths: channels at each size, the smallest first; each size is twice the one before.
         blocks: residual blocks at each size.
-        channels: channels of the images.
+
+    Raises:
+        InputError: for a size that can't be halved as often as the widths say.
     """
 
     pixel_range = (-1.0, 1.0)
 
     def __init__(
-        self, widths: Widths, latent_size: PositiveInt = 64, blocks: PositiveInt = 2, channels: PositiveInt = 1
+        self,
+        widths: Widths,
+        latent_size: PositiveInt = 64,
+        blocks: PositiveInt = 2,
+        channels: Channels = 1,
+        size: Size = 28,
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
         count = blocks * len(widths)
-        self.basis = nn.Parameter(torch.randn(widths[0], SIDE, SIDE))
+        side = _smallest_side(size, widths)
+        self.basis = nn.Parameter(torch.randn(widths[0], side, side))
         self.weighting = scaled(nn.Linear(latent_size, widths[0], bias=False), LINEAR)
         stages: list[nn.Module] = [Block(widths[0], count) for _ in range(blocks)]
         for wide, narrow in pairwise(widths):
@@ -105,13 +113,15 @@ class ResidualGenerator(Generator):
 
 
 class ResidualDiscriminator(nn.Module):
-    """Images (n, channels, 28, 28) in [-1, 1] -> scores (n, 1): the generator's layers in reverse order.
+    """Images (n, channels, size, size) in [-1, 1] -> scores (n, 1): the generator's layers in reverse order.
 
     Args:
-        widths: channels at 28x28, 14x14 and 7x7.
+        widths: channels at each size, the largest first; each size is half of the one before.
     """
 
-    def __init__(self, widths: Widths, blocks: PositiveInt = 2, channels: PositiveInt = 1) -> None:
+    def __init__(
+        self, widths: Widths, blocks: PositiveInt = 2, channels: Channels = 1, size: Size = 28
+    ) -> None:
         super().__init__()
         count = blocks * len(widths)
         stages: list[nn.Module] = [linear(channels, widths[0], bias=True)]
@@ -120,7 +130,8 @@ class ResidualDiscriminator(nn.Module):
             downsample = nn.AvgPool2d(2)  # bilinear, by a factor of 2
             stages += [nn.Sequential(downsample, linear(narrow, wide)), *(Block(wide, count) for _ in range(blocks))]
         self.stages = nn.Sequential(*stages)
-        self.basis = scaled(nn.Conv2d(widths[-1], widths[-1], SIDE, groups=widths[-1], bias=False), LINEAR)
+        side = _smallest_side(size, widths)
+        self.basis = scaled(nn.Conv2d(widths[-1], widths[-1], side, groups=widths[-1], bias=False), LINEAR)
         self.last = scaled(nn.Linear(widths[-1], 1, bias=False), LINEAR)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -130,3 +141,10 @@ class ResidualDiscriminator(nn.Module):
 def linear(inputs: int, outputs: int, bias: bool = False) -> nn.Module:
     """A 1x1 convolution without an activation after it."""
     return scaled(nn.Conv2d(inputs, outputs, 1, bias=bias), LINEAR)
+
+
+def _smallest_side(size: int, widths: list[int]) -> int:
+    side, rest = divmod(size, 2 ** (len(widths) - 1))
+    if rest or side < 2:
+        raise InputError(f"model widths={widths} halve the size {len(widths) - 1} times, but it is {size}: use fewer")
+    return side

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from gans.config.build import RunComponents, build_figures, build_run
 from gans.config.schema import USE_ALL, RunConfig
+from gans.run.upgrade import upgrade
 from gans.config.validate import foreign_packages, validate
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
@@ -267,8 +268,9 @@ def last_checkpoint(run: RunFolder) -> dict[str, Any] | None:
             )
         return None
     checkpoint = read_checkpoint(path)
+    config = upgrade(checkpoint["config"])
     for group in ("model", "objective", "stabilize"):
-        if checkpoint["config"].get(group) != run.config.get(group):
+        if config.get(group) != run.config.get(group):
             raise InputError(f"'{path}' has another {group} than '{run.config_file}'")
     return checkpoint
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from gans.config.build import build, build_gan
+from gans.run.upgrade import upgrade
 from gans.config.validate import find_target, validate, validate_values
 from gans.errors import InputError
 from gans.files import replacing
@@ -75,7 +76,7 @@ def load_gan(path: Path, trust: Sequence[str] = ()) -> GAN:
         trust: packages, beside this one and torch, that the config in the file may name.
     """
     checkpoint = read_checkpoint(path)
-    gan = build_gan(validate(checkpoint["config"], trusted=trust))
+    gan = build_gan(validate(upgrade(checkpoint["config"]), trusted=trust))
     try:
         gan.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
@@ -128,7 +129,7 @@ def _from_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int
     weights = {
         name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)
     }
-    return weights, checkpoint["config"], checkpoint["training_steps"]
+    return weights, upgrade(checkpoint["config"]), checkpoint["training_steps"]
 
 
 def _from_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
@@ -141,6 +142,6 @@ def _from_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], in
     if metadata.get("format") != FORMAT:
         raise InputError(f"'{path}' is not a generator of this package")
     try:
-        return weights, json.loads(metadata["config"]), int(metadata["training_steps"])
+        return weights, upgrade(json.loads(metadata["config"])), int(metadata["training_steps"])
     except (KeyError, ValueError) as error:
         raise InputError(f"'{path}' is damaged: its metadata can't be read") from error

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from gans.run.upgrade import upgrade
 from gans.errors import InputError, one_line, shell_command
 from gans.files import making_folder, write_text
 from gans.metrics.name import MetricName
@@ -134,7 +135,7 @@ class RunFolder:
             config = yaml.load(self.config_file.read_text(encoding="utf-8"), YAML)
             if not isinstance(config, dict):
                 raise InputError("it has no options")
-            return {str(name): option for name, option in config.items()}
+            return upgrade({str(name): option for name, option in config.items()})
         except Exception as error:
             raise InputError(f"'{self.config_file}' can't be read: {one_line(error)}") from error
 

@@ -1,10 +1,13 @@
 """Which runs are the same: the settings that decide results, the runs that have them, and what a run is called."""
 
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL
+from gans.config.validate import find_target
 from gans.errors import InputError
 from gans.run.folder import RunFolder
 
@@ -24,8 +27,7 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
       results depend on the clock then anyway (``every_minutes``);
     - ``samples``, ``figure``, ``formats``: what is drawn. Grids have random numbers of their own;
     - ``log_every``: how many points the curves have, and so how finely the verdict can tell when something happened;
-    - ``data.root`` of this package's data sets, whose files are verified by checksum. In a class of the user's own,
-      another folder may hold other data.
+    - ``data.root`` of data sets whose files are verified by checksum. Of others, another folder may hold other images.
 
     The metrics count, because they are computed during training and in the test, and the best checkpoint is chosen by
     one of them. ``trainer.accelerator`` counts, because another device gives other last bits.
@@ -33,9 +35,16 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     settings = {name: option for name, option in config.items() if name not in WITHOUT_EFFECT}
     settings.setdefault("sampling", USE_ALL)  # runs of earlier versions have no such option
     data = settings.get("data")
-    if isinstance(data, dict) and str(data.get("_target_")).startswith("gans."):
+    if isinstance(data, dict) and verifies_files(str(data.get("_target_"))):
         settings["data"] = {name: option for name, option in data.items() if name != "root"}
     return settings
+
+
+def verifies_files(target: str) -> bool:
+    """Whether a data module of this package verifies its files."""
+    with suppress(InputError):
+        return target.startswith("gans.") and bool(getattr(find_target(target, "data", ()), "verifies_files", False))
+    return False
 
 
 def same_runs(config: Mapping[str, Any], runs: Iterable[RunFolder]) -> list[RunFolder]:
@@ -69,8 +78,8 @@ def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mappi
     """
     data, trainer = ({name: value for name, value in config[group].items() if value != usual[group].get(name)}
                      for group in ("data", "trainer"))  # fmt: skip
-    digits = config["data"].get("digits", [])
-    parts = [choices["data"] + ("" if len(digits) >= 10 else "".join(map(str, digits)))]
+    parts = [choices["data"] + plain("".join(map(str, data.get("classes", []))))]
+    parts += [f"{data[name]}{word}" for name, word in (("size", "px"), ("channels", "channels")) if data.get(name)]
     parts += [f"{word}{data[name]}" for name, word in (("limit", "limit"), ("train_size", "size")) if data.get(name)]
     parts += [choices["model"], choices["objective"], "+".join(config["stabilize"]) or "none"]
     if (optimizers := optimizer_names(config["model"])) != optimizer_names(usual["model"]):
@@ -81,6 +90,11 @@ def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mappi
     if "precision" in trainer:
         parts.append(trainer["precision"].partition("-")[0])
     return "-".join((*parts, f"seed{config['seed']}"))
+
+
+def plain(text: str, most: int = 40) -> str:
+    """Text for a file name: letters, digits, "_", "+" and "."; cut off if it is long."""
+    return re.sub(r"[^\w+.]+", "_", text)[:most]
 
 
 def optimizer_names(model: Mapping[str, Any]) -> list[str]:

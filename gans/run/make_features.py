@@ -65,8 +65,8 @@ def require_whole_source(data: Source) -> ImageData:
         if getattr(data, option):
             raise InputError(f"data.{option}: a feature network needs all images of a source, white on black")
     everything = list(range(len(data.class_names)))
-    if data.digits != everything:
-        raise InputError(f"data.digits: a feature network needs all classes of a source in order: use {everything}")
+    if data.classes != everything:
+        raise InputError(f"data.classes: a feature network needs all classes of a source in order: use {everything}")
     if len(everything) < 2:
         raise InputError(f"data={data.source} has one class, from which a classifier learns nothing: use metric=none")
     return data

@@ -40,7 +40,7 @@ def existing_study(
     """A study of runs that exist, the records of its runs, and warnings.
 
     Args:
-        by: what tells the arms apart: ``stabilize``, ``model``, ``data.digits``, ``model.generator_optimizer.lr``, ...
+        by: what tells the arms apart: ``stabilize``, ``model``, ``data.classes``, ``model.generator_optimizer.lr``, ...
         baseline: an arm's value; None for ``none`` where it exists, else the first.
         allow_differences: warn of settings that differ besides the arms' and the seed, instead of refusing them.
 

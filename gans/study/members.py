@@ -85,7 +85,7 @@ def settings_text(options: Mapping[str, Any]) -> str:
     return json.dumps(result_settings(options), sort_keys=True)
 
 
-SPLIT = ("_target_", "digits", "invert", "val_size", "test_size", "split_seed")
+SPLIT = ("_target_", "classes", "size", "channels", "invert", "val_size", "test_size", "split_seed")
 """Data options that decide which samples are held out."""
 
 

@@ -79,4 +79,4 @@ def noise(count: int, channels: int, side: int) -> Dataset:
 
 def own(name: str, *, classes: int = 12) -> tuple[str, ...]:
     """Overrides that choose one of these sources, with all its classes."""
-    return "data=digits", f"data._target_={__name__}.{name}", f"data.digits={list(range(classes))}", "data.val_size=60"
+    return "data=digits", f"data._target_={__name__}.{name}", f"data.classes={list(range(classes))}", "data.val_size=60"

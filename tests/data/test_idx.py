@@ -262,7 +262,7 @@ def test_options_of_data_like_mnist_are_mnists(published: tuple[str, Path], tmp_
         small(source, tmp_path, "data.invert=true").train_pool.content, 255 - everything.train_pool.content
     )
     assert len(small(source, tmp_path, "data.limit=40").train_images.labels) == 40
-    some = small(source, tmp_path, "data.digits=[8,3]")
+    some = small(source, tmp_path, "data.classes=[8,3]")
     eights = everything.train_pool.content[everything.train_pool.labels == 8]
     assert torch.equal(some.train_pool.content[some.train_pool.labels == 0], eights)
     assert set(some.train_pool.labels.tolist()) == {0, 1}

@@ -61,7 +61,7 @@ def test_invert_is_one_minus_x() -> None:
 
 
 def test_digits_are_filtered_and_labels_are_indices_into_them() -> None:
-    everything, some = data_of("data=digits"), data_of("data=digits", "data.digits=[8,3]")
+    everything, some = data_of("data=digits"), data_of("data=digits", "data.classes=[8,3]")
     for name in ("train", "val", "test"):
         labels = everything.subsets[name].labels
         assert some.subsets[name].labels.bincount().tolist() == [(labels == 8).sum(), (labels == 3).sum()]
@@ -86,9 +86,9 @@ def test_limit_keeps_classes_in_proportion() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.digits=[11]", "0 to 9"),
-        ("data.digits=[]", "at least 1 item"),
-        ("data.digits=[8,8]", "twice"),
+        ("data.classes=[11]", "0 to 9"),
+        ("data.classes=[]", "at least 1 item"),
+        ("data.classes=[8,8]", "twice"),
         ("data.limit=0", "greater than 0"),
         ("data.limit=4", "between 10"),
         ("data.label_noise=-0.1", "greater than or equal to 0"),
@@ -120,7 +120,7 @@ def test_without_label_noise_labels_are_true() -> None:
 
 @pytest.mark.parametrize("digits", ["[3,8]", "[0,1,2,3,4,5,6,7,8,9]"])
 def test_with_all_the_label_noise_no_label_is_true(digits: str) -> None:
-    data = noisy(1, f"data.digits={digits}")
+    data = noisy(1, f"data.classes={digits}")
     assert (told(data) != data.train_images.labels).all()
     assert set(told(data).tolist()) == set(range(len(data.classes)))
 
@@ -164,8 +164,8 @@ def test_label_noise_is_the_data_sets_not_the_runs() -> None:
 
 
 def test_label_noise_needs_another_class() -> None:
-    with pytest.raises(InputError, match=r"data.label_noise=0.2 .*data.digits=\[8\]"):
-        noisy(0.2, "data.digits=[8]")
+    with pytest.raises(InputError, match=r"data.label_noise=0.2 .*data.classes=\[8\]"):
+        noisy(0.2, "data.classes=[8]")
 
 
 def test_floors_are_the_same_with_label_noise() -> None:

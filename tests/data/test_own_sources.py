@@ -137,5 +137,5 @@ def test_what_a_source_reads_wrongly_is_named(
 
 
 def test_classes_that_a_source_does_not_have_are_refused() -> None:
-    with pytest.raises(InputError, match=r"data.digits.*\[12\].*0 to 11"):
+    with pytest.raises(InputError, match=r"data.classes.*\[12\].*0 to 11"):
         data_of(*own("Colours", classes=13))

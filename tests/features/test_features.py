@@ -82,7 +82,7 @@ def test_the_digest_of_data_is_of_their_content_in_little_endian() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ["data.digits=[8,3]", "seed=3", "data.invert=true"],
+        ["data.classes=[8,3]", "seed=3", "data.invert=true"],
         ["data.limit=200", "data.label_noise=0.5", "data.replacement=true", "model=acgan"],
         ["data.val_size=100", "data.split_seed=4"],
     ],

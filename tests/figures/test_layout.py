@@ -35,7 +35,7 @@ CASES: dict[str, Callable[[Path], RunFolder]] = {
     ),
     "nothing": fake_run,
     "one point": lambda path: fake_run(
-        path, "data.digits=[3]", curves=curves_of(1), samples=image_samples(1, 1, (0,))
+        path, "data.classes=[3]", curves=curves_of(1), samples=image_samples(1, 1, (0,))
     ),
     "metrics alone": lambda path: fake_run(
         path, curves={"val/fid_9": {3: 1.0}}, samples=image_samples(), floors={"fid_9": nan}

@@ -10,7 +10,7 @@ from tests.conftest import composed, names
 
 
 def test_a_title_names_data_model_objective_stabilizers_and_seed() -> None:
-    title = run_title(composed("data=fashion_mnist", "data.digits=[3,8]", "stabilize=[r1,label_smoothing]", "seed=7"))
+    title = run_title(composed("data=fashion_mnist", "data.classes=[3,8]", "stabilize=[r1,label_smoothing]", "seed=7"))
     for part in ("Fashion MNIST 3, 8", "DCGAN", "Binary cross entropy", "R1 + label smoothing"):
         assert part in title
     assert title.endswith("7")
@@ -41,6 +41,6 @@ def test_rows_are_labelled_with_their_classes() -> None:
 
 
 def test_classes_have_a_name_each_whatever_the_data() -> None:
-    assert class_names(composed("data=digits", "data.digits=[3,8]"), 2) == ["3", "8"]
+    assert class_names(composed("data=digits", "data.classes=[3,8]"), 2) == ["3", "8"]
     assert len(class_names(composed("data=digits"), 4)) == 10
     assert len(class_names(composed("model=mlp"), 8)) == 8

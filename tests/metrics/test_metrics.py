@@ -64,7 +64,7 @@ def data_of(data: ImageData, features: TrainedFeatureNetwork) -> DataOf:
         return EvaluationData(
             real=real,
             fake=sample(fake),
-            classes=data.digits,
+            classes=data.classes,
             training=lambda: training,
             more=lambda count: fake.select(torch.arange(count) % len(fake.labels)),
             source_size=1400,

@@ -76,7 +76,7 @@ def test_what_has_too_few_images_is_left_out_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = ("metric=[fid,precision_recall]", "evaluated_images=100")
-    run = start(tmp_path, "data.digits=[8]", "data.limit=null", "data.val_size=200", "trainer.max_steps=1", *metrics)
+    run = start(tmp_path, "data.classes=[8]", "data.limit=null", "data.val_size=200", "trainer.max_steps=1", *metrics)
     results = read_results(run.test_results_file)
     assert "65" in results.left_out["fid"]
     assert not any("fid" in figure for figure in results.checkpoints["last"].results)

@@ -95,7 +95,7 @@ def test_runs_are_found_by_their_settings_finished_ones_first(tmp_path: Path) ->
             ["model.discriminator_optimizer._target_=torch.optim.AdamW"],
             "digits-dcgan-bce-none-kerasadam+adamw-seed0",
         ),
-        ("digits dcgan bce", ["data.digits=[8,3]"], "digits83-dcgan-bce-none-seed0"),
+        ("digits dcgan bce", ["data.classes=[8,3]"], "digits83-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["trainer.max_epochs=50"], "digits-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["trainer.max_epochs=5"], "digits-dcgan-bce-none-5epochs-seed0"),
         ("digits dcgan bce", ["trainer.max_epochs=1"], "digits-dcgan-bce-none-1epoch-seed0"),

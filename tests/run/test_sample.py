@@ -70,7 +70,7 @@ def test_where_images_go_is_known_before_they_are_made(
 
 
 def test_classes_are_chosen_for_a_conditional_gan_only(trained: Callable[..., RunFolder]) -> None:
-    conditional = trained("model=acgan", "data.digits=[1,3,7]", *narrow("model=acgan"))
+    conditional = trained("model=acgan", "data.classes=[1,3,7]", *narrow("model=acgan"))
     written = generate(request(conditional.path, classes=[7, 3], count=4, npz=True))
     assert numpy.load(written / "images.npz")["labels"].tolist() == [7, 7, 3, 3]
     for run, classes in ((conditional, [5]), (conditional, []), (trained("model=dcgan"), [5])):
@@ -79,7 +79,7 @@ def test_classes_are_chosen_for_a_conditional_gan_only(trained: Callable[..., Ru
 
 
 def test_a_generator_that_transforms_images_is_shown_held_out_ones(trained: Callable[..., RunFolder]) -> None:
-    run = trained("model=autoencoder", "data.digits=[8]")
+    run = trained("model=autoencoder", "data.classes=[8]")
     written = generate(request(run.path, count=12, npz=True))
     assert set(numpy.load(written / "images.npz")["labels"].tolist()) == {8}
     with pytest.raises(InputError, match="count=1000"):

@@ -145,9 +145,9 @@ def test_models_and_numbers_are_arms(tmp_path: Path) -> None:
 def test_arms_are_judged_on_the_same_images(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none"}, seeds=2)
     for seed in range(2):
-        config = composed("data=digits", "data.digits=[3,8]") | {"seed": seed}
+        config = composed("data=digits", "data.classes=[3,8]") | {"seed": seed}
         write_run(tmp_path / "runs" / f"other-{seed}", config, figures_of("x", seed))
-    asked = question(f"runs=[{tmp_path}/runs]", "by=data.digits", f"output={tmp_path}", "figures=[fid]")
+    asked = question(f"runs=[{tmp_path}/runs]", "by=data.classes", f"output={tmp_path}", "figures=[fid]")
     with pytest.raises(InputError, match=r"data\.digits"):
         ask(asked, None)
     assert "judged on other data" in ask(asked | {"allow_differences": True}, None).read_text(encoding="utf-8")

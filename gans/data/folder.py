@@ -1,0 +1,183 @@
+"""Images of the user's own: a folder of class folders, a folder of images, or an .npz file of arrays."""
+
+import zipfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy
+import torch
+from pydantic import PositiveInt
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from gans.data.batches import Dataset
+from gans.data.image_files import find_images, read_images
+from gans.data.images import ImageData, SetSize, fitted, whole_number
+from gans.data.pixels import with_channels
+from gans.errors import InputError, one_line
+from gans.machine import free_memory
+
+PARTS = ("train", "test")
+"""Folders that hold the source's own split."""
+TEST_SHARE = 0.2
+ONLY = "image"
+"""The name of the class of images without labels."""
+
+
+class Folder(ImageData):
+    """Images in class folders, or in one folder without classes, or in one .npz file.
+
+    A folder of class folders has a class for each; folders within them belong to the class. Folders named train and
+    test, each with the same class folders, are the source's own split. An .npz file has ``images``, uint8 (n, height,
+    width) or (n, height, width, 3), may have ``labels`` (n,), and may have ``class_names``.
+
+    Args:
+        root: the folder or file.
+        size, channels: of the images in memory: each file is scaled until its shorter side fits, and cut to a square.
+        test_size: images for the test, a number or a share, stratified by class and the same for every ``split_seed``;
+            None: the images of the folder ``test``, or else a fifth.
+
+    Raises:
+        InputError: in ``setup``, if there are no images, or too many for this machine's memory.
+    """
+
+    source = "folder"
+
+    def __init__(
+        self,
+        root: str,
+        size: PositiveInt = 28,
+        channels: Literal[1, 3] = 1,
+        test_size: SetSize | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(size=size, channels=channels, **options)
+        self.root = Path(root)
+        self.side, self.depth = size, channels
+        self.test_size = test_size
+
+    @cached_property
+    def class_names(self) -> list[str]:  # type: ignore[override]
+        return find_classes(self.root)
+
+    def read(self) -> tuple[Dataset, Dataset]:
+        if self.root.suffix == ".npz" and self.root.is_file():
+            return self._divided(fitted(read_arrays(self.root, self.depth), self.side, self.depth))
+        parts = [self.root / part for part in PARTS] if has_parts(self.root) else [self.root]
+        if len(parts) == 2 and self.test_size is not None:
+            raise InputError(
+                f"data.test_size={self.test_size} has no effect, since '{self.root}' has a folder of test images: use "
+                "data.test_size=null, or move all images into class folders"
+            )
+        first, *second = [self._read_files(part) for part in parts]
+        return (first, second[0]) if second else self._divided(first)
+
+    def _read_files(self, folder: Path) -> Dataset:
+        """The images of a folder, labelled with the classes."""
+        classes = class_folders(folder)
+        places = [folder / name for name in self.class_names] if classes else [folder]
+        files = [find_images(place) for place in places if place.is_dir()]
+        labels = [self.class_names.index(place.name) if classes else 0 for place in places if place.is_dir()]
+        paths = [path for of_class in files for path in of_class]
+        self._require_memory(len(paths))
+        of_path = torch.tensor(labels).repeat_interleave(torch.tensor([len(of_class) for of_class in files]))
+        content, kept = read_images(paths, self.side, self.depth, f"reading '{folder.name}'")
+        return Dataset(content, of_path[kept])
+
+    def _divided(self, images: Dataset) -> tuple[Dataset, Dataset]:
+        """Training and test images, which are the same for every ``split_seed``."""
+        total = len(images.labels)
+        size = whole_number(TEST_SHARE if self.test_size is None else self.test_size, total)
+        counts = images.labels.bincount(minlength=len(self.class_names))
+        if rare := [name for name, count in zip(self.class_names, counts.tolist(), strict=True) if count < 2]:
+            raise InputError(f"'{self.root}': a class needs two images or more, but {', '.join(rare)} has fewer")
+        if not len(self.class_names) <= size <= total - len(self.class_names):
+            raise InputError(
+                f"data.test_size={self.test_size}: {size} of {total} images can't be divided among "
+                f"{len(self.class_names)} classes: use another size, or more images"
+            )
+        train, test = train_test_split(
+            torch.arange(total).numpy(), test_size=size, stratify=images.labels.numpy(), random_state=0
+        )
+        return images.select(torch.as_tensor(train).sort().values), images.select(torch.as_tensor(test).sort().values)
+
+    def _require_memory(self, count: int) -> None:
+        """Say how much memory the images take, and refuse what does not fit."""
+        needed, free = 3 * count * self.depth * self.side**2, free_memory()
+        text = f"{count:,} images of {self.side}x{self.side}x{self.depth} take {needed / 1e9:.1f} GB"
+        if needed > free:
+            raise InputError(
+                f"'{self.root}': {text} while they are read and divided, but {free / 1e9:.1f} GB are free: use a "
+                "smaller data.size, or fewer images"
+            )
+        if needed > 1e9:
+            print(text, flush=True)
+
+
+def find_classes(root: Path) -> list[str]:
+    """The names of the classes in a folder or an .npz file; an InputError if there is neither."""
+    if root.suffix == ".npz" and root.is_file():
+        return _classes_in_arrays(root)
+    if not root.is_dir():
+        raise InputError(f"data.root={root}: there is no such folder, nor .npz file")
+    parts = [root / part for part in PARTS] if has_parts(root) else [root]
+    return sorted({name for part in parts for name in class_folders(part)}) or [ONLY]
+
+
+def has_parts(root: Path) -> bool:
+    return all((root / part).is_dir() for part in PARTS)
+
+
+def class_folders(folder: Path) -> list[str]:
+    """The names of the folders in a folder, without hidden ones; an InputError if images lie beside them."""
+    try:
+        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"can't read the folder '{folder}': {error.strerror or error}") from error
+    folders = sorted(path.name for path in entries if path.is_dir())
+    endings = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
+    beside = [path.name for path in entries if path.suffix.lower() in endings and not path.is_dir()]
+    if folders and beside:
+        raise InputError(
+            f"'{folder}' has images, such as '{min(beside)}', beside folders, such as '{folders[0]}': move all images "
+            "into class folders, or none"
+        )
+    return folders
+
+
+def read_arrays(path: Path, channels: int) -> Dataset:
+    """The images of an .npz file, with class indices as labels."""
+    try:
+        with numpy.load(path) as arrays:
+            images = arrays["images"]
+            labels = arrays["labels"] if "labels" in arrays else numpy.zeros(len(images), numpy.int64)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8") from error
+    if images.dtype != numpy.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise InputError(
+            f"'{path}': images must be uint8, (n, height, width) or (n, height, width, 3), not {images.dtype}, "
+            f"{images.shape}"
+        )
+    if labels.shape != images.shape[:1]:
+        raise InputError(f"'{path}': {len(images)} images need as many labels, not {labels.shape}")
+    content = torch.from_numpy(images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2).copy())
+    return Dataset(with_channels(content, channels), _indices(labels, path))
+
+
+def _indices(labels: Any, path: Path) -> Tensor:
+    """Labels as indices into the file's classes."""
+    _, indices = numpy.unique(labels, return_inverse=True)
+    return torch.from_numpy(indices.reshape(-1)).long()
+
+
+def _classes_in_arrays(path: Path) -> list[str]:
+    try:
+        with numpy.load(path) as arrays:
+            if "labels" not in arrays:
+                return [ONLY]
+            present = numpy.unique(arrays["labels"])
+            names = arrays["class_names"] if "class_names" in arrays else None
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"can't read '{path}': {one_line(error)}") from error
+    return [str(each) if names is None else str(names[each]) for each in present]

@@ -1,0 +1,153 @@
+"""Image files of any format and size -> uint8 arrays of one shape."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from gans.data.progress import ProgressBar
+from gans.errors import InputError, one_line
+from gans.files import cache_folder, replacing
+
+SHOWN = 5
+"""The most files that a message names."""
+THREADS = 8
+"""Pillow decodes outside of Python's lock, and a network's files answer late."""
+CACHE_VERSION = 1
+"""Part of the cache's keys. Increase it with each change of what becomes of a file."""
+
+
+def find_images(folder: Path) -> list[Path]:
+    """The image files in a folder and the folders in it, sorted; links are followed, each folder once.
+
+    Other files are named in a warning. Hidden files and folders, such as ``.DS_Store``, are not looked at.
+
+    Raises:
+        InputError: if a folder can't be read.
+    """
+    endings, images, others = {*Image.registered_extensions()}, [], []
+    for path in _files(folder, set()):
+        (images if path.suffix.lower() in endings else others).append(path)
+    if others:
+        warn(f"{len(others):,} files in '{folder}' are no images: {some(others)}")
+    return sorted(images)
+
+
+def _files(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    real = folder.resolve()
+    if real in seen:
+        return
+    seen.add(real)
+    try:
+        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"can't read the folder '{folder}': {error.strerror or error}") from error
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files(folder / entry.name, seen)
+        else:
+            yield folder / entry.name
+
+
+def read_images(paths: Sequence[Path], size: int, channels: int, title: str) -> tuple[Tensor, Tensor]:
+    """The images that can be read, uint8 (n, channels, size, size), and the indices of their paths, (n,).
+
+    Each is scaled until its shorter side fits, and cut to a square in the middle (Lanczos, as antialiasing needs).
+    Those that can't be read are named in a warning. The result is kept in the user's cache, under a hash of the paths,
+    sizes and dates of the files.
+    """
+    return cached(_key(paths, size, channels), lambda: _read_images(paths, size, channels, title))
+
+
+def _read_images(paths: Sequence[Path], size: int, channels: int, title: str) -> tuple[Tensor, Tensor]:
+    content = torch.empty((len(paths), channels, size, size), dtype=torch.uint8)
+    problems: dict[int, str] = {}
+
+    def read(index: int) -> None:
+        try:
+            content[index] = torch.from_numpy(read_image(paths[index], size, channels))
+        except Exception as error:  # Pillow's decoders raise almost anything
+            problems[index] = one_line(error)
+
+    with ProgressBar(title, len(paths), "images") as bar, ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(read, range(len(paths))):
+            bar.update()
+    if problems:
+        first = sorted(problems)
+        reasons = "; ".join(f"'{paths[index]}' ({problems[index]})" for index in first[:SHOWN])
+        more = f", and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
+        warn(f"{len(problems):,} of {len(paths):,} image files can't be read and are left out: {reasons}{more}")
+    kept = torch.tensor([index for index in range(len(paths)) if index not in problems], dtype=torch.int64)
+    return content[kept], kept
+
+
+def read_image(path: Path, size: int, channels: int) -> NDArray[numpy.uint8]:
+    """An image as uint8 (channels, size, size): the first frame, turned as its EXIF says, on white where transparent."""
+    with Image.open(path) as opened:
+        opened.draft("RGB" if channels == 3 else "L", (2 * size, 2 * size))  # large JPEGs are decoded smaller
+        image = ImageOps.exif_transpose(opened)
+        image = ImageOps.fit(to_eight_bits(image, channels), (size, size), Image.Resampling.LANCZOS)
+        return numpy.asarray(image).reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def to_eight_bits(image: Image.Image, channels: int) -> Image.Image:
+    """Grey or RGB of 8 bits: 16 bits are scaled, palettes and CMYK converted, transparent images put on white."""
+    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+        values = numpy.asarray(image, dtype=numpy.float64)
+        largest = 65535 if image.mode != "F" and values.max() > 255 else 1 if values.max() <= 1 else 255
+        image = Image.fromarray((values / largest * 255).round().clip(0, 255).astype(numpy.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB" if channels == 3 else "L")
+
+
+def cached(key: str, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """What ``make`` returns, from the user's cache if it has it."""
+    path = cache_folder() / "images" / f"{key}.safetensors"
+    try:
+        tensors = load_file(path)
+        return tensors["content"], tensors["indices"]
+    except Exception:  # it is not there, or damaged: it only saves time
+        content, indices = make()
+    if len(indices) == 0:
+        return content, indices
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(save({"content": content, "indices": indices}))
+    except OSError as error:
+        warn(f"'{path.parent}' can't be written ({error.strerror or error}), so every run reads the images again")
+    return content, indices
+
+
+def _key(paths: Sequence[Path], size: int, channels: int) -> str:
+    digest = hashlib.sha256(json.dumps([CACHE_VERSION, size, channels]).encode())
+    for path in paths:
+        try:
+            found: Any = path.stat()
+            state = [found.st_size, found.st_mtime_ns]
+        except OSError:  # a broken link, which reading names
+            state = []
+        digest.update(json.dumps([str(path.absolute()), *state]).encode(errors="surrogateescape"))
+    return digest.hexdigest()[:24]
+
+
+def some(paths: Sequence[Path]) -> str:
+    """The first of some files."""
+    return ", ".join(f"'{path}'" for path in sorted(paths)[:SHOWN]) + (", ..." if len(paths) > SHOWN else "")
+
+
+def warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)
