@@ -1,5 +1,6 @@
 """Base classes of generators, which make their own inputs, such as latents."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,8 +9,7 @@ from torch import Tensor, nn
 from gans.data.batches import Batch
 from gans.update import NO_CLASS
 
-
-Classes = list[int | str]
+Classes = Sequence[int | str]
 """The data's classes, of which a network needs to know the number."""
 
 

@@ -14,7 +14,8 @@ from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.data.stacked import Stacked
 from gans.errors import InputError, one_line, shell_command
-from gans.features.files import find_features
+from gans.features.none import NoFeatures
+from gans.features.provide import provide_features
 from gans.figures import Draw
 from gans.gan import GAN
 from gans.metrics.base import Metric
@@ -63,20 +64,21 @@ def build_evaluator(config: RunConfig, data: Source) -> Evaluator | None:
     metrics = build_metrics(config)
     if not metrics:
         return None
-    features = data.feature_extractor or find_features(data, features_command(config.data, data.source))
+    needed = any(metric.uses_features for metric in metrics.values())
+    features = provide_features(data, features_command(config.data, data)) if needed else NoFeatures(data.class_names)
     evaluator = Evaluator(metrics, features, data, config.evaluated_images)
     evaluator.require_match()
     return evaluator
 
 
-def features_command(node: dict[str, Any], source: str) -> str:
+def features_command(node: dict[str, Any], data: Source) -> str:
     """The command that trains the feature network of a config's data: with the options that say which images they are.
 
     Those that say which of them a run uses, and how, are left out.
     """
-    common = {"_target_", *parameters_of(ImageData), *parameters_of(Stacked)}
-    options = {f"data.{name}": value for name, value in node.items() if name not in common}
-    return shell_command("features.py", {"data": source, **options})
+    whole = parameters_of(Stacked) if data.stacks_channels else set(parameters_of(ImageData)) - {"size", "channels"}
+    options = {f"data.{name}": value for name, value in node.items() if name not in {"_target_", *whole}}
+    return shell_command("features.py", {"data": data.source, **options})
 
 
 def build_data(config: RunConfig) -> Source:

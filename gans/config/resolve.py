@@ -1,14 +1,30 @@
 """Conversion of Hydra's config to plain values."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
 from gans.errors import InputError, one_line
+
+
+def classes_in(root: str) -> list[str]:
+    """The names of the classes in a folder or file, for ``${classes_in:...}``."""
+    from gans.data.folder import find_classes  # noqa: PLC0415 - takes seconds: help and Hydra's errors come before
+
+    return find_classes(Path(root))
+
+
+OmegaConf.register_new_resolver("classes_in", classes_in, replace=True)
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:
@@ -26,6 +42,8 @@ def resolve(config: DictConfig) -> dict[str, Any]:
             f"{error.full_key} refers to an option that does not exist ({str(error).splitlines()[0]}): the choices are "
             "not compatible. Use another model or other data"
         ) from error
+    except InterpolationResolutionError as error:
+        raise InputError(one_line(error).removeprefix("InputError raised while resolving interpolation: ")) from error
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
 

@@ -79,7 +79,7 @@ class FeaturesConfig(Options):
     """The options of features.py, see conf/features.yaml."""
 
     seed: NonNegativeInt
-    epochs: PositiveInt
+    epochs: PositiveInt | None
     learning_rate: PositiveFloat
     weight_decay: PositiveFloat
     least_accuracy: Annotated[float, Field(ge=0, le=1)] | None

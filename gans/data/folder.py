@@ -58,7 +58,7 @@ class Folder(ImageData):
         self.test_size = test_size
 
     @cached_property
-    def class_names(self) -> list[str]:  # type: ignore[override]
+    def class_names(self) -> list[str]:
         return find_classes(self.root)
 
     def read(self) -> tuple[Dataset, Dataset]:
@@ -88,7 +88,7 @@ class Folder(ImageData):
     def _divided(self, images: Dataset) -> tuple[Dataset, Dataset]:
         """Training and test images, which are the same for every ``split_seed``."""
         total = len(images.labels)
-        size = whole_number(TEST_SHARE if self.test_size is None else self.test_size, total)
+        size = whole_number(TEST_SHARE if self.test_size is None else self.test_size, images.labels)
         counts = images.labels.bincount(minlength=len(self.class_names))
         if rare := [name for name, count in zip(self.class_names, counts.tolist(), strict=True) if count < 2]:
             raise InputError(f"'{self.root}': a class needs two images or more, but {', '.join(rare)} has fewer")
@@ -152,7 +152,7 @@ def read_arrays(path: Path, channels: int) -> Dataset:
         with numpy.load(path) as arrays:
             images = arrays["images"]
             labels = arrays["labels"] if "labels" in arrays else numpy.zeros(len(images), numpy.int64)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8") from error
     if images.dtype != numpy.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
         raise InputError(
@@ -162,10 +162,10 @@ def read_arrays(path: Path, channels: int) -> Dataset:
     if labels.shape != images.shape[:1]:
         raise InputError(f"'{path}': {len(images)} images need as many labels, not {labels.shape}")
     content = torch.from_numpy(images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2).copy())
-    return Dataset(with_channels(content, channels), _indices(labels, path))
+    return Dataset(with_channels(content, channels), _indices(labels))
 
 
-def _indices(labels: Any, path: Path) -> Tensor:
+def _indices(labels: Any) -> Tensor:
     """Labels as indices into the file's classes."""
     _, indices = numpy.unique(labels, return_inverse=True)
     return torch.from_numpy(indices.reshape(-1)).long()
@@ -177,7 +177,7 @@ def _classes_in_arrays(path: Path) -> list[str]:
             if "labels" not in arrays:
                 return [ONLY]
             present = numpy.unique(arrays["labels"])
-            names = arrays["class_names"] if "class_names" in arrays else None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            names = arrays.get("class_names")
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"can't read '{path}': {one_line(error)}") from error
     return [str(each) if names is None else str(names[each]) for each in present]

@@ -36,7 +36,9 @@ def find_images(folder: Path) -> list[Path]:
     Raises:
         InputError: if a folder can't be read.
     """
-    endings, images, others = {*Image.registered_extensions()}, [], []
+    endings = {*Image.registered_extensions()}
+    images: list[Path] = []
+    others: list[Path] = []
     for path in _files(folder, set()):
         (images if path.suffix.lower() in endings else others).append(path)
     if others:
@@ -93,12 +95,12 @@ def _read_images(paths: Sequence[Path], size: int, channels: int, title: str) ->
 
 
 def read_image(path: Path, size: int, channels: int) -> NDArray[numpy.uint8]:
-    """An image as uint8 (channels, size, size): the first frame, turned as its EXIF says, on white where transparent."""
+    """The first frame as uint8 (channels, size, size), turned as its EXIF says, on white where it is transparent."""
     with Image.open(path) as opened:
         opened.draft("RGB" if channels == 3 else "L", (2 * size, 2 * size))  # large JPEGs are decoded smaller
         image = ImageOps.exif_transpose(opened)
         image = ImageOps.fit(to_eight_bits(image, channels), (size, size), Image.Resampling.LANCZOS)
-        return numpy.asarray(image).reshape(size, size, channels).transpose(2, 0, 1)
+        return numpy.array(image).reshape(size, size, channels).transpose(2, 0, 1)
 
 
 def to_eight_bits(image: Image.Image, channels: int) -> Image.Image:

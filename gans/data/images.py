@@ -17,7 +17,6 @@ from gans.data.source import Source
 from gans.errors import InputError
 from gans.randomness import derive_seed
 
-
 ClassChoice = NonNegativeInt | Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 SetSize = NonNegativeInt | Share
@@ -28,8 +27,8 @@ class ImageData(Source):
     """Images in named classes, ten digits by default. A subclass implements ``read``.
 
     Args:
-        classes: the classes to keep, each once: names, or numbers 0, 1, ... in the order of ``class_names``. A name that
-            is a number means the class of that name. Labels are indices into this list.
+        classes: the classes to keep, each once: names, or numbers 0, 1, ... in the order of ``class_names``. A number
+            that is a name means the class of that name. Labels are indices into this list.
         size: side of the images in pixels, to which they are resized; None: as ``read`` returns them.
         channels: 1 (grey) or 3 (RGB), to which they are converted; None: as ``read`` returns them.
         invert: replace x by 1 - x: black digits on white.
@@ -112,7 +111,7 @@ class ImageData(Source):
 
     def split(self) -> tuple[Dataset, Dataset, Dataset]:
         train, test = self.labelled_images()
-        count = whole_number(self.val_size, len(train.labels))
+        count = whole_number(self.val_size, train.labels)
         held_out, others = self._split(train, count, "val_size") if count else (slice(0), slice(None))
         val, train = train.select(held_out), train.select(others)
         train, val, test = (self._keep_classes(images) for images in (train, val, test))
@@ -189,9 +188,9 @@ class ImageData(Source):
         return torch.as_tensor(chosen).sort().values, torch.as_tensor(others).sort().values
 
 
-def whole_number(size: int | float, total: int) -> int:
-    """A number of images, given as such or as a share."""
-    return round(size * total) if isinstance(size, float) else size
+def whole_number(size: int | float, labels: Tensor) -> int:
+    """A number of images, given as such or as a share, which takes one of each class at least."""
+    return max(round(size * len(labels)), len(labels.unique())) if isinstance(size, float) else size
 
 
 def fitted(images: Dataset, size: int | None, channels: int | None) -> Dataset:

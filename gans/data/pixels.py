@@ -37,7 +37,7 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Images, uint8 (n, c, height, width), resized to size x size: bicubic, with antialiasing where they get smaller."""
+    """Square images, uint8 (n, c, height, width), resized to size x size: bicubic, with antialiasing."""
     parts = (
         F.interpolate(part.float(), size=(size, size), mode="bicubic", antialias=True) for part in images.split(ROWS)
     )

@@ -17,7 +17,7 @@ from gans.data.extractor import ExtractedFeatures
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError
-from gans.features.network import IMAGE_SHAPE, FeatureNetwork
+from gans.features.network import IMAGE_SHAPE, SMALLEST, FeatureNetwork, Shape
 from gans.files import cache_folder, making_folder, replacing, write_json
 
 VERSION = 1
@@ -45,11 +45,11 @@ class TrainedFeatureNetwork:
     def extract(self, pixels: Tensor) -> ExtractedFeatures:
         """Features and logits of white-on-black images (n, channels, height, width), uint8; on the host.
 
-        Each channel is an image of its own: features are concatenated; the joint class of several channels has the sum
-        of their log-probabilities as its logit.
+        Where the network describes images of one channel, each of several is an image of its own: features are
+        concatenated; the joint class of the channels has the sum of their log-probabilities as its logit.
         """
         channels = pixels.shape[1]
-        if channels == 1:
+        if channels == self.network.shape[0]:
             return self._extract_channel(pixels)
         images, indices = distinct(pixels.reshape(-1, 1, *pixels.shape[2:]))
         features, logits = self._extract_channel(images)
@@ -101,6 +101,8 @@ class Card(BaseModel):
     """The ``data_sha256`` of the source that it was trained on."""
     classes: list[str]
     """The names of the source's classes."""
+    shape: Shape = IMAGE_SHAPE
+    """The images that it describes."""
     test_accuracy: float
 
 
@@ -143,46 +145,50 @@ def load_features(source: str) -> TrainedFeatureNetwork:
     return _load(path, read_card(path, REINSTALL), REINSTALL)
 
 
-def find_features(data: Source, command: str) -> TrainedFeatureNetwork:
-    """The feature network that was trained on the data's own source, from this package or the user's cache.
+def load_saved(card: Path) -> TrainedFeatureNetwork:
+    """The network of a card that ``save_features`` has written."""
+    return _load(card, read_card(card, ""), "")
+
+
+def find_features(data: Source) -> TrainedFeatureNetwork | None:
+    """The feature network that was trained on the data's own source; None if neither package nor user's cache has it.
 
     Args:
         data: a data module, set up.
-        command: trains such a network, for error messages.
 
     Raises:
-        InputError: if there is none, if it is damaged, or if it can't describe images of this shape.
+        InputError: if it is damaged.
     """
-    require_describable(data)
     if is_shipped(data.source, data.data_sha256):
         return load_features(data.source)
-    cache, name = cache_folder() / "features", network_name(data.source, data.data_sha256)
-    path = cache / f"{name}.json"
+    path = cached_card(data)
     if not path.is_file():
-        others = sorted(
-            file.stem for folder in (SHIPPED, cache) for file in folder.glob(f"{_plain(data.source)}*.json")
-        )
-        known = f" ({', '.join(others)}: of other images)" if others else ""
-        raise InputError(
-            f"there is no feature network for these images of data={data.source}, {name}, yet{known}: use metric=none, "
-            f"or train one with: {command}"
-        )
-    again = f"train it again with: {command}"
+        return None
+    again = f"delete '{path}' to train it again"
     card = read_card(path, again)
     if card.data_sha256 != data.data_sha256:
         raise InputError(f"'{path}' is of other images than data={data.source}: {again}")
     return _load(path, card, again)
 
 
-def require_describable(data: Source) -> None:
-    """Refuse images that a feature network can't describe with an InputError; ``data`` is set up."""
-    channels, *sides = data.train_pool.content.shape[1:]
-    if (1 if data.stacks_channels else channels, *sides) != IMAGE_SHAPE:
-        shapes = ("x".join(map(str, shape)) for shape in (IMAGE_SHAPE, (channels, *sides)))
+def cached_card(data: Source) -> Path:
+    """The card, in the user's cache, of the network of these data."""
+    return cache_folder() / "features" / f"{network_name(data.source, data.data_sha256)}.json"
+
+
+def image_shape(data: Source) -> Shape:
+    """The shape of the images that a feature network describes: of one channel, if each is an image of its own.
+
+    Raises:
+        InputError: for images that are too small.
+    """
+    channels, height, width = data.train_pool.content.shape[1:]
+    if min(height, width) < SMALLEST:
         raise InputError(
-            "feature networks describe images of {}, but those of data={source} are {}: use metric=none, or images of "
-            "that size".format(*shapes, source=data.source)
+            f"feature networks describe images of {SMALLEST}x{SMALLEST} or more, but those of data={data.source} are "
+            f"{height}x{width}: use metric=none, or a larger data.size"
         )
+    return (1 if data.stacks_channels else channels, height, width)
 
 
 def read_card(path: Path, repair: str) -> Card:
@@ -211,7 +217,7 @@ def _load(path: Path, card: Card, repair: str) -> TrainedFeatureNetwork:
         raise InputError(
             f"'{file}' is damaged or altered (SHA-256 {found[:12]}..., expected {card.sha256[:12]}...): {repair}"
         )
-    network = FeatureNetwork(classes=len(card.classes))
+    network = FeatureNetwork(len(card.classes), card.shape)
     try:
         network.load_state_dict(load(content))
     except (SafetensorError, RuntimeError) as error:

@@ -1,27 +1,35 @@
 """A small classifier. Its last hidden layer gives the features of an image."""
 
+from math import ceil
+
 from torch import Tensor, nn
 
 from gans.data.extractor import ExtractedFeatures
 
 FEATURES = 64
+Shape = tuple[int, int, int]
+"""Channels, height and width of images."""
 IMAGE_SHAPE = (1, 28, 28)
-"""The images that it describes: channels, height, width."""
+SMALLEST = 8
+"""The smallest side that its layers leave something of, in pixels."""
 
 
 class FeatureNetwork(nn.Module):
-    """White-on-black images (n, 1, 28, 28) in [0, 1] -> features (n, 64) and logits (n, classes).
+    """White-on-black images (n, channels, height, width) in [0, 1] -> features (n, 64) and logits (n, classes).
 
-    It has 178,154 parameters for ten classes.
+    It has 178,154 parameters for ten classes and 28x28x1.
 
     The features are the output of the last hidden layer's BatchNorm, before the ReLU. They have mean 0 and variance 1
     over the training images and are about Gaussian in each class.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, shape: Shape = IMAGE_SHAPE) -> None:
         super().__init__()
+        self.shape = shape
+        channels, *sides = shape
+        height, width = (ceil(side / 4) // 2 for side in sides)
         self.body = nn.Sequential(
-            nn.Conv2d(1, 32, 5, padding=2),
+            nn.Conv2d(channels, 32, 5, padding=2),
             *_normalized(32),
             nn.Conv2d(32, 32, 3, stride=2, padding=1),
             *_normalized(32),
@@ -33,7 +41,7 @@ class FeatureNetwork(nn.Module):
             *_normalized(96),
             nn.MaxPool2d(2),
             nn.Flatten(),
-            nn.Linear(96 * 3 * 3, FEATURES, bias=False),
+            nn.Linear(96 * height * width, FEATURES, bias=False),
             nn.BatchNorm1d(FEATURES, affine=False),
         )
         self.head = nn.Sequential(nn.ReLU(), nn.Dropout(0.2), nn.Linear(FEATURES, classes))

@@ -69,9 +69,9 @@ def class_names(config: Mapping[str, Any], count: int, names: Mapping[int, str] 
     return [class_name(label, names) for label in (classes if len(classes) >= count else range(count))]
 
 
-def class_name(label: int, names: Mapping[int, str] = NUMBERS) -> str:
+def class_name(label: int | str, names: Mapping[int, str] = NUMBERS) -> str:
     """The name of a source's class: its number, where no other is known."""
-    return names.get(label, str(label))
+    return names.get(label, str(label)) if isinstance(label, int) else label
 
 
 def row_label(labels: Sequence[int], names: Mapping[int, str] = NUMBERS) -> str:

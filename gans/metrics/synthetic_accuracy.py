@@ -1,6 +1,7 @@
 """Train on synthetic, test on real: accuracy of a classifier of generated images (Bie et al. 2023, section 4)."""
 
 import copy
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -75,7 +76,7 @@ def accuracy_of_training_on(images: Dataset, real: Dataset, epochs: int, classes
     held_out, train = images.select(order[: len(order) // 12]), images.select(order[len(order) // 12 :])
     with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():  # Lightning tests without gradients
         torch.manual_seed(derive_seed(0, "synthetic_accuracy/weights"))
-        network = make_classifier(classes)
+        network = make_classifier(classes, images.content.shape[1:])
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         best, best_state = -1.0, network.state_dict()
         for _ in train_classifier(
@@ -88,10 +89,15 @@ def accuracy_of_training_on(images: Dataset, real: Dataset, epochs: int, classes
     return accuracy(network, network, real)
 
 
-def make_classifier(classes: int) -> nn.Sequential:
-    """3x3 convolutions of 32, 64 and 128 channels, each with ReLU and 2x2 max-pooling, then a linear layer."""
+def make_classifier(classes: int, shape: Sequence[int] = (1, 28, 28)) -> nn.Sequential:
+    """3x3 convolutions of 32, 64 and 128 channels, each with ReLU and 2x2 max-pooling, then a linear layer.
+
+    Args:
+        shape: channels, height and width of the images.
+    """
+    channels, height, width = shape
     layers: list[nn.Module] = []
-    for channels_in, channels_out in pairwise((1, 32, 64, 128)):
+    for channels_in, channels_out in pairwise((channels, 32, 64, 128)):
         layers += [nn.Conv2d(channels_in, channels_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * 3 * 3, classes))
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * (height // 8) * (width // 8), classes))
     return network.to(memory_format=torch.channels_last)

@@ -15,7 +15,6 @@ from gans.models.dcgan import upward
 from gans.models.layers import Channels, Flatten, Size, Unflatten, batch_norm, halvings, normal
 from gans.update import ScoredBatch, Terms
 
-
 WIDEST = 384
 """Channels of the generator's smallest feature maps."""
 

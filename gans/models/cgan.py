@@ -1,4 +1,4 @@
-"""A conditional GAN that appends the class to what both networks take (Mirza and Osindero 2014), with DCGAN's layers."""
+"""A conditional GAN that appends the class to what both networks take (Mirza and Osindero 2014): DCGAN's layers."""
 
 from typing import Annotated
 

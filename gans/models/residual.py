@@ -74,7 +74,8 @@ def scaled(layer: Weighted, gain: float) -> Weighted:
 class ResidualGenerator(Generator):
     """Latents (n, latent_size) -> images (n, channels, size, size), not bounded; data are in [-1, 1].
 
-    A linear function of the latents weights a learned basis, 7x7 for three widths and 28 pixels. At each size there are residual blocks; a 1x1
+    A linear function of the latents weights a learned basis, 7x7 for three widths and 28 pixels. At each size there are
+    residual blocks; a 1x1
     convolution and bilinear upsampling lead to the next size. A 1x1 convolution makes the image.
 
     Args:
@@ -119,9 +120,7 @@ class ResidualDiscriminator(nn.Module):
         widths: channels at each size, the largest first; each size is half of the one before.
     """
 
-    def __init__(
-        self, widths: Widths, blocks: PositiveInt = 2, channels: Channels = 1, size: Size = 28
-    ) -> None:
+    def __init__(self, widths: Widths, blocks: PositiveInt = 2, channels: Channels = 1, size: Size = 28) -> None:
         super().__init__()
         count = blocks * len(widths)
         stages: list[nn.Module] = [linear(channels, widths[0], bias=True)]

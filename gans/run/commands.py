@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from gans.config.build import RunComponents, build_figures, build_run
 from gans.config.schema import USE_ALL, RunConfig
-from gans.run.upgrade import upgrade
 from gans.config.validate import foreign_packages, validate
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
@@ -30,6 +29,7 @@ from gans.run.history import History
 from gans.run.identity import finished_before, same_runs
 from gans.run.rewind import rewind
 from gans.run.train import make_tester, train
+from gans.run.upgrade import upgrade
 
 CLAIM_SECONDS = 60.0
 """Starting a run needs the folder of runs for a moment; other members may be at it."""

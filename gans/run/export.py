@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from gans.config.build import build, build_gan
-from gans.run.upgrade import upgrade
 from gans.config.validate import find_target, validate, validate_values
 from gans.errors import InputError
 from gans.files import replacing
@@ -21,6 +20,7 @@ from gans.generator import Generator
 from gans.models.cpu.layers import use_fast_layers
 from gans.run.checkpoint_files import load_verified, newest_whole
 from gans.run.folder import RunFolder
+from gans.run.upgrade import upgrade
 
 FORMAT = "gans generator 1"
 

@@ -18,12 +18,12 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from gans.run.upgrade import upgrade
 from gans.errors import InputError, one_line, shell_command
 from gans.files import making_folder, write_text
 from gans.metrics.name import MetricName
 from gans.run.history import History
 from gans.run.metrics_file import read_rows
+from gans.run.upgrade import upgrade
 
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The faster one, where it is built in: a sweep reads the config of every run."""

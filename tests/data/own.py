@@ -78,5 +78,9 @@ def noise(count: int, channels: int, side: int) -> Dataset:
 
 
 def own(name: str, *, classes: int = 12) -> tuple[str, ...]:
-    """Overrides that choose one of these sources, with all its classes."""
-    return "data=digits", f"data._target_={__name__}.{name}", f"data.classes={list(range(classes))}", "data.val_size=60"
+    """Overrides that choose one of these sources, with all its classes and the size of its images."""
+    size, channels = (32, 3) if name == "Colours" else (28, 1)
+    return (
+        "data=digits", f"data._target_={__name__}.{name}", f"data.classes={list(range(classes))}", f"data.size={size}",
+        f"data.channels={channels}", "data.val_size=60",
+    )  # fmt: skip

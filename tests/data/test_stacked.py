@@ -54,7 +54,7 @@ def channels(images: Dataset) -> list[list[bytes]]:
 
 def test_the_class_is_the_number_that_the_channels_write(data: Stacked) -> None:
     digits_of: dict[bytes, set[int]] = defaultdict(set)
-    for images in Digits(batch_size=1, digits=list(range(10))).read():
+    for images in Digits(batch_size=1, classes=list(range(10))).read():
         for pixels, label in zip(images.content, images.labels.tolist(), strict=True):
             digits_of[pixels.numpy().tobytes()].add(label)
     for images in data.subsets.values():

@@ -6,8 +6,7 @@ import shlex
 import shutil
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
@@ -15,23 +14,38 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from gans.config.build import build_data, build_evaluator, features_command
-from gans.config.schema import FeaturesConfig
 from gans.data.batches import Dataset
-from gans.data.images import ImageData
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.features import files
-from gans.features.files import SHIPPED, find_features, load_features, network_name, save_features
-from gans.features.network import FeatureNetwork
+from gans.features.files import (
+    SHIPPED,
+    TrainedFeatureNetwork,
+    find_features,
+    load_features,
+    network_name,
+    save_features,
+)
+from gans.features.learn import Recipe, require_useful
+from gans.features.network import FeatureNetwork, Shape
+from gans.features.provide import provide_features
 from gans.features.training import accuracy, jitter
 from gans.files import cache_folder
 from gans.metrics.name import MetricName
-from gans.run.make_features import make_features, require_useful
+from gans.run.make_features import make_features
 from tests.conftest import DATA_ROOT, composed, needs_mnist, run_config
 from tests.data.own import own
 from tests.data.test_images import data_of
+
+
+def found(data: Source) -> TrainedFeatureNetwork:
+    features = find_features(data)
+    assert features
+    return features
+
 
 SOURCES = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
 
@@ -90,18 +104,18 @@ def test_the_digest_of_data_is_of_their_content_in_little_endian() -> None:
 def test_all_runs_on_a_source_share_its_network(options: list[str]) -> None:
     plain, data = (build_data(run_config("data=digits", *each)) for each in ([], options))
     assert plain.data_sha256 == data.data_sha256
-    assert find_features(data, "").name == "digits1"
+    assert found(data).name == "digits1"
 
 
 def test_stacked_digits_use_the_network_of_the_digits() -> None:
     stacked = build_data(run_config("model=stacked_small", "data=stacked_digits", "data.train_size=200"))
-    assert find_features(stacked, "").name == "digits1"
+    assert found(stacked).name == "digits1"
 
 
 @needs_mnist
 def test_the_mnist_network_is_of_mnist() -> None:
     data = build_data(run_config("data=mnist", f"data.root={DATA_ROOT}"))
-    assert find_features(data, "").name == "mnist1"
+    assert found(data).name == "mnist1"
 
 
 @pytest.fixture
@@ -121,36 +135,33 @@ def save_for(data: Source, seed: int = 0, **changes: Any) -> Path:
 
 @pytest.mark.usefixtures("cache")
 def test_a_network_judges_no_other_images_than_its_own() -> None:
-    """Of a source of the same name. The answer names both, and the command with its options."""
+    """Of a source of the same name."""
     letters, turned, relabelled = (
         data_of(*own("Letters"), *options) for options in ([], ["+data.path=turned"], ["+data.shuffled=true"])
     )
     known = save_for(letters)
-    assert find_features(letters, "").name == known.stem
+    assert found(letters).name == known.stem
     assert MetricName.parse(f"fid_397_{known.stem}") == MetricName("fid", 397, known.stem)
     for data in (turned, relabelled):
-        with pytest.raises(InputError, match=r"metric=none.*train it so") as error:
-            find_features(data, "train it so")
-        assert known.stem in str(error.value)
-        assert network_name(data.source, data.data_sha256) in str(error.value)
-    with pytest.raises(InputError, match=r"python features\.py data=my_letters_28 .*data\.path=turned"):
-        build_evaluator(run_config(*own("Letters"), "+data.path=turned", "metric=fid"), turned)
+        assert network_name(data.source, data.data_sha256) != known.stem
+        assert find_features(data) is None
 
 
 @pytest.mark.usefixtures("cache")
 def test_the_name_alone_is_no_proof() -> None:
     data = data_of(*own("Letters"))
     save_for(data, data_sha256=data.data_sha256[:8] + "0" * 56)
-    with pytest.raises(InputError, match=r"other images.*again"):
-        find_features(data, "again")
+    with pytest.raises(InputError, match=r"other images.*delete"):
+        find_features(data)
 
 
 def test_the_command_of_a_refusal_can_be_typed() -> None:
-    options = {"_target_": "any", "root": "/my data/it's", "batch_size": 3, "digits": [1], "train_size": 9}
-    words = shlex.split(features_command(options, "mnist"))
+    options = {"_target_": "any", "root": "/my data/it's", "batch_size": 3, "classes": [1], "train_size": 9}
+    data = build_data(run_config("data=digits"))
+    words = shlex.split(features_command(options, data))
     values = [override.value() for override in OverridesParser.create().parse_overrides(words[2:])]
     assert Path(words[1]).name == "features.py"
-    assert values == ["mnist", "/my data/it's"]
+    assert values == ["digits", "/my data/it's", 9]
 
 
 DAMAGE = {
@@ -177,8 +188,8 @@ def test_a_damaged_file_is_named(
         path.write_text(content)
         if lost:
             path.unlink()
-        with pytest.raises(InputError, match=r"install .* again" if shipped else "train it anew") as error:
-            find_features(data, "train it anew")
+        with pytest.raises(InputError, match=r"install .* again" if shipped else "train it again") as error:
+            find_features(data)
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)
 
@@ -191,13 +202,13 @@ def test_weights_that_do_not_fit_their_card_are_named(cache: Path) -> None:
         (cache / told["file"]).write_bytes(content)
         card.write_text(json.dumps(told | {"sha256": hashlib.sha256(content).hexdigest()}))
         with pytest.raises(InputError, match="no feature network of this version"):
-            find_features(data, "")
+            find_features(data)
 
 
 def test_saving_again_replaces_both_files_at_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = data_of(*own("Letters"))
     save_for(data, seed=1)
-    before = find_features(data, "").sha256
+    before = found(data).sha256
 
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -206,10 +217,67 @@ def test_saving_again_replaces_both_files_at_once(cache: Path, monkeypatch: pyte
         patch.setattr("gans.features.files.write_json", fail)
         with pytest.raises(OSError, match="space"):
             save_for(data, seed=2)
-    assert find_features(data, "").sha256 == before
+    assert found(data).sha256 == before
     save_for(data, seed=2)
-    assert find_features(data, "").sha256 != before
+    assert found(data).sha256 != before
     assert len(list(cache.iterdir())) == 2
+
+
+def test_a_network_is_trained_when_it_is_first_needed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And then kept; where nothing can be kept, it is trained all the same."""
+    monkeypatch.setattr("gans.features.learn.EPOCHS", 1)
+    monkeypatch.setattr("gans.features.learn.LEAST_STEPS", 60)
+    data = data_of(*own("Letters"), "data.limit=300", "data.invert=true")
+    assert find_features(data) is None
+    monkeypatch.setenv("GANS_CACHE", "/proc/nothing")
+    unkept = provide_features(data, "")
+    monkeypatch.setenv("GANS_CACHE", str(cache.parent))
+    first = provide_features(data, "")
+    assert json.loads((cache / f"{first.name}.json").read_text())["training_images"] == len(data.train_pool.labels) + 60
+    monkeypatch.setattr("gans.features.provide.learn_features", None)
+    again = provide_features(data, "")
+    assert unkept.sha256 == first.sha256 == again.sha256
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_network_that_knows_too_little_stops_the_run_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gans.features.learn.EPOCHS", 1)
+    monkeypatch.setattr("gans.features.learn.LEAST_STEPS", 1)
+    data = data_of(*own("Letters"), "+data.path=turned")
+    with pytest.raises(InputError, match=r"too little.*python features\.py data=my_letters_28.* data\.path=turned"):
+        build_evaluator(run_config(*own("Letters"), "+data.path=turned", "metric=fid"), data)
+    assert find_features(data) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 8, 8), (3, 11, 30)])
+def test_networks_describe_images_of_any_shape(shape: Shape) -> None:
+    features = TrainedFeatureNetwork("any1", "", FeatureNetwork(12, shape).eval())
+    extracted = features.extract(torch.randint(256, (5, *shape), dtype=torch.uint8))
+    assert extracted.features.shape == (5, 64)
+    assert extracted.logits.shape == (5, 12)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_without_classes_are_described_by_inception(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here with random weights: the published ones take a download."""
+    monkeypatch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+    monkeypatch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *_, **__: {})
+    data = data_of(*own("Unlabelled", classes=1), f"data.channels={channels}")
+    features = provide_features(data, "")
+    extracted = features.extract(data.test_images.content[:3])
+    assert features.name == "inception"
+    assert extracted.features.shape == (3, 2048)
+    assert not torch.equal(extracted.features[0], extracted.features[1])
+
+
+def test_where_inception_can_not_be_had_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: Any, **__: Any) -> None:
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", offline)
+    with pytest.raises(InputError, match=r"unreachable.*metric=none") as error:
+        provide_features(data_of(*own("Unlabelled", classes=1)), "")
+    assert "\n" not in str(error.value)
 
 
 # --- making one -------------------------------------------------------------------------------------------------------
@@ -228,7 +296,7 @@ def test_making_one_and_using_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -
     assert path == cache / f"digits1-{data.data_sha256[:8]}.json"
     card = json.loads(path.read_text())
     assert card["test_accuracy"] > 0.7
-    assert find_features(data, "").sha256 == card["sha256"]
+    assert found(data).sha256 == card["sha256"]
 
 
 @pytest.mark.usefixtures("cache")
@@ -237,29 +305,29 @@ def test_what_comes_with_the_package_is_not_made_unasked() -> None:
         make("data=digits")
 
 
-def untrained(data: ImageData, config: FeaturesConfig) -> FeatureNetwork:
-    torch.manual_seed(config.seed)
-    return FeatureNetwork(len(data.class_names)).eval()
+def untrained(_: Dataset, classes: int, shape: Shape, recipe: Recipe) -> FeatureNetwork:
+    torch.manual_seed(recipe.seed)
+    return FeatureNetwork(classes, shape).eval()
 
 
 def test_one_that_knows_too_little_is_not_saved_unasked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gans.run.make_features.train_features", untrained)
-    letters = own("Letters")[:3]
+    monkeypatch.setattr("gans.features.learn.train_features", untrained)
+    letters = own("Letters")[:-1]
     with pytest.raises(InputError, match="least_accuracy") as error:
         make(*letters)
     assert "\n" not in str(error.value)
     assert not cache.parent.exists()
     card = json.loads(make(*letters, "least_accuracy=0").read_text())
     assert card["test_accuracy"] < 0.5
-    assert find_features(data_of(*own("Letters")), "").sha256 == card["sha256"]
+    assert found(data_of(*own("Letters"))).sha256 == card["sha256"]
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=50), st.floats(0, 1))
 def test_a_useful_one_makes_at_most_half_of_the_errors_of_naming_one_class(labels: list[int], accuracy: float) -> None:
-    data = SimpleNamespace(test_images=Dataset(torch.empty(0), torch.tensor(labels)))
+    test = Dataset(torch.empty(0), torch.tensor(labels))
     errors = 1 - Counter(labels).most_common(1)[0][1] / len(labels)
     try:
-        require_useful(accuracy, cast("ImageData", data), None)
+        require_useful(accuracy, test, None)
     except InputError:
         assert 1 - accuracy > errors / 2 - 1e-9
     else:
@@ -272,7 +340,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(
     def refuse(*_: Any) -> None:
         raise AssertionError("trained")
 
-    monkeypatch.setattr("gans.run.make_features.train_features", refuse)
+    monkeypatch.setattr("gans.features.learn.train_features", refuse)
     (tmp_path / "file").touch()
     for place in (tmp_path / "file" / "inside", Path("/proc/features")):
         with pytest.raises(InputError, match=str(place)):

@@ -130,7 +130,7 @@ def test_stacked_networks_reach_28_pixels_from_any_number_of_widths(
 
 
 def test_a_classifying_gan_needs_two_classes() -> None:
-    with pytest.raises(InputError, match=r"data\.digits=\[8\]"):
+    with pytest.raises(InputError, match=r"data\.classes=\[8\]"):
         ACGANDiscriminator([8])
 
 

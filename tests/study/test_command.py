@@ -148,7 +148,7 @@ def test_arms_are_judged_on_the_same_images(tmp_path: Path) -> None:
         config = composed("data=digits", "data.classes=[3,8]") | {"seed": seed}
         write_run(tmp_path / "runs" / f"other-{seed}", config, figures_of("x", seed))
     asked = question(f"runs=[{tmp_path}/runs]", "by=data.classes", f"output={tmp_path}", "figures=[fid]")
-    with pytest.raises(InputError, match=r"data\.digits"):
+    with pytest.raises(InputError, match=r"data\.classes"):
         ask(asked, None)
     assert "judged on other data" in ask(asked | {"allow_differences": True}, None).read_text(encoding="utf-8")
 

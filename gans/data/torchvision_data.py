@@ -1,0 +1,62 @@
+"""Base class of further data sets of torchvision, which downloads and verifies them itself."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from gans.data.batches import Dataset
+from gans.data.images import ImageData
+from gans.errors import InputError, one_line
+from gans.files import making_folder
+
+
+class TorchvisionData(ImageData):
+    """Reads ``<root>/<name of the data set>``, where torchvision keeps it. Downloads it on first use.
+
+    Args:
+        root: the data root.
+
+    Raises:
+        InputError: in ``prepare_data`` if it is not there and can't be downloaded.
+    """
+
+    verifies_files = True
+
+    def __init__(self, root: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.root = Path(root)
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are; it does not remain if the download fails."""
+        return self.root
+
+    @abstractmethod
+    def original(self, train: bool, download: bool) -> Any:
+        """torchvision's data set: with ``data``, images (n, height, width) or channels last, and ``targets``."""
+
+    def prepare_data(self) -> None:
+        try:
+            with making_folder(self.folder):
+                self._download()
+        except Exception as error:  # of the network, of archives, of the disk
+            raise InputError(
+                f"data={self.source} is not in '{self.root}', and can't be put there ({one_line(error)}): name another "
+                "folder with data.root=..., or use data=digits"
+            ) from error
+
+    def _download(self) -> None:
+        for train in (True, False):
+            self.original(train, download=True)
+
+    def read(self) -> tuple[Dataset, Dataset]:
+        train, test = (self._part(self.original(train, download=False)) for train in (True, False))
+        return train, test
+
+    def _part(self, original: Any) -> Dataset:
+        pixels = torch.as_tensor(numpy.asarray(original.data))
+        content = pixels[:, None] if pixels.ndim == 3 else pixels.movedim(3, 1)
+        return Dataset(content.contiguous(), torch.as_tensor(original.targets).long())

@@ -1,0 +1,68 @@
+"""The feature extractor of a run's data: its own, the package's, the cached one, a new one, or Inception."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from filelock import FileLock
+
+from gans.data.extractor import FeatureExtractor
+from gans.data.source import Source
+from gans.errors import InputError
+from gans.features.files import TrainedFeatureNetwork, cached_card, find_features, load_saved, save_features
+from gans.features.inception import load_inception
+from gans.features.learn import Recipe, learn_features
+
+
+def provide_features(data: Source, command: str) -> FeatureExtractor:
+    """What describes the samples of a data module, which is set up.
+
+    The network of a source with two or more classes is trained when it is first needed, and kept in the user's cache. A
+    source without classes is described by Inception.
+
+    Args:
+        command: the command that trains such a network with other options, for error messages.
+
+    Raises:
+        InputError: if the network learns too little, or Inception can't be had.
+    """
+    if data.feature_extractor:
+        return data.feature_extractor
+    if len(data.class_names) < 2:
+        return load_inception(data.source)
+    return find_features(data) or _trained_once(data, command)
+
+
+def _trained_once(data: Source, command: str) -> TrainedFeatureNetwork:
+    card_path = cached_card(data)
+    with _only_one(card_path.with_suffix(".lock")):
+        if found := find_features(data):  # another process has trained it meanwhile
+            return found
+        print(f"training the feature network of data={data.source}, {card_path.stem}, once", flush=True)
+        try:
+            network, card = learn_features(data, Recipe())
+        except InputError as error:
+            raise InputError(f"{error}. The command is: {command}. Or use metric=none") from error
+        card["command"] = command
+        try:
+            return load_saved(save_features(network, card_path.stem, card_path.parent, card))
+        except OSError as error:
+            print(
+                f"warning: '{card_path.parent}' can't be written ({error.strerror or error}), so every run trains the "
+                "feature network again: name another folder with GANS_CACHE",
+                file=sys.stderr,
+            )
+    with TemporaryDirectory() as folder:
+        return load_saved(save_features(network, card_path.stem, Path(folder), card))
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    """Of several processes one at a time comes in; all, where nothing can be written."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(lock))
+        yield
