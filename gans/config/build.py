@@ -61,12 +61,18 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
 
 def build_evaluator(config: RunConfig, data: Source) -> Evaluator | None:
     """The evaluator, which can describe the data; None without metrics."""
-    metrics = build_metrics(config)
+    return make_evaluator(build_metrics(config), config.data, data, config.evaluated_images)
+
+
+def make_evaluator(
+    metrics: dict[str, Metric], node: dict[str, Any], data: Source, evaluated_images: int
+) -> Evaluator | None:
+    """The evaluator of metrics, which can describe the data of a config's data group; None without metrics."""
     if not metrics:
         return None
     needed = any(metric.uses_features for metric in metrics.values())
-    features = provide_features(data, features_command(config.data, data)) if needed else NoFeatures(data.class_names)
-    evaluator = Evaluator(metrics, features, data, config.evaluated_images)
+    features = provide_features(data, features_command(node, data)) if needed else NoFeatures(data.class_names)
+    evaluator = Evaluator(metrics, features, data, evaluated_images)
     evaluator.require_match()
     return evaluator
 

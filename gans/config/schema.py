@@ -87,6 +87,16 @@ class FeaturesConfig(Options):
     data: dict[str, Any]
 
 
+class EvaluateConfig(Options):
+    """The options of evaluate.py, see conf/evaluate.yaml."""
+
+    images: str
+    evaluated_images: PositiveInt
+    output: str | None
+    data: dict[str, Any]
+    metric: dict[str, dict[str, Any]]
+
+
 class StudyOptions(Options):
     """The options of study.py, see conf/study.yaml. ``gans.study.define`` has those of a study."""
 

@@ -62,28 +62,15 @@ class Folder(ImageData):
         return find_classes(self.root)
 
     def read(self) -> tuple[Dataset, Dataset]:
-        if self.root.suffix == ".npz" and self.root.is_file():
-            return self._divided(fitted(read_arrays(self.root, self.depth), self.side, self.depth))
-        parts = [self.root / part for part in PARTS] if has_parts(self.root) else [self.root]
-        if len(parts) == 2 and self.test_size is not None:
+        if not has_parts(self.root):
+            return self._divided(read_all(self.root, self.class_names, self.side, self.depth))
+        if self.test_size is not None:
             raise InputError(
                 f"data.test_size={self.test_size} has no effect, since '{self.root}' has a folder of test images: use "
                 "data.test_size=null, or move all images into class folders"
             )
-        first, *second = [self._read_files(part) for part in parts]
-        return (first, second[0]) if second else self._divided(first)
-
-    def _read_files(self, folder: Path) -> Dataset:
-        """The images of a folder, labelled with the classes."""
-        classes = class_folders(folder)
-        places = [folder / name for name in self.class_names] if classes else [folder]
-        files = [find_images(place) for place in places if place.is_dir()]
-        labels = [self.class_names.index(place.name) if classes else 0 for place in places if place.is_dir()]
-        paths = [path for of_class in files for path in of_class]
-        self._require_memory(len(paths))
-        of_path = torch.tensor(labels).repeat_interleave(torch.tensor([len(of_class) for of_class in files]))
-        content, kept = read_images(paths, self.side, self.depth, f"reading '{folder.name}'")
-        return Dataset(content, of_path[kept])
+        train, test = (read_folder(self.root / part, self.class_names, self.side, self.depth) for part in PARTS)
+        return train, test
 
     def _divided(self, images: Dataset) -> tuple[Dataset, Dataset]:
         """Training and test images, which are the same for every ``split_seed``."""
@@ -102,17 +89,41 @@ class Folder(ImageData):
         )
         return images.select(torch.as_tensor(train).sort().values), images.select(torch.as_tensor(test).sort().values)
 
-    def _require_memory(self, count: int) -> None:
-        """Say how much memory the images take, and refuse what does not fit."""
-        needed, free = 3 * count * self.depth * self.side**2, free_memory()
-        text = f"{count:,} images of {self.side}x{self.side}x{self.depth} take {needed / 1e9:.1f} GB"
-        if needed > free:
-            raise InputError(
-                f"'{self.root}': {text} while they are read and divided, but {free / 1e9:.1f} GB are free: use a "
-                "smaller data.size, or fewer images"
-            )
-        if needed > 1e9:
-            print(text, flush=True)
+
+def read_all(root: Path, names: list[str], size: int, channels: int) -> Dataset:
+    """All images in a folder or an .npz file that can be read.
+
+    Args:
+        names: of the classes, as ``find_classes`` returns them.
+    """
+    if root.suffix == ".npz" and root.is_file():
+        return fitted(read_arrays(root, channels), size, channels)
+    return read_folder(root, names, size, channels)
+
+
+def read_folder(folder: Path, names: list[str], size: int, channels: int) -> Dataset:
+    """The images in the class folders of a folder; if it has none, those in it, with label 0."""
+    present = class_folders(folder)
+    places = [folder / name for name in names if name in present] if present else [folder]
+    files = [find_images(place) for place in places]
+    paths = [path for of_class in files for path in of_class]
+    require_memory(folder, len(paths), size, channels)
+    labels = [names.index(place.name) if present else 0 for place in places]
+    of_path = torch.tensor(labels).repeat_interleave(torch.tensor([len(of_class) for of_class in files]))
+    content, kept = read_images(paths, size, channels, f"reading '{folder.name}'")
+    return Dataset(content, of_path[kept])
+
+
+def require_memory(folder: Path, count: int, size: int, channels: int) -> None:
+    """Say how much memory images take if it is much, and refuse what does not fit."""
+    needed, free = 3 * count * channels * size**2, free_memory()
+    text = f"{count:,} images of {size}x{size}x{channels} take {needed / 1e9:.1f} GB while they are read and divided"
+    if needed > free:
+        raise InputError(
+            f"'{folder}': {text}, but {free / 1e9:.1f} GB are free: use a smaller data.size, or fewer images"
+        )
+    if needed > 1e9:
+        print(text, flush=True)
 
 
 def find_classes(root: Path) -> list[str]:

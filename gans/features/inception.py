@@ -23,7 +23,7 @@ class Inception:
     """torch-fidelity's InceptionV3, in inference mode."""
 
     network: torch.nn.Module
-    name: str = "inception"
+    name: str = "inceptionv3"
 
     @cached_property
     def sha256(self) -> str:

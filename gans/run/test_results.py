@@ -16,7 +16,8 @@ class CheckpointResults(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    training_steps: int
+    training_steps: int | None
+    """None for images that come from elsewhere."""
     results: dict[str, float]
     """Losses and accuracies over all test images, and metrics by ``MetricName``: ``fid_10000_mnist1`` compares 10,000
     generated and 10,000 test images with the features mnist1."""
@@ -50,7 +51,8 @@ class TestResults(BaseModel):
         table = Table(title=title, title_justify="left")
         table.add_column("test metric", no_wrap=True)
         for name, tested in self.checkpoints.items():
-            table.add_column(f"{name}\nstep {tested.training_steps:,}", justify="right")
+            steps = "" if tested.training_steps is None else f"\nstep {tested.training_steps:,}"
+            table.add_column(name + steps, justify="right")
         table.add_column("real training\nimages", justify="right")
         table.add_column("images, features")
         first = next(iter(self.checkpoints.values()))

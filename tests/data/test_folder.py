@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -23,7 +24,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GANS_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
-def write(path: Path, grey: int = 100, size: tuple[int, int] = (40, 40), mode: str = "L", **options: object) -> Path:
+def write(path: Path, grey: int = 100, size: tuple[int, int] = (40, 40), mode: str = "L", **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", size, grey).convert(mode).save(path, **options)
     return path
@@ -116,7 +117,7 @@ def test_a_flat_folder_is_one_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(60, 28, 28), (60, 32, 32, 3)])
 def test_arrays_of_an_npz_file(labelled: bool, shape: tuple[int, ...], tmp_path: Path) -> None:
     images = numpy.random.default_rng(0).integers(256, size=shape, dtype=numpy.uint8)
-    arrays = {"images": images, **({"labels": numpy.arange(60) % 2 * 5} if labelled else {})}
+    arrays: dict[str, Any] = {"images": images, **({"labels": numpy.arange(60) % 2 * 5} if labelled else {})}
     numpy.savez(tmp_path / "my.npz", **arrays)
     data = data_in(tmp_path / "my.npz", f"data.size={shape[1]}", f"data.channels={3 if len(shape) == 4 else 1}")
     assert data.class_names == (["0", "5"] if labelled else ["image"])
@@ -135,8 +136,8 @@ def test_arrays_of_an_npz_file(labelled: bool, shape: tuple[int, ...], tmp_path:
         {"images": numpy.array([None] * 9), "labels": numpy.zeros(9)},
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, numpy.ndarray], tmp_path: Path) -> None:
-    numpy.savez(tmp_path / "my.npz", **arrays)  # type: ignore[arg-type]
+def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], tmp_path: Path) -> None:
+    numpy.savez(tmp_path / "my.npz", **arrays)
     with pytest.raises(InputError, match=r"my\.npz") as error:
         data_in(tmp_path / "my.npz")
     assert "\n" not in str(error.value)

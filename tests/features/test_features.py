@@ -265,7 +265,7 @@ def test_images_without_classes_are_described_by_inception(channels: int, monkey
     data = data_of(*own("Unlabelled", classes=1), f"data.channels={channels}")
     features = provide_features(data, "")
     extracted = features.extract(data.test_images.content[:3])
-    assert features.name == "inception"
+    assert features.name == "inceptionv3"
     assert extracted.features.shape == (3, 2048)
     assert not torch.equal(extracted.features[0], extracted.features[1])
 

@@ -1,0 +1,94 @@
+"""Judging images from anywhere by the metrics of a run's test."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from gans.config.build import build_each, make_evaluator, read_data
+from gans.config.schema import EvaluateConfig
+from gans.config.validate import check_options, validate_choice
+from gans.data.batches import Dataset
+from gans.data.folder import ONLY, find_classes, read_all
+from gans.data.images import ImageData
+from gans.errors import InputError
+from gans.files import making_folder, require_writable
+from gans.metrics.evaluator import Evaluator, GeneratedSamples
+from gans.randomness import derive_seed
+from gans.run.test_results import CheckpointResults, TestResults
+from gans.update import NO_CLASS
+
+
+def evaluate(options: dict[str, Any]) -> Path:
+    """Judge images against the test images of a data set. Prints the figures, and returns the file that holds them.
+
+    The figures have the names that they have in a run's test: with as many images of each kind, they can be compared.
+
+    Raises:
+        InputError: before anything is computed, for images that don't fit the data, or without metrics.
+    """
+    config = check_options(EvaluateConfig, options)
+    validate_choice(config.data, "data", "data")
+    for name, node in config.metric.items():
+        validate_choice(node, "metric", f"metric.{name}")
+    source = Path(config.images)
+    file = Path(config.output) if config.output else source.with_name(f"{source.name}-evaluation.json")
+    require_writable(file.parent)
+    data = read_data(config.data, seed=0)
+    if not isinstance(data, ImageData):
+        raise InputError(f"data={data.source} has no images: use other data, such as data=mnist")
+    given = read_given(source, data)
+    evaluator = make_evaluator(build_each(config.metric, "metric"), config.data, data, config.evaluated_images)
+    if evaluator is None:
+        raise InputError("metric=none computes nothing: use metric=[fid], for example")
+    results = judge(evaluator, given)
+    with making_folder(file.parent):
+        results.write(file)
+    Console(width=None if sys.stdout.isatty() else 100).print(results.table(str(source)))
+    return file
+
+
+def read_given(source: Path, data: ImageData) -> Dataset:
+    """The images in the data's size and channels, with class indices of the data as labels, or ``NO_CLASS``."""
+    names = find_classes(source)
+    _, channels, size, _ = data.test_images.content.shape
+    images = read_all(source, names, size, channels)
+    if not len(images.labels):
+        raise InputError(f"'{source}' has no images that can be read")
+    if names == [ONLY]:
+        return images._replace(labels=torch.full_like(images.labels, NO_CLASS))
+    own = [data.class_names[number] for number in data.classes]
+    if unknown := [name for name in names if name not in own]:
+        raise InputError(
+            f"'{source}' has the classes {', '.join(unknown)}, which data={data.source} has not: its classes are "
+            f"{', '.join(own)}. Rename the folders, or put all images into one folder"
+        )
+    index_of = torch.tensor([own.index(name) for name in names])
+    return images._replace(labels=index_of[images.labels])
+
+
+def judge(evaluator: Evaluator, given: Dataset) -> TestResults:
+    """The figures of equally many given images, chosen at random, and held-out images."""
+    held_out = evaluator.held_out("test")
+    count = min(len(held_out.labels), len(given.labels))
+    labelled = bool((given.labels != NO_CLASS).all())
+    evaluator.max_samples = min(evaluator.max_samples, count)
+    order = torch.randperm(len(given.labels), generator=torch.Generator().manual_seed(derive_seed(0, "evaluate")))
+    chosen = given.select(order[:count].sort().values).to_batch()
+    found = evaluator.evaluate("test", GeneratedSamples(chosen.images, chosen.labels, no_more, labelled, False))
+    return TestResults(
+        held_out_images=len(evaluator.data.test_images.labels),
+        evaluated_images=count,
+        features=evaluator.features.sha256,
+        checkpoints={"given": CheckpointResults(training_steps=None, results=found.values)},
+        floors=evaluator.floors("test", conditional=labelled, transforms=False),
+        left_out=found.left_out,
+    )
+
+
+def no_more(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    raise InputError(
+        f"metric.synthetic_accuracy needs {count:,} further images of a generator, and there is none: leave it out"
+    )

@@ -1,0 +1,76 @@
+"""Images from anywhere are judged as a run's test judges those of its generator."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+from gans.config.build import build_data
+from gans.data.batches import Dataset
+from gans.data.source import Source
+from gans.errors import InputError
+from gans.metrics.name import MetricName
+from gans.run.evaluate import evaluate
+from gans.run.test_results import read_results
+from tests.conftest import composed, run_config
+
+
+@pytest.fixture(scope="module")
+def digits() -> Source:
+    return build_data(run_config("data=digits"))
+
+
+def save(images: Dataset, folder: Path, *, labelled: bool) -> Path:
+    for index, (pixels, label) in enumerate(zip(images.content, images.labels.tolist(), strict=True)):
+        place = folder / str(label) if labelled else folder
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[0].numpy()).save(place / f"{index}.png")
+    return folder
+
+
+def judged(images: Path, *options: str) -> dict[str, float]:
+    chosen: list[Any] = [f"images='{images}'", "data=digits", "metric=[fid,class_agreement,class_histogram]", *options]
+    file = evaluate(composed(*chosen, config_name="evaluate"))
+    results = read_results(file).checkpoints["given"].results
+    return {parsed.figure: value for name, value in results.items() if (parsed := MetricName.parse(name))}
+
+
+def test_the_held_out_images_themselves_are_perfect(digits: Source, tmp_path: Path) -> None:
+    found = judged(save(digits.test_images, tmp_path / "real", labelled=True))
+    assert found["fid"] == pytest.approx(0, abs=1e-3)
+    assert found["class_agreement"] == 1
+    assert found["class_kl"] == pytest.approx(0, abs=1e-6)
+
+
+def test_noise_is_far_worse_than_training_images(digits: Source, tmp_path: Path) -> None:
+    real = judged(save(digits.train_images, tmp_path / "train", labelled=False))
+    pixels = torch.randint(256, (200, 28, 28), dtype=torch.uint8)
+    numpy.savez(tmp_path / "noise.npz", images=pixels.numpy())
+    noise = judged(tmp_path / "noise.npz", f"output={tmp_path}/there/noise.json")
+    assert "class_agreement" not in real | noise
+    assert noise["fid"] > 20 * real["fid"]
+    assert (tmp_path / "there" / "noise.json").is_file()
+
+
+def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path) -> None:
+    some = digits.test_images.select(torch.isin(digits.test_images.labels, torch.tensor([8, 3])))
+    found = judged(save(some, tmp_path / "some", labelled=True), "data.classes=[8,3]")
+    assert found["class_agreement"] == 1
+    with pytest.raises(InputError, match=r"8.*only|has not"):
+        judged(tmp_path / "some", "data.classes=[3,4]")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["images=/nowhere"], "nowhere"), (["metric=none"], "metric"), (["data=ring"], "no images"),
+     (["output=/proc/none.json"], "proc")],
+)  # fmt: skip
+def test_what_can_not_be_judged_is_refused(options: list[str], message: str, tmp_path: Path, digits: Source) -> None:
+    images = save(digits.test_images.select(slice(20)), tmp_path / "images", labelled=False)
+    with pytest.raises(InputError, match=message) as error:
+        evaluate(composed(f"images='{images}'", "data=digits", *options, config_name="evaluate"))
+    assert "\n" not in str(error.value)
+    assert {path.name for path in tmp_path.iterdir()} == {"images"}
