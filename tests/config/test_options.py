@@ -22,8 +22,10 @@ def choices(group: str, name: str) -> Node:
         return {"model": small_options(f"model={name}")["model"]}
     node = option(group, name)
     if group in ("data", "trainer", "objective"):
-        lengths = {"batch_size": 8} if group == "data" else {}
-        return {group: node | lengths}
+        given: Node = {"batch_size": 8} if group == "data" else {}
+        if str(node.get("classes")).startswith("$"):
+            given["classes"] = ["some"]
+        return {group: node | given}
     return {f"{group}.{key}": value for key, value in node.items()}
 
 
