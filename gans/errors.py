@@ -53,7 +53,9 @@ def command_words(script: str) -> list[str]:
     """How a command starts, as words: its script, named as the present one is, with the present ``--config-dir``."""
     folders = config_dirs(HydraConfig.get()) if HydraConfig.initialized() else []
     before = [part for folder in folders for part in ("--config-dir", folder)]
-    return [str(Path(sys.argv[0]).with_name(script)), *before]
+    beside = Path(sys.argv[0]).with_name(script)
+    path = beside if beside.is_file() else Path(__file__).parent.parent / script  # in Python or a notebook
+    return [str(path), *before]
 
 
 def hydra_overrides(options: Mapping[str, Any]) -> list[str]:
