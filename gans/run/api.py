@@ -10,6 +10,7 @@ import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir, version
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from numpy.typing import NDArray
 from omegaconf import open_dict
 from pydantic import ConfigDict, PrivateAttr
@@ -210,6 +211,9 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
         for text in overrides:
             if text.lstrip("+~").startswith(("hydra.", "hydra/")):
                 raise InputError(f"{text}: Hydra's own settings have no effect in Python: leave it out")
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            if override.is_sweep_override():
+                raise InputError(f"{override.input_line} is several runs: compose each; a list is written as [a,b]")
         check_overrides(overrides)
         folders = [] if config_dir is None else [str(Path(config_dir).absolute())]
         for folder in folders:

@@ -153,7 +153,7 @@ class Sampler:
             raise InputError(f"walk={walk} leads from one generated image to the next, but this generator {what}")
         if choice.interpolation == "spherical" and not network.has_normal_latents:
             raise InputError(
-                "interpolation=spherical is for normal latents, which this generator's are not: use interpolation=linear"
+                "interpolation=spherical is for normal latents, and this generator has others: use interpolation=linear"
             )
         if choice.count == 1 and len(choice.classes or []) < 2:
             also = ", or classes=[...] with two classes" if network.takes_classes else ""
