@@ -183,7 +183,7 @@ def suggestion(word: str, names: Sequence[str]) -> str:
 def known_names() -> list[str]:
     """The config groups and the dotted options of this command, or of train.py in Python, read from conf/."""
     own = CONF / f"{Path(sys.argv[0]).stem}.yaml"
-    main = own if own.is_file() else CONF / "config.yaml"
+    main = own if own.is_file() else own.with_stem("config")
     defaults = DictConfig(OmegaConf.load(main)).get("defaults", [])
     groups = [name for each in defaults if isinstance(each, Mapping) for name in each]
     chosen = {re.sub("override |optional |@.*", "", name) for name in groups}

@@ -298,7 +298,7 @@ def load(path: str | Path, trust: Sequence[str] = (), data_root: str | None = No
 @contextmanager
 def hydra_state() -> Iterator[None]:
     """Hydra with this package's options; afterwards as it was."""
-    if not (CONF / "config.yaml").is_file():
+    if not CONF.is_dir():
         raise InputError(
             f"'{CONF}' has no options: gans was installed without them. Install a clone of its repository with pip "
             "install -e <clone>"

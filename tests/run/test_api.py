@@ -204,7 +204,7 @@ def test_samples_are_those_of_the_command_to_the_bit(run: gans.Run) -> None:
         written = generate(request(run.path, count=9, seed=4, npz=True, **options))
         expected = numpy.load(written / "images.npz")["images"]
         for path in (run.path, str(run.path / "generator.safetensors"), checkpoint):
-            images = gans.load(path).sample(9, seed=4, **options)  # type: ignore[arg-type]
+            images = gans.load(path).sample(9, seed=4, **options)
             assert images.dtype == numpy.uint8
             assert numpy.array_equal(images, expected)
     walked = generate(request(run.path, count=3, walk=2, classes=[3, 8], npz=True))

@@ -96,7 +96,8 @@ def test_labels_are_the_sources_numbers_and_names_go_with_them() -> None:
     assert (known.numbers, known.names, known.chosen_names) == ([2, 0], list(coats.values()), ["Coat", "T-shirt/top"])
     assert known.indices([2, "T-shirt/top", "Coat"]) == [0, 1, 0]
     assert known.to_labels(torch.tensor([1, 0, -1])).tolist() == [0, 2, -1]
-    for chosen, numbers in (([3, 7], [3, 7]), (["Coat", 0], [0, 1]), ([], [])):  # the source's names are not known
+    unknown: list[tuple[list[int | str], list[int]]] = [([3, 7], [3, 7]), (["Coat", 0], [0, 1]), ([], [])]
+    for chosen, numbers in unknown:  # the source's names are not known
         alone = KnownClasses.of(chosen, {})
         assert alone.numbers == numbers
         assert alone.chosen_names == list(map(str, chosen))
@@ -119,10 +120,8 @@ def test_points_are_drawn_but_are_no_pngs(trained: Callable[..., RunFolder]) -> 
             generate(request(run.path, **options))
 
 
-CONDITIONAL = sorted(
-    name for name in names("model") if issubclass(get_class(composed(f"model={name}")["model"]["generator"]["_target_"]),
-                                                  ConditionalGenerator)
-)  # fmt: skip
+GENERATORS = {name: get_class(composed(f"model={name}")["model"]["generator"]["_target_"]) for name in names("model")}
+CONDITIONAL = sorted(name for name, kind in GENERATORS.items() if issubclass(kind, ConditionalGenerator))
 
 
 def conditional_run(trained: Callable[..., RunFolder], model: str) -> RunFolder:
@@ -165,7 +164,7 @@ def test_what_a_network_makes_of_a_class_is_linear_in_it(trained: Callable[..., 
     assert isinstance(network, ConditionalGenerator)
     random = torch.Generator().manual_seed(0)
     first, second = (network.inputs(2, random, None, torch.full((2,), label)) for label in (0, 2))
-    halfway = network.between(first, second, 0.5, lambda start, end, _: start)
+    halfway = network.between(first, second, 0.5, lambda start, *_: start)
     each = [network.embed(inputs.arguments[1]) for inputs in (first, second)]
     mean = [(one + other) / 2 for one, other in zip(*each, strict=True)]
     torch.testing.assert_close(halfway, network.generate(first.arguments[0], *mean))
@@ -204,7 +203,9 @@ def test_class_folders_are_read_back_as_they_were_written(trained: Callable[...,
     arrays = numpy.load(written / "images.npz")
     folder = ImageFolder(str(written / "pngs"))
     assert folder.classes == ["1", "3", "7"]
-    pixels = {Path(path).name: (numpy.asarray(Image.open(path)), folder.classes[label]) for path, label in folder.samples}
+    pixels = {
+        Path(path).name: (numpy.asarray(Image.open(path)), folder.classes[label]) for path, label in folder.samples
+    }
     assert len(pixels) == 6
     for index, (image, label) in enumerate(zip(arrays["images"], arrays["labels"], strict=True)):
         image_back, name = pixels[f"{index:04d}.png"]

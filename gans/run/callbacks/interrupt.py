@@ -22,8 +22,8 @@ class Interrupt(Callback):
 
     Used as a context manager. After the first signal, it finishes and saves the current step, and raises; it raises at
     once if the last step is saved, as in a test. A second signal kills the process, without a new checkpoint. Signals
-    that the process ignores stay ignored. Python tells signals to its main thread only: in another thread the run goes on
-    when they come, and a warning says so.
+    that the process ignores stay ignored. Python tells signals to its main thread only: in another, a warning says
+    that nothing can stop the run in order.
 
     This callback must come after ``checkpoints``.
     """
@@ -39,8 +39,8 @@ class Interrupt(Callback):
     def __enter__(self) -> Self:
         if current_thread() is not main_thread():
             print(
-                "warning: this is not Python's main thread, so that Ctrl-C and SIGTERM can't save and stop this run: if "
-                "the process ends, resume it from its last checkpoint",
+                "warning: this is not Python's main thread, so Ctrl-C and SIGTERM can't save and stop this run: if the "
+                "process ends, resume it from its last checkpoint",
                 file=sys.stderr,
                 flush=True,
             )
