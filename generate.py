@@ -15,7 +15,7 @@ def main(config: DictConfig) -> None:
 
         from gans.config.schema import GenerateConfig  # these take seconds: help and Hydra's errors come before
         from gans.config.validate import check_options
-        from gans.run.sample import generate
+        from gans.run.generate import generate
 
         prepare()
         print(f"images: {generate(check_options(GenerateConfig, options))}")

@@ -50,10 +50,12 @@ def shell_command(script: str, options: Mapping[str, Any]) -> str:
 
 
 def command_words(script: str) -> list[str]:
-    """How a command starts, as words: its script, named as the present one is, with the present ``--config-dir``."""
+    """How a command starts, as words: its script, beside the present one, with the present ``--config-dir``."""
     folders = config_dirs(HydraConfig.get()) if HydraConfig.initialized() else []
     before = [part for folder in folders for part in ("--config-dir", folder)]
-    return [str(Path(sys.argv[0]).with_name(script)), *before]
+    own, repository = Path(sys.argv[0]), Path(__file__).parent.parent
+    is_a_command = (repository / own.name).is_file()  # and not Python or a notebook, which has imported the package
+    return [str((own.parent if is_a_command else repository) / script), *before]
 
 
 def hydra_overrides(options: Mapping[str, Any]) -> list[str]:

@@ -1,12 +1,13 @@
 """Base classes of generators, which make their own inputs, such as latents."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gans.data.batches import Batch
+from gans.errors import InputError
 from gans.update import NO_CLASS
 
 Classes = Sequence[int | str]
@@ -22,6 +23,10 @@ class Inputs(NamedTuple):
     """The class index of each sample, shape (n,), int64; ``NO_CLASS`` if it has none."""
 
 
+Interpolate = Callable[[Tensor, Tensor, float], Tensor]
+"""(start, end, share) -> latents between those of the start, at share 0, and those of the end, at share 1."""
+
+
 class Generator(nn.Module):
     """A network from N(0, 1) latents (n, latent_size) to samples. One with other inputs overrides ``inputs``."""
 
@@ -33,6 +38,8 @@ class Generator(nn.Module):
     """Number of classes that it takes as input; 0 for an unconditional generator."""
     takes_images = False
     """Whether its inputs are images of the data set, which it transforms."""
+    has_normal_latents = True
+    """Whether the first of its inputs are latents from N(0, 1). One that overrides ``inputs`` with others says no."""
     makes_points = False
     """Whether its samples are points (n, dimensions) instead of images."""
 
@@ -51,9 +58,40 @@ class Generator(nn.Module):
         latents = torch.randn(count, self.latent_size, generator=random, device=random.device)
         return Inputs((latents,), torch.full((count,), NO_CLASS, device=random.device))
 
+    def between(self, start: Inputs, end: Inputs, share: float, interpolate: Interpolate) -> Tensor:
+        """Samples from inputs between two sets of n inputs.
+
+        Args:
+            share: of the way from the start to the end, from 0 to 1.
+            interpolate: how latents are interpolated.
+        """
+        return self(interpolate(start.arguments[0], end.arguments[0], share))
+
 
 class ConditionalGenerator(Generator):
-    """A generator that takes latents and the class index of each sample. Subclasses set ``class_count``."""
+    """A generator that takes latents and the class index of each sample. Subclasses set ``class_count``.
+
+    A class is an index, which can't be interpolated. What a network makes of it first can: ``embed`` is the first part
+    of ``forward``, and ``generate`` the rest. A subclass that overrides ``forward`` as a whole can't walk.
+    """
+
+    def embed(self, classes: Tensor) -> tuple[Tensor, ...]:
+        """What the network makes of class indices (n,) alone: tensors with n rows, linear in a one-hot class."""
+        raise InputError(f"{type(self).__name__} has no embed and generate, which a walk needs: leave walk out")
+
+    def generate(self, latents: Tensor, *embedded: Tensor) -> Tensor:
+        """Samples from latents (n, latent_size) and ``embed``'s tensors."""
+        raise NotImplementedError
+
+    def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
+        return self.generate(latents, *self.embed(classes))
+
+    def between(self, start: Inputs, end: Inputs, share: float, interpolate: Interpolate) -> Tensor:
+        """Interpolates the latents, and linearly what ``embed`` makes of the classes."""
+        (latents, classes), (other_latents, other_classes) = start.arguments, end.arguments
+        pairs = zip(self.embed(classes), self.embed(other_classes), strict=True)
+        embedded = (torch.lerp(first, second, share) for first, second in pairs)
+        return self.generate(interpolate(latents, other_latents, share), *embedded)
 
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
         (latents,), _ = super().inputs(count, random, batch)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from gans.errors import shell_command
+from tests.conftest import ROOT
 
 TRICKY = st.text(st.sampled_from("ab1 ._-+/'\"\\$[]{}(),:=#%~@!*?<>|;&^`éπ名"), min_size=1)
 TEXT = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1)
@@ -43,6 +44,12 @@ def test_a_plain_command_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py"])
     plain = "python train.py resume=runs/digits83-dcgan-bce-ema+r1-5steps-seed0_2"
     assert shell_command("train.py", {"resume": plain.partition("=")[2]}) == plain
+
+
+@pytest.mark.parametrize("started", ["", "-c", "/usr/bin/pytest", "site-packages/ipykernel_launcher.py"])
+def test_where_no_command_runs_the_repositorys_is_named(monkeypatch: pytest.MonkeyPatch, started: str) -> None:
+    monkeypatch.setattr(sys, "argv", [started])
+    assert shlex.split(shell_command("train.py", {"test": "a"})) == ["python", str(ROOT / "train.py"), "test=a"]
 
 
 @given(TRICKY)

@@ -24,6 +24,9 @@ from gans.config.resolve import flatten
 from gans.config.schema import ANY_OF, ONE_OF
 from gans.errors import InputError, InterruptedTraining, TrainingError, config_dirs, one_line
 
+CONF = Path(__file__).resolve().parents[2] / "conf"
+"""The options' files, which lie beside the package in the repository."""
+
 EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError)
 """Errors that a user can fix: they get one line instead of a traceback."""
 
@@ -53,18 +56,29 @@ def one_line_errors() -> Iterator[None]:
         fail(str(stop), stop.exit_code)
     except KeyboardInterrupt:
         fail("stopped", 128 + signal.SIGINT)
-    except EXPECTED as error:
-        fail(f"error: {explain(error)}", getattr(error, "exit_code", InputError.exit_code))
-    except ValueError as error:
-        message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
-        if message is None:
-            raise
-        fail(f"error: {message.format(error)}", InputError.exit_code)
+    except (*EXPECTED, ValueError) as error:
+        fail(f"error: {message_of(error)}", getattr(error, "exit_code", InputError.exit_code))
 
 
-def check_overrides() -> None:
-    """Refuse what Hydra accepts but this command would ignore, with an InputError."""
-    for override in OverridesParser.create().parse_overrides(list(HydraConfig.get().overrides.task)):
+@contextmanager
+def input_errors() -> Iterator[None]:
+    """Raise an InputError for whatever a user can fix, but for a TrainingError."""
+    try:
+        yield
+    except (InputError, TrainingError):
+        raise
+    except (*EXPECTED, ValueError) as error:
+        raise InputError(message_of(error)) from error
+
+
+def check_overrides(overrides: Sequence[str] | None = None) -> None:
+    """Refuse what Hydra accepts but this command would ignore, with an InputError.
+
+    Args:
+        overrides: None: those of the command line.
+    """
+    given = list(HydraConfig.get().overrides.task) if overrides is None else list(overrides)
+    for override in OverridesParser.create().parse_overrides(given):
         value = override.value()
         if override.key_or_group in (*ONE_OF, "optimizer", "experiment") and isinstance(value, list):
             raise InputError(
@@ -104,7 +118,17 @@ def prepare() -> None:
 
     Call it after Lightning is imported, because the import sets log levels.
     """
-    sys.path += [folder for folder in config_dirs(HydraConfig.get()) if folder not in sys.path]
+    make_importable(config_dirs(HydraConfig.get()))
+    silence_lightning()
+
+
+def make_importable(folders: Iterable[str]) -> None:
+    """Let Python find classes in these folders."""
+    sys.path += [folder for folder in folders if folder not in sys.path]
+
+
+def silence_lightning() -> None:
+    """Silence Lightning's log and warnings."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
@@ -115,11 +139,21 @@ def fail(message: str, exit_code: int) -> None:
     sys.exit(exit_code)
 
 
+def message_of(error: Exception) -> str:
+    """The one-line message of an expected error or a ValueError; one that is not Hydra's is raised again."""
+    if isinstance(error, EXPECTED):
+        return explain(error)
+    message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
+    if message is None:
+        raise error
+    return message.format(error)
+
+
 def explain(error: Exception) -> str:
     """The one-line message of an expected error."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        choices = sorted(error.options or [path.stem for path in (_conf() / group).glob("*.yaml")])
+        choices = sorted(error.options or [path.stem for path in (CONF / group).glob("*.yaml")])
         return f"unknown {group or 'config'} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")
@@ -147,19 +181,15 @@ def suggestion(word: str, names: Sequence[str]) -> str:
 
 
 def known_names() -> list[str]:
-    """The config groups and the dotted options of this command, read from conf/."""
-    command = Path(sys.argv[0]).stem
-    main = _conf() / f"{'config' if command == 'train' else command}.yaml"
+    """The config groups and the dotted options of this command, or of train.py in Python, read from conf/."""
+    own = CONF / f"{Path(sys.argv[0]).stem}.yaml"
+    main = own if own.is_file() else own.with_stem("config")
     defaults = DictConfig(OmegaConf.load(main)).get("defaults", [])
     groups = [name for each in defaults if isinstance(each, Mapping) for name in each]
     chosen = {re.sub("override |optional |@.*", "", name) for name in groups}
-    names = [path.name for path in _conf().iterdir() if path.name in chosen]
-    for path in [main, *(path for name in names for path in (_conf() / name).glob("*.yaml"))]:
-        is_global = path.parent == _conf() or "@package _global_" in path.read_text(encoding="utf-8")
+    names = [path.name for path in CONF.iterdir() if path.name in chosen]
+    for path in [main, *(path for name in names for path in (CONF / name).glob("*.yaml"))]:
+        is_global = path.parent == CONF or "@package _global_" in path.read_text(encoding="utf-8")
         options = OmegaConf.to_container(OmegaConf.load(path))
         names += flatten(options, "" if is_global else path.parent.name)
     return names
-
-
-def _conf() -> Path:
-    return Path(sys.argv[0]).resolve().parent / "conf"

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     InterpolationKeyError,
@@ -57,7 +56,7 @@ def usual_options(choices: Mapping[str, str], options: Mapping[str, Any]) -> dic
         options: of the command, whose ``data.root`` decides which classes there are.
     """
     overrides = [f"{group}={choices[group]}" for group in ("data", "model", "trainer")]
-    usual = compose(str(HydraConfig.get().job.config_name), overrides)
+    usual = compose("config", overrides)
     if root := options["data"].get("root"):
         OmegaConf.update(usual, "data.root", root)
     return resolve(usual)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gans.files import Format
 
@@ -59,13 +59,31 @@ class RunConfig(Options):
     trainer: dict[str, Any]
 
 
-class GenerateConfig(Options):
+class SampleChoice(Options):
+    """Which samples a trained generator makes, see conf/generate.yaml."""
+
+    count: Annotated[int, Field(gt=0, le=1_000_000)]
+    classes: list[int | str] | None = None
+    truncation: PositiveFloat | None = None
+    walk: Annotated[int, Field(gt=0, le=100)] | None = None
+    interpolation: Literal["spherical", "linear"] | None = None
+
+
+class SeededChoice(SampleChoice):
+    """Which samples, of one seed."""
+
+    seed: NonNegativeInt
+
+
+class GenerateConfig(SampleChoice):
     """The options of generate.py, see conf/generate.yaml."""
 
     run: str
-    count: Annotated[int, Field(gt=0, le=1_000_000)]
-    seed: NonNegativeInt
-    classes: list[int] | None
+    seed: Annotated[
+        list[NonNegativeInt],
+        BeforeValidator(lambda seed: seed if isinstance(seed, list) else [seed]),
+        Field(min_length=1),
+    ]
     pngs: bool
     npz: bool
     formats: Formats

@@ -47,9 +47,9 @@ class FigureFolder:
                 figure.savefig(file, dpi=DPI, metadata=WITHOUT_DATE[suffix])
             self.files.append(file)
 
-    def save_film(self, name: str, frames: Sequence[Image.Image]) -> None:
-        """Save ``name.gif``, which shows its last frame longer. A film has this one format."""
-        durations = [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
+    def save_film(self, name: str, frames: Sequence[Image.Image], last: int = 10) -> None:
+        """Save ``name.gif``, which shows its last frame ``last`` times as long as others. It has this one format."""
+        durations = [FRAME_MS] * (len(frames) - 1) + [last * FRAME_MS]
         file = self.path / f"{name}.gif"
         frames[0].save(file, save_all=True, append_images=frames[1:], duration=durations, loop=0)
         self.files.append(file)

@@ -80,7 +80,7 @@ def picture(rows: Sequence[Images], title: str, labels: Sequence[str] = ()) -> F
     figure.set_size_inches(whole / DPI, tall / DPI)
     axes = figure.add_axes((left / whole, MARGIN / tall, width / whole, height / tall))
     colours = sheet if sheet.ndim == 3 else sheet[..., None].repeat(3, 2)  # a colour map would change some greys by 1
-    axes.imshow(colours, interpolation="nearest", aspect="auto")
+    axes.imshow(colours, interpolation="none", aspect="auto")  # SVG and PDF hold these pixels, and are drawn sharp
     axes.set_axis_off()
     figure.text(0.5, 1 - MARGIN / tall, title, fontsize=TITLE, ha="center", va="top")
     for row, label in enumerate(labels):

@@ -55,8 +55,12 @@ class ACGANGenerator(ConditionalGenerator):
         self.layers.extend([upward(widths[-1], channels), nn.Tanh()])
         normal(self, initial_deviation)
 
-    def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
-        return self.layers(torch.cat((self.latent_channels(latents), self.class_channel(classes)), 1))
+    def embed(self, classes: Tensor) -> tuple[Tensor]:
+        """The class's channel."""
+        return (self.class_channel(classes),)
+
+    def generate(self, latents: Tensor, *embedded: Tensor) -> Tensor:
+        return self.layers(torch.cat((self.latent_channels(latents), *embedded), 1))
 
 
 class ACGANDiscriminator(nn.Module):

@@ -24,6 +24,7 @@ class AutoencoderGenerator(Generator):
     """
 
     takes_images = True
+    has_normal_latents = False
     pixel_range = (0.0, 1.0)
 
     def __init__(self, negative_slope: float = 0.2, dropout: Probability = 0.3) -> None:

@@ -29,9 +29,12 @@ class ConcatenatingGenerator(ConditionalGenerator):
         self.class_count = len(classes)
         self.layers = DCGANGenerator(latent_size + self.class_count, size, channels).layers
 
-    def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
-        one_hot = F.one_hot(classes, self.class_count).to(latents.dtype)
-        return self.layers(torch.cat((latents, one_hot), 1))
+    def embed(self, classes: Tensor) -> tuple[Tensor]:
+        """The class as a one-hot vector."""
+        return (F.one_hot(classes, self.class_count).float(),)
+
+    def generate(self, latents: Tensor, *embedded: Tensor) -> Tensor:
+        return self.layers(torch.cat((latents, *embedded), 1))
 
 
 class ConcatenatingDiscriminator(nn.Module):

@@ -18,7 +18,7 @@ Width = Annotated[int, Field(ge=4, multiple_of=4)]
 class ConditionalBatchNorm(nn.Module):
     """BatchNorm with a learned scale and shift for each class (Dumoulin et al. 2017, equation 4).
 
-    Values (n, channels, height, width) and class indices (n,) -> values of the same shape.
+    Values (n, channels, height, width) and ``scale_and_shift`` of class indices (n,) -> values of the same shape.
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -29,8 +29,8 @@ class ConditionalBatchNorm(nn.Module):
             self.scale_and_shift.weight[:, :channels] = 1
             self.scale_and_shift.weight[:, channels:] = 0
 
-    def forward(self, values: Tensor, classes: Tensor) -> Tensor:
-        scale, shift = self.scale_and_shift(classes)[:, :, None, None].chunk(2, 1)
+    def forward(self, values: Tensor, scale_and_shift: Tensor) -> Tensor:
+        scale, shift = scale_and_shift[:, :, None, None].chunk(2, 1)
         return torch.addcmul(shift, self.norm(values), scale)
 
 
@@ -64,10 +64,14 @@ class ProjectionGenerator(ConditionalGenerator):
         glorot_uniform(self)
         self.norms = nn.ModuleList(ConditionalBatchNorm(each, self.class_count) for each in widths)
 
-    def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
+    def embed(self, classes: Tensor) -> tuple[Tensor, ...]:
+        """The scale and shift of each conditional BatchNorm."""
+        return tuple(norm.get_submodule("scale_and_shift")(classes) for norm in self.norms)
+
+    def generate(self, latents: Tensor, *embedded: Tensor) -> Tensor:
         values = self.dense(latents)
-        for norm, layer in zip(self.norms, (*self.upward, self.last), strict=True):
-            values = layer(norm(values, classes).relu())
+        for norm, layer, scale_and_shift in zip(self.norms, (*self.upward, self.last), embedded, strict=True):
+            values = layer(norm(values, scale_and_shift).relu())
         return values
 
 

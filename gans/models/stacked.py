@@ -46,6 +46,7 @@ class StackedGenerator(Generator):
         super().__init__()
         self.latent_size = latent_size
         self.uniform = latents == "uniform"
+        self.has_normal_latents = not self.uniform
         first, *sizes = SIZES[-len(widths) - 1 :]
         padding = kernel // 2
         layers: list[nn.Module] = [nn.Linear(latent_size, widths[0] * first**2), Unflatten(widths[0], first, first)]

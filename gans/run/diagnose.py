@@ -4,6 +4,7 @@ A curve has a point every ``log_every`` training steps.
 """
 
 import inspect
+import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from gans.errors import InputError
 from gans.files import write_json
 from gans.run.folder import RunFolder
 
@@ -68,6 +70,16 @@ def diagnose(run: RunFolder) -> None:
     verdict = find_verdict(run)
     write_json(run.verdict_file, {"schema": 2, **asdict(verdict)})
     print(f"what happened: {verdict}")
+
+
+def read_verdict(run: RunFolder) -> Verdict:
+    """The contents of verdict.json; an InputError if it can't be read."""
+    try:
+        stored = json.loads(run.verdict_file.read_text(encoding="utf-8"))
+        labels = {name: LabelPeriod(**period) for name, period in stored["labels"].items()}
+        return Verdict(labels, dict(stored["not_judged"]), dict(stored["late_fluctuation"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"'{run.verdict_file}' is damaged or lost: test the run again with test=...") from error
 
 
 def find_verdict(run: RunFolder) -> Verdict:

@@ -1,40 +1,39 @@
-"""Samples of a trained generator, written as a labelled grid, an array or single images."""
+"""Samples of a trained generator as arrays: drawn from seeds, or on walks between them."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from gans.config.build import build_sampling, read_data
-from gans.config.schema import GenerateConfig
+from gans.config.schema import USE_ALL, SampleChoice
 from gans.config.validate import validate_choice
-from gans.data.batches import Batch
+from gans.data.batches import Batch, Dataset
 from gans.data.pixels import to_display, to_pixels
 from gans.data.progress import ProgressBar
 from gans.errors import InputError
-from gans.figures.drawing import BLUE, MANY, set_title
-from gans.figures.files import FigureFolder, padded
-from gans.figures.names import row_label, run_title
-from gans.figures.sheets import in_rows, picture
-from gans.files import require_writable
+from gans.generator import Classes, Inputs
 from gans.randomness import Streams
 from gans.run.export import TrainedGenerator, find_weights, load_gan, load_generator
-from gans.run.folder import RunFolder, new_folder
-from gans.sampling.base import MakeInputs
+from gans.run.folder import RunFolder
+from gans.sampling.base import MakeInputs, Sampling
+from gans.sampling.latents import INTERPOLATIONS, truncate
 from gans.update import NO_CLASS
 
 BATCH = 500
+"""Samples that are generated at once."""
+MOST = 1_000_000
+"""Samples that a command makes at most."""
 
-
-SHOWN = 400
-"""The most images in a grid."""
+Labels = NDArray[numpy.int64]
 
 
 @dataclass(frozen=True)
@@ -43,130 +42,263 @@ class LabelledSamples:
 
     images: NDArray[Any]
     """Images, uint8, shape (n, height, width), or channels last; or points, float32, shape (n, dimensions)."""
-    labels: NDArray[numpy.int64]
-    """The requested digits, or those of the input images, shape (n,); -1 if there are none."""
+    labels: Labels
+    """The requested classes, or those of the input images, shape (n,); -1 if there are none. ``KnownClasses`` says what
+    the numbers mean."""
     inputs: NDArray[numpy.uint8] | None
     """The input images of a generator that transforms images."""
 
 
-def generate(request: GenerateConfig) -> Path:
-    """Write ``grid.png``, with ``npz`` also ``images.npz`` and with ``pngs`` also ``0000.png``, ..., to a new folder.
+@dataclass(frozen=True)
+class Walks:
+    """Generated images on the ways between samples."""
 
-    The grid is written in each of ``formats``.
+    images: NDArray[numpy.uint8]
+    """Shape (walks, frames, height, width), or channels last."""
+    labels: Labels
+    """The class of each image, shape (walks, frames); -1 between two classes, or if there are none."""
 
-    Returns the folder.
+
+@dataclass(frozen=True)
+class KnownClasses:
+    """The classes that a generator was trained on."""
+
+    numbers: list[int]
+    """The label of each index that the generator takes."""
+    names: list[str]
+    """``names[label]`` is a class's name."""
+
+    @classmethod
+    def of(cls, chosen: Classes, source: Mapping[int, str]) -> "KnownClasses":
+        """The classes that ``data.classes`` chooses; labels are the source's numbers.
+
+        Args:
+            source: the names of all of the source's classes. If they are not known, labels are the chosen numbers, or
+                where some are names the positions in ``chosen``.
+        """
+        number_of = {name: number for number, name in source.items()}
+        found = [number_of.get(str(each), each) for each in chosen]
+        numbers = [each for each in found if isinstance(each, int)]
+        if len(numbers) < len(found):
+            return cls(list(range(len(chosen))), list(map(str, chosen)))
+        return cls(numbers, [source.get(each, str(each)) for each in range(max([*numbers, *source], default=-1) + 1)])
+
+    @property
+    def chosen_names(self) -> list[str]:
+        return [self.names[number] for number in self.numbers]
+
+    def indices(self, wanted: Sequence[int | str]) -> list[int]:
+        """The index of each class, by its name or label; an InputError for others."""
+        found = [self.names.index(str(each)) if str(each) in self.names else each for each in wanted]
+        unknown = [each for each, number in zip(wanted, found, strict=True) if number not in self.numbers]
+        if unknown or not wanted:
+            raise InputError(
+                f"classes={list(wanted)}: choose from those that it was trained on, {', '.join(self.chosen_names)}"
+            )
+        return [self.numbers.index(int(number)) for number in found]
+
+    def to_labels(self, indices: Tensor) -> Labels:
+        """The labels of class indices; ``NO_CLASS`` stays."""
+        numbers = torch.tensor([*self.numbers, NO_CLASS])  # NO_CLASS, -1, finds itself
+        return numbers[indices.cpu()].numpy()
+
+
+class Sampler:
+    """Draws samples with a trained generator.
+
+    Args:
+        data_root: replaces ``data.root`` of its config, for a generator that transforms held-out images.
+        trust: packages, beside this one and torch, that its config may name.
     """
-    validate_choice(request.sampling, "sampling", "sampling")
-    sampling = build_sampling(request.sampling)
-    file = find_weights(Path(request.run), whole=sampling.needs_discriminator)
-    trained = load_generator(file, request.trust)
-    gan = load_gan(file, request.trust) if sampling.needs_discriminator else None
+
+    def __init__(
+        self,
+        trained: TrainedGenerator,
+        classes: KnownClasses,
+        sampling: Sampling,
+        make_inputs: MakeInputs,
+        data_root: str | None = None,
+        trust: Sequence[str] = (),
+    ) -> None:
+        self.trained = trained
+        self.classes = classes
+        self.sampling = sampling
+        self.make_inputs = make_inputs
+        self.data_root = data_root
+        self.trust = trust
+
+    def require_match(self, choice: SampleChoice) -> None:
+        """Refuse what this generator can't be asked for, with an InputError."""
+        network = self.trained.network
+        if choice.classes is not None and not network.takes_classes:
+            raise InputError("classes: this generator takes no classes: use a conditional one, such as model=acgan's")
+        if choice.truncation is not None and not network.has_normal_latents:
+            raise InputError(
+                f"truncation={choice.truncation} cuts off normal latents, and this generator takes other inputs: leave "
+                "truncation out"
+            )
+        if choice.truncation is not None and self.sampling.protocol is not None:
+            raise InputError(
+                f"truncation={choice.truncation} and sampling={self.sampling.choice} both choose latents: use one"
+            )
+        if choice.walk is None and choice.interpolation is not None:
+            raise InputError(f"interpolation={choice.interpolation} is of a walk: add walk=8, or leave it out")
+        if choice.walk is not None:
+            self._require_walk(choice, choice.walk)
+
+    def _require_walk(self, choice: SampleChoice, walk: int) -> None:
+        network = self.trained.network
+        if network.takes_images or network.makes_points:
+            what = "transforms images, and has no latents" if network.takes_images else "makes points, not images"
+            raise InputError(f"walk={walk} leads from one generated image to the next, but this generator {what}")
+        if choice.interpolation == "spherical" and not network.has_normal_latents:
+            raise InputError(
+                "interpolation=spherical is for normal latents, and this generator has others: use interpolation=linear"
+            )
+        if choice.count == 1 and len(choice.classes or []) < 2:
+            also = ", or classes=[...] with two classes" if network.takes_classes else ""
+            raise InputError(f"walk={walk} leads from one sample to the next, but count=1: use count=2 or more{also}")
+        stops = self.classes.indices(choice.classes) if choice.classes is not None else []
+        if any(first == second for first, second in pairwise(stops)):
+            raise InputError(f"classes={choice.classes}: a walk from a class to itself stands still: name another one")
+        if (total := choice.count * (walk + 1) * max(1, len(stops) - 1)) > MOST:
+            raise InputError(f"count={choice.count} and walk={walk} are {total:,} images: make at most {MOST:,}")
+
+    @torch.no_grad()
+    def draw(self, choice: SampleChoice, seed: int) -> LabelledSamples:
+        """``count`` samples, a function of the seed and the requested classes.
+
+        With several classes, each has an equal share, in order: [3, 7] and 4 samples give 3, 3, 7, 7.
+        """
+        self.require_match(choice)
+        inputs = self._inputs(choice, seed)
+        return LabelledSamples(
+            images=to_array(self._generate(inputs)),
+            labels=self.classes.to_labels(inputs.labels),
+            inputs=to_array(inputs.arguments[0]) if self.trained.network.takes_images else None,
+        )
+
+    @torch.no_grad()
+    def walk(self, choice: SampleChoice, seed: int) -> Walks:
+        """From each sample of the seed to the next, or with several classes each from class to class.
+
+        There are ``walk`` images between two. Those at the ends are the seed's samples to the bit.
+        """
+        assert choice.walk is not None
+        self.require_match(choice)
+        network = self.trained.network
+        interpolate = INTERPOLATIONS[choice.interpolation or ("spherical" if network.has_normal_latents else "linear")]
+        stops, images = self._stops(choice, seed)
+        frames, labels = [images[0]], [stops[0].labels]
+        steps = choice.walk + 1
+        with ProgressBar("walking", (len(stops) - 1) * choice.walk, "frames") as bar:
+            for start, end, last in zip(stops, stops[1:], images[1:], strict=False):
+                for step in range(1, steps):
+                    pairs = zip(parts(start), parts(end), strict=True)
+                    made = [network.between(first, second, step / steps, interpolate) for first, second in pairs]
+                    frames.append(self._to_unit(torch.cat(made)))
+                    labels.append(torch.where(start.labels == end.labels, start.labels, NO_CLASS))
+                    bar.update()
+                frames.append(last)
+                labels.append(end.labels)
+        return Walks(
+            numpy.stack([to_array(frame) for frame in frames], 1),
+            numpy.stack([self.classes.to_labels(each) for each in labels], 1),
+        )
+
+    def _stops(self, choice: SampleChoice, seed: int) -> tuple[list[Inputs], list[Tensor]]:
+        """The inputs between which walks lead, of all walks together, and their samples."""
+        if len(choice.classes or []) < 2:
+            inputs = self._inputs(choice, seed)
+            images = self._generate(inputs)
+            return [select(inputs, slice(-1)), select(inputs, slice(1, None))], [images[:-1], images[1:]]
+        first, *others = self.classes.indices(choice.classes or [])
+        inputs = self._inputs(choice.model_copy(update={"classes": [self.classes.chosen_names[first]]}), seed)
+        of_others = [torch.full_like(inputs.labels, index) for index in others]
+        stops = [inputs, *(Inputs((inputs.arguments[0], labels), labels) for labels in of_others)]
+        return stops, [self._generate(each) for each in stops]
+
+    def _inputs(self, choice: SampleChoice, seed: int) -> Inputs:
+        network = self.trained.network
+        batch = self._held_out(choice.count, seed) if network.takes_images else None
+        count, classes = choice.count, None
+        if network.takes_classes:
+            names = self.classes.chosen_names if choice.classes is None else choice.classes
+            wanted = torch.tensor(self.classes.indices(names))
+            classes = wanted[torch.arange(count) * len(wanted) // count]
+        inputs = self.make_inputs(count, Streams(seed, "generate")("latent"), batch, classes)
+        if choice.truncation is not None:
+            latents, *others = inputs.arguments
+            inputs = inputs._replace(arguments=(truncate(latents, choice.truncation), *others))
+        return inputs
+
+    def _generate(self, inputs: Inputs) -> Tensor:
+        made = []
+        with ProgressBar("generating", len(inputs.labels), "images") as bar:
+            for part in parts(inputs):
+                made.append(self.trained.network(*part.arguments))
+                bar.update(len(part.labels))
+        return self._to_unit(torch.cat(made))
+
+    def _to_unit(self, samples: Tensor) -> Tensor:
+        """Samples with pixels in [0, 1]."""
+        low, high = self.trained.network.pixel_range
+        return (samples - low) / (high - low)
+
+    def _held_out(self, count: int, seed: int) -> Batch:
+        """``count`` random test images of the run's data."""
+        images = self._test_images
+        if count > len(images.labels):
+            raise InputError(f"count={count} is more than the {len(images.labels)} test images: use a smaller count")
+        order = torch.randperm(len(images.labels), generator=Streams(seed, "generate")("images"))
+        return images.select(order[:count]).to_batch()
+
+    @cached_property
+    def _test_images(self) -> Dataset:
+        config = self.trained.config
+        data_config = config["data"] | ({"root": self.data_root} if self.data_root else {})
+        validate_choice(data_config, "data", "data", trusted=self.trust)
+        return read_data(data_config, config["seed"]).test_images
+
+
+def load_sampler(
+    path: Path,
+    trust: Sequence[str] = (),
+    data_root: str | None = None,
+    sampling_config: Mapping[str, Any] = USE_ALL,
+) -> Sampler:
+    """The sampler of a run folder, a checkpoint or an exported generator.
+
+    Raises:
+        InputError: if it is none of these, is damaged, or can't be sampled in this way.
+    """
+    validate_choice(sampling_config, "sampling", "sampling")
+    sampling = build_sampling(dict(sampling_config))
+    file = find_weights(path, whole=sampling.needs_discriminator)
+    trained = load_generator(file, trust)
+    gan = load_gan(file, trust) if sampling.needs_discriminator else None
     if gan:
         sampling.require_match(gan)
-    output = Path(request.output) if request.output else _run_folder(Path(request.run)) / "generated"
-    require_writable(output.parent)
-    samples = draw_samples(trained, request, sampling.inputs_of(trained.network, gan))
-    are_points = samples.images.ndim == 2
-    if are_points and request.pngs:
-        raise InputError("pngs: this generator makes points, not images: use npz=true")
-    folder = new_folder(output.parent, output.name)
-    title = f"{run_title(trained.config)}\ntraining step {trained.training_steps:,}, generated with seed {request.seed}"
-    title += f", sampling={sampling.choice}" if sampling.protocol else ""
-    with ProgressBar("drawing the grid"):
-        FigureFolder(folder, request.formats).save("grid", (_scatter if are_points else _grid)(samples, title))
-    if request.npz:
-        with ProgressBar("writing images.npz"):
-            numpy.savez_compressed(folder / "images.npz", images=samples.images, labels=samples.labels)
-    if request.pngs:
-        with ProgressBar("writing images", len(samples.images), "images") as bar:
-            for index, image in enumerate(samples.images):
-                Image.fromarray(image).save(folder / f"{padded(index, len(samples.images) - 1)}.png")
-                bar.update()
-    return folder
+    names: dict[int, str] = {}
+    with suppress(InputError):  # an exported generator, outside of its run
+        names = RunFolder.around(path).class_names
+    chosen = trained.config["data"].get("classes")
+    classes = KnownClasses.of(chosen if isinstance(chosen, list) else [], names)
+    if data_root is not None and not trained.network.takes_images:
+        raise InputError(f"data_root={data_root}: this generator needs no images: leave it out")
+    make_inputs = sampling.inputs_of(trained.network, gan)
+    return Sampler(trained, classes, sampling, make_inputs, data_root, trust)
 
 
-@torch.no_grad()
-def draw_samples(trained: TrainedGenerator, request: GenerateConfig, make_inputs: MakeInputs) -> LabelledSamples:
-    """``count`` samples, a function of the seed and the requested classes."""
-    network, digits = trained.network, trained.config["data"].get("digits", [NO_CLASS])
-    classes = _class_indices(request, digits)
-    if classes is not None and not network.takes_classes:
-        raise InputError("classes: this generator takes no classes: use a conditional one, such as model=acgan's")
-    batch = _held_out(trained.config, request) if network.takes_images else None
-    count = len(batch.labels) if batch else request.count
-    if classes is None and network.takes_classes:
-        classes = torch.arange(count) * len(digits) // count
-    inputs = make_inputs(count, Streams(request.seed, "generate")("latent"), batch, classes)
-    low, high = network.pixel_range
-    made = []
-    with ProgressBar("generating", count, "images") as bar:
-        for part in zip(*(argument.split(BATCH) for argument in inputs.arguments), strict=True):
-            made.append(network(*part))
-            bar.update(len(made[-1]))
-    images = (torch.cat(made) - low) / (high - low)
-    labels = inputs.labels.numpy()
-    return LabelledSamples(
-        images=_to_array(images),
-        labels=numpy.where(labels < 0, labels, numpy.array(digits)[labels]),
-        inputs=_to_array(inputs.arguments[0]) if network.takes_images else None,
-    )
+def select(inputs: Inputs, rows: slice) -> Inputs:
+    """Some of the inputs."""
+    return Inputs(tuple(argument[rows] for argument in inputs.arguments), inputs.labels[rows])
 
 
-def _run_folder(path: Path) -> Path:
-    """The run folder that a path names; for an exported generator outside of one, the file's folder."""
-    with suppress(InputError):
-        return RunFolder.around(path).path
-    return path.parent
+def parts(inputs: Inputs) -> list[Inputs]:
+    """The inputs in batches."""
+    return [select(inputs, slice(start, start + BATCH)) for start in range(0, len(inputs.labels), BATCH)]
 
 
-def _class_indices(request: GenerateConfig, digits: list[int]) -> Tensor | None:
-    """The class index of each sample, in equal shares in order: [3, 7] and 4 samples give 3, 3, 7, 7."""
-    if request.classes is None:
-        return None
-    unknown = [digit for digit in request.classes if digit not in digits]
-    if unknown or not request.classes:
-        raise InputError(f"classes={request.classes}: choose from the digits that it was trained on, {digits}")
-    chosen = torch.tensor([digits.index(digit) for digit in request.classes])
-    return chosen[torch.arange(request.count) * len(chosen) // request.count]
-
-
-def _held_out(config: dict[str, Any], request: GenerateConfig) -> Batch:
-    """``count`` random test images of the run's data."""
-    data_config = config["data"] | ({"root": request.data_root} if request.data_root else {})
-    validate_choice(data_config, "data", "data", trusted=request.trust)
-    images = read_data(data_config, config["seed"]).test_images
-    if request.count > len(images.labels):
-        raise InputError(
-            f"count={request.count} is more than the {len(images.labels)} test images: use a smaller count"
-        )
-    order = torch.randperm(len(images.labels), generator=Streams(request.seed, "generate")("images"))
-    return images.select(order[: request.count]).to_batch()
-
-
-def _to_array(images: Tensor) -> NDArray[Any]:
+def to_array(images: Tensor) -> NDArray[Any]:
     return to_display(images if images.ndim == 2 else to_pixels(images)).numpy()
-
-
-def _scatter(samples: LabelledSamples, title: str) -> Figure:
-    """A scatter plot of points in one or two dimensions."""
-    figure = Figure(figsize=(6, 6), layout="constrained")
-    set_title(figure, *title.splitlines())
-    axes = figure.subplots()
-    points = samples.images
-    axes.scatter(points[:, 0], points[:, 1:].sum(1), s=5, color=BLUE, rasterized=len(points) > MANY)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel("x₁")
-    axes.set_ylabel("x₂")
-    return figure
-
-
-def _grid(samples: LabelledSamples, title: str) -> Figure:
-    """The first images in rows, labelled with their classes; rows of inputs, if any, above their outputs."""
-    if len(samples.images) > SHOWN:
-        title += f", the first {SHOWN} of {len(samples.images):,}"
-    rows = in_rows(samples.images[:SHOWN])
-    labels = [row_label(part) for part in in_rows(samples.labels[:SHOWN].tolist())]
-    if samples.inputs is not None:
-        rows = [row for pair in zip(in_rows(samples.inputs[:SHOWN]), rows, strict=True) for row in pair]
-        labels = [label for name in labels for label in (name or "input", "output")]
-    return picture(rows, title, labels)

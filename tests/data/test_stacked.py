@@ -23,7 +23,7 @@ from gans.metrics.evaluator import Evaluator, GeneratedSamples
 from gans.metrics.mode_count import ModeCount
 from gans.metrics.neighbours import Neighbours
 from gans.run.commands import start
-from gans.run.sample import generate
+from gans.run.generate import generate
 from gans.run.test_results import read_results
 from tests.conftest import DATA_ROOT, needs_mnist, option
 from tests.run.runs import request
@@ -179,6 +179,6 @@ def test_a_run_of_stacked_digits_leaves_figures_and_images_in_colour(tmp_path: P
     folder = generate(request(run.path, count=7, pngs=True, npz=True, output=str(tmp_path / "made")))
     images = numpy.load(folder / "images.npz")["images"]
     assert images.shape == (7, 28, 28, 3)
-    with Image.open(folder / "0006.png") as image:
+    with Image.open(folder / "pngs" / "0006.png") as image:
         assert image.mode == "RGB"
         assert numpy.array_equal(numpy.asarray(image), images[6])

@@ -86,7 +86,7 @@ class Recorder(FigureFolder):
     def save(self, name: str, figure: Figure) -> None:
         self.figures[name] = figure
 
-    def save_film(self, name: str, frames: object) -> None:
+    def save_film(self, name: str, frames: object, last: int = 10) -> None:
         pass
 
 

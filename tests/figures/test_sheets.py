@@ -1,14 +1,19 @@
 """Sheets of images."""
 
+import base64
+import io
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
-from gans.figures.files import padded
+from gans.figures.files import FigureFolder, padded
 from gans.figures.sheets import GAP, in_rows, magnify, picture, tile
 
 
@@ -41,6 +46,28 @@ def test_every_pixel_is_a_square_of_the_same_size(count: int) -> None:
     top, left = round(shown.shape[0] - box.y1), round(box.x0)
     sheet = magnify(tile(rows))
     assert (shown[top : top + sheet.shape[0], left : left + sheet.shape[1]] == sheet).all()
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize("count", [7, 400])
+def test_svg_and_pdf_hold_each_pixel_and_draw_it_sharp(tmp_path: Path, count: int, channels: tuple[int, ...]) -> None:
+    images = numpy.random.default_rng(count).integers(0, 256, (count, 28, 28, *channels), numpy.uint8)
+    sheet = magnify(tile(in_rows(images)))
+    sheet = sheet if channels else sheet[..., None].repeat(3, 2)
+    FigureFolder(tmp_path, ["svg", "pdf"]).save("sheet", picture(in_rows(images), "a title"))
+
+    text = (tmp_path / "sheet.svg").read_text()
+    (element,) = re.findall(r"<image [^>]*>", text)
+    assert "image-rendering:pixelated" in element.replace(": ", ":")
+    encoded = re.search(r"base64,([^\"]*)", element)
+    assert encoded
+    with Image.open(io.BytesIO(base64.b64decode(encoded[1]))) as held:
+        assert numpy.array_equal(numpy.asarray(held.convert("RGB")), sheet)
+
+    contents = (tmp_path / "sheet.pdf").read_bytes()
+    height, width = sheet.shape[:2]
+    assert re.findall(rb"/Width (\d+)\s*/Height (\d+)", contents) == [(b"%d" % width, b"%d" % height)]
+    assert b"/Interpolate true" not in contents
 
 
 @given(st.integers(0, 10**6), st.integers(0, 7))

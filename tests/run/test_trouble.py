@@ -20,7 +20,7 @@ from gans.run import commands, slurm
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, checkpoints_in
 from gans.run.commands import start_or_requeued, start_resume_or_return
 from gans.run.folder import RunFolder, lock, new_folder, runs_in
-from gans.run.sample import generate
+from gans.run.generate import generate
 from tests.conftest import run_config
 from tests.run.runs import (
     NAME,

@@ -13,7 +13,7 @@ from gans.gan import GAN
 from gans.generator import Inputs
 from gans.randomness import Streams
 from gans.run import commands
-from gans.run.sample import generate
+from gans.run.generate import generate
 from gans.run.test_results import read_results
 from gans.sampling.rejection import RejectionSampling, fill, logit_of_share
 from tests.run.runs import request, start

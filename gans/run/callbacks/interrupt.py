@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType
 from typing import Any, Self
@@ -20,7 +22,8 @@ class Interrupt(Callback):
 
     Used as a context manager. After the first signal, it finishes and saves the current step, and raises; it raises at
     once if the last step is saved, as in a test. A second signal kills the process, without a new checkpoint. Signals
-    that the process ignores stay ignored.
+    that the process ignores stay ignored. Python tells signals to its main thread only: in another, a warning says
+    that nothing can stop the run in order.
 
     This callback must come after ``checkpoints``.
     """
@@ -34,6 +37,14 @@ class Interrupt(Callback):
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        if current_thread() is not main_thread():
+            print(
+                "warning: this is not Python's main thread, so Ctrl-C and SIGTERM can't save and stop this run: if the "
+                "process ends, resume it from its last checkpoint",
+                file=sys.stderr,
+                flush=True,
+            )
+            return self
         before = {number: signal.getsignal(number) for number in slurm.stop_signals()}
         self._previous = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
         self._install_handlers()
