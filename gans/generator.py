@@ -31,6 +31,8 @@ class Generator(nn.Module):
 
     class_count = 0
     """Number of classes that it takes as input; 0 for an unconditional generator."""
+    uniform_latents = False
+    """Whether its latents are U(-1, 1) instead of N(0, 1)."""
     takes_images = False
     """Whether its inputs are images of the data set, which it transforms."""
     makes_points = False

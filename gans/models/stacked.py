@@ -45,7 +45,7 @@ class StackedGenerator(Generator):
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
-        self.uniform = latents == "uniform"
+        self.uniform_latents = latents == "uniform"
         first, *sizes = SIZES[-len(widths) - 1 :]
         padding = kernel // 2
         layers: list[nn.Module] = [nn.Linear(latent_size, widths[0] * first**2), Unflatten(widths[0], first, first)]
@@ -64,7 +64,7 @@ class StackedGenerator(Generator):
         return self.layers(latents)
 
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
-        if not self.uniform:
+        if not self.uniform_latents:
             return super().inputs(count, random, batch, classes)
         latents = 2 * torch.rand(count, self.latent_size, generator=random, device=random.device) - 1
         return Inputs((latents,), torch.full((count,), NO_CLASS, device=random.device))
