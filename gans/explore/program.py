@@ -72,7 +72,7 @@ def write_program(network: nn.Module, inputs: tuple[Tensor, ...]) -> Program:
     name = type(network).__name__
     try:
         with torch.no_grad():
-            exported = torch.export.export(network, inputs).run_decompositions()
+            exported = torch.export.export(network, inputs).run_decompositions(_decompositions())
     except Exception as error:
         raise InputError(f"{name} can't run in the browser: torch.export says {one_line(error)}") from error
     fixed = {**exported.state_dict, **exported.constants}
@@ -96,6 +96,15 @@ def write_program(network: nn.Module, inputs: tuple[Tensor, ...]) -> Program:
             arguments = map_arg(node.args, known.__getitem__), map_arg(node.kwargs, known.__getitem__)
             known[node] = _write(program, node, *arguments, name)
     return program
+
+
+def _decompositions() -> Any:
+    """PyTorch's own, but for operations that are written as they are."""
+    table = torch.export.default_decompositions()
+    for operation in list(table.keys()):
+        if str(operation).split(".")[1] in SEPARABLE:
+            table.pop(operation)
+    return table
 
 
 def _needed(last: Node) -> set[Node]:
@@ -146,8 +155,9 @@ class Unknown(Exception):
 
 Writer = Callable[..., Any]
 
-UNARY = ("relu", "leaky_relu", "elu", "tanh", "sigmoid", "clamp", "exp", "log", "sqrt", "rsqrt", "neg", "abs", "silu")
-BINARY = ("add", "sub", "mul", "div", "maximum", "minimum", "eq")
+UNARY = ("relu", "leaky_relu", "elu", "tanh", "sigmoid", "clamp", "exp", "log", "sqrt", "rsqrt", "neg", "abs", "silu",
+         "reciprocal")  # fmt: skip
+BINARY = ("add", "sub", "mul", "div", "maximum", "minimum", "eq", "pow")
 SAME = ("clone", "_to_copy", "alias", "detach", "contiguous")
 SEPARABLE = ("upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "avg_pool2d", "_adaptive_avg_pool2d")
 
@@ -224,9 +234,7 @@ def _batch_norm(
     return [_zip(program, "add", value.shape, scaled, shift.reshape(per_channel))]
 
 
-def _addmm(
-    program: Program, _target: Any, shape: tuple[int, ...], bias: Any, value: Value, weight: Any
-) -> Value:
+def _addmm(program: Program, _target: Any, shape: tuple[int, ...], bias: Any, value: Value, weight: Any) -> Value:
     if isinstance(weight, Value) or isinstance(bias, Value) or value.shape[0] != 1:
         raise Unknown
     return program.add("linear", [value, weight.T, torch.as_tensor(bias).expand(shape[1])], shape, rows=shape[1])

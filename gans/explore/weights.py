@@ -22,7 +22,7 @@ def pack(programs: Mapping[str, Program]) -> tuple[dict[str, Any], bytes]:
         constants = []
         for slot, values in program.constants.items():
             content += b"\0" * (-len(content) % 4)
-            place = {"slot": slot, "offset": len(content), "count": values.numel()}
+            place: dict[str, Any] = {"slot": slot, "offset": len(content), "count": values.numel()}
             if values.numel() <= FEW:
                 constants.append(place | {"type": "float32"})
                 content += values.numpy().astype("<f4").tobytes()

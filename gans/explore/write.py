@@ -11,7 +11,7 @@ from gans.config.schema import ExploreConfig
 from gans.data.progress import ProgressBar
 from gans.errors import InputError
 from gans.explore.page import Scores, render
-from gans.explore.program import write_program
+from gans.explore.program import Program, write_program
 from gans.explore.weights import pack, round_weights
 from gans.export.facts import facts_of
 from gans.export.network import TRIED, Exportable, ImageNetwork, exportable, run_of
@@ -67,15 +67,12 @@ def explore(request: ExploreConfig) -> Explorer:
         refuse_rounding(made)
         scores = None
         if no_score is None:
-            gan = load_gan(file, request.trust)
-            no_score = why_no_score(gan)
-            if no_score is None:
-                network = ScoreNetwork(plain(gan)).eval()
-                try:
-                    programs["discriminator"] = write_program(network, (torch.rand(image_shape(made)), torch.tensor([0])))
-                    scores = score_samples(network, made, run)
-                except InputError as error:
-                    no_score = str(error)
+            gan = plain(load_gan(file, request.trust))
+            try:
+                programs["discriminator"] = write_discriminator(gan, made)
+                scores = score_samples(gan, made, run)
+            except InputError as error:
+                no_score = str(error)
         page = render(made, facts_of(made, run), run, pack(programs), scores, no_score)
     if len(page) > LARGEST:
         raise InputError(
@@ -96,19 +93,18 @@ def find_moment(path: Path) -> tuple[Path, str | None]:
         return generator, f"'{generator}' holds the generator alone, and there is no checkpoint"
 
 
-def why_no_score(gan: GAN) -> str | None:
-    """Why the discriminator can't score one image alone; None if it can."""
-    count = gan.stabilizers.pack_size
-    return f"stabilize.packing scores {count} images at once" if count > 1 else None
-
-
 def plain(gan: GAN) -> GAN:
     return use_plain_layers(gan).to(memory_format=torch.contiguous_format)
 
 
-def image_shape(made: Exportable) -> torch.Size:
-    with torch.no_grad():
-        return made.network(*made.inputs(1)).shape
+@torch.no_grad()
+def write_discriminator(gan: GAN, made: Exportable) -> Program:
+    """The program of a discriminator; an InputError if it can't score one image alone, or can't run in the browser."""
+    count = gan.stabilizers.pack_size
+    if count > 1:
+        raise InputError(f"stabilize.packing scores {count} images at once")
+    images = made.network(*made.inputs(1))
+    return write_program(ScoreNetwork(gan).eval(), (images, torch.zeros(1, dtype=torch.int64)))
 
 
 @torch.no_grad()
@@ -126,9 +122,9 @@ def refuse_rounding(made: Exportable) -> None:
 
 
 @torch.no_grad()
-def score_samples(network: nn.Module, made: Exportable, run: RunFolder | None) -> Scores:
+def score_samples(gan: GAN, made: Exportable, run: RunFolder | None) -> Scores:
     """The discriminator's mean scores of generated and, if the run has some, real training images."""
-    inputs = made.inputs(SCORED)
+    network, inputs = ScoreNetwork(gan).eval(), made.inputs(SCORED)
     classes = inputs[1] if made.generator.takes_classes else torch.zeros(SCORED, dtype=torch.int64)
     fake = float(network(made.network(*inputs), classes)[:, 0].mean())
     if run is None or not run.samples_file("data").is_file():
@@ -138,5 +134,3 @@ def score_samples(network: nn.Module, made: Exportable, run: RunFolder | None) -
     pixels = torch.from_numpy(images)[chosen].float() / 255
     pixels = pixels[:, None] if pixels.ndim == 3 else pixels.movedim(3, 1)
     return Scores(fake, float(network(pixels, torch.from_numpy(labels)[chosen])[:, 0].mean()))
-
-

@@ -24,8 +24,16 @@ class Format(ABC):
     """How a file is used, in at most five lines of Python. ``{file}`` is its name, ``{inputs}`` a dictionary with an
     array for each input, ``{tensors}`` the inputs as tensors, ``{output}`` the name of the output."""
 
+    packages: tuple[str, ...] = ()
+    """What it needs of the extra ``export``."""
+
     def require(self) -> None:
         """An InputError if a package is missing."""
+        try:
+            for name in self.packages:
+                import_module(name)
+        except ImportError as error:
+            raise InputError(f"this format needs the package {error.name}: pip install '.[export]'") from error
 
     @abstractmethod
     def write(self, made: Exportable, path: Path) -> None:
@@ -43,13 +51,6 @@ import numpy, onnxruntime
 session = onnxruntime.InferenceSession("{file}")
 ({output},) = session.run(None, {inputs})"""
     packages = ("onnx", "onnxruntime", "onnxscript")
-
-    def require(self) -> None:
-        try:
-            for name in self.packages:
-                import_module(name)
-        except ImportError as error:
-            raise InputError(f"format=onnx needs the package {error.name}: pip install '.[export]'") from error
 
     def write(self, made: Exportable, path: Path) -> None:
         with warnings.catch_warnings(), torch.no_grad():

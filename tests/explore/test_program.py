@@ -72,7 +72,10 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[Tensor, ...]]] = {
         lambda: nn.Sequential(nn.SELU(), nn.LeakyReLU(0.3), nn.ELU(0.5), nn.SiLU(), nn.Sigmoid(), nn.ReLU(), nn.Tanh()),
         vector(50),
     ),
-    "functions": (lambda: Of(lambda x: (x.abs() + 1).log().exp().sqrt().rsqrt().clamp(min=0.6) - 2 / (3 - x)), vector(9)),
+    "functions": (
+        lambda: Of(lambda x: (x.abs() + 1).log().exp().sqrt().rsqrt().clamp(min=0.6) - 2 / (3 - x) + x**3),
+        vector(9),
+    ),
     "broadcast": (lambda: Of(lambda x: x * x[:, :1] + x[:, :, :, :1].expand(-1, -1, -1, 9) - 1), image(3)),
     "views": (lambda: Of(lambda x: x.permute(0, 2, 3, 1).flatten(1)[:, 3:40:2].unflatten(1, (-1, 1))), image(3)),
     "sums": (lambda: Of(lambda x: x.sum((2, 3)) + x.mean((2, 3)) + x.mean(3).sum(2)), image(3)),

@@ -8,6 +8,7 @@ from hydra.utils import get_class
 
 from gans.config.validate import Model, check_options
 from gans.export.network import Exportable, exportable
+from gans.generator import Generator
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, newest_whole
 from gans.run.export import load_generator, write_generator
 from gans.run.folder import RunFolder
@@ -19,7 +20,8 @@ CONTRAST = 0.15
 
 
 def makes_points(model: str) -> bool:
-    return get_class(composed(f"model={model}")["model"]["generator"]["_target_"]).makes_points
+    kind = get_class(composed(f"model={model}")["model"]["generator"]["_target_"])
+    return issubclass(kind, Generator) and kind.makes_points
 
 
 IMAGE_MODELS = [name for name in names("model") if not makes_points(name)]
@@ -47,7 +49,7 @@ def trained_run(folder: Path, model: str, *overrides: str) -> RunFolder:
 def sharpen(made: Exportable) -> None:
     last = [weight for weight in made.generator.parameters() if weight.ndim > 1][-1]
     while made.network(*made.inputs(4)).std() < CONTRAST:
-        last *= 2
+        last.mul_(2)
 
 
 def loaded(run: RunFolder) -> Exportable:

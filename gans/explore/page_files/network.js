@@ -15,6 +15,7 @@ const MAPS = {
   rsqrt: () => (x) => 1 / Math.sqrt(x),
   neg: () => (x) => -x,
   abs: () => Math.abs,
+  reciprocal: () => (x) => 1 / x,
 };
 
 const ZIPS = {
@@ -25,6 +26,7 @@ const ZIPS = {
   maximum: Math.max,
   minimum: Math.min,
   eq: (x, y) => (x === y ? 1 : 0),
+  pow: Math.pow,
 };
 
 const product = (sizes) => sizes.reduce((total, size) => total * size, 1);
