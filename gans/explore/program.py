@@ -130,13 +130,19 @@ def _write(program: Program, node: Node, args: tuple[Any, ...], kwargs: dict[str
     writer = WRITERS.get(name) or (_view if _returns_views(target) else None)
     shape = node.meta["val"].shape if isinstance(node.meta["val"], Tensor) else ()
     try:
-        if writer is None:
+        if writer is None or (name == "_to_copy" and _truncates(node)):
             raise Unknown
         return writer(program, target, tuple(shape), *args, **kwargs)
     except (Unknown, TypeError) as error:
         raise InputError(
             f"{network} can't run in the browser: its operation {target} with these arguments is unknown there"
         ) from error
+
+
+def _truncates(conversion: Node) -> bool:
+    """Whether a conversion makes whole numbers of others: here all numbers are floats."""
+    before, after = (node.meta["val"].dtype for node in (conversion.all_input_nodes[0], conversion))
+    return before.is_floating_point and not after.is_floating_point
 
 
 def _values(argument: Any) -> list[Value]:

@@ -44,9 +44,9 @@ def usage(made: Exportable, file_format: Format, file: str) -> str:
         if name == "classes":
             arrays.append(f'"classes": numpy.arange({count}) % {made.generator.class_count}')
             tensors.append(f"torch.arange({count}) % {made.generator.class_count}")
-        elif name == "images" or made.generator.uniform_latents:
-            low = "" if name == "images" else "2 * "
-            high = "" if name == "images" else " - 1"
+        elif name == "input_images" or made.generator.uniform_latents:
+            low = "" if name == "input_images" else "2 * "
+            high = "" if name == "input_images" else " - 1"
             arrays.append(f'"{name}": {low}numpy.random.rand({sizes}).astype("float32"){high}')
             tensors.append(f"{low}torch.rand({sizes}){high}")
         else:
@@ -69,7 +69,7 @@ def _inputs(made: Exportable, facts: Facts) -> str:
             what = f"({shape},) int64: the class of each sample: " + ", ".join(
                 f"{index} is {label}" for index, label in enumerate(facts.class_names)
             )
-        elif name == "images":
+        elif name == "input_images":
             what = f"({shape}) float32: images in [0, 1]"
         else:
             distribution = "uniform in [-1, 1]" if made.generator.uniform_latents else "normal, N(0, 1)"

@@ -43,7 +43,7 @@ class Exportable:
     config: dict[str, Any]
     training_steps: int
     input_names: tuple[str, ...]
-    """latents; latents, classes; or images."""
+    """latents; latents, classes; or input_images, since the output is called images."""
     trust: Sequence[str] = ()
     """Packages, beside this one and torch, that the config may name."""
 
@@ -71,7 +71,7 @@ def exportable(trained: TrainedGenerator, trust: Sequence[str] = ()) -> Exportab
         InputError: if its inputs are others than latents, latents and classes, or images.
     """
     generator = use_plain_layers(trained.network).to(memory_format=torch.contiguous_format)
-    names: Sequence[str] = ("images",) if generator.takes_images else ("latents", "classes")
+    names: Sequence[str] = ("input_images",) if generator.takes_images else ("latents", "classes")
     if not generator.takes_images and not generator.takes_classes:
         names = names[:1]
     made = Exportable(generator, trained.config, trained.training_steps, tuple(names), trust)

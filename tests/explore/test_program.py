@@ -144,6 +144,7 @@ def test_many_weights_are_rounded_to_float16_whatever_their_size(interpreter: Pa
         (nn.Conv1d(3, 4, 2), (torch.randn(1, 3, 8),), "convolution"),
         (Of(lambda x: x.var(0, correction=0) + x), vector(5), "var"),
         (Of(lambda x: torch.add(x, x, alpha=2)), vector(5), "add"),
+        (Of(lambda x: x.to(torch.int64).float()), vector(5), "_to_copy"),
         (Of(lambda x: x if x.sum() > 0 else -x), vector(5), "torch.export"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

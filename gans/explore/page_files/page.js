@@ -5,7 +5,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const find = (id) => document.getElementById(id), { width, height, channels } = data;
-  const takesImages = data.inputs[0] === "images", [inputShape] = data.input_sizes;
+  const takesImages = data.inputs[0] === "input_images", [inputShape] = data.input_sizes;
   const sizes = data.input_sizes.map((shape) => shape.reduce((total, size) => total * size, 1)), [count] = sizes;
   const BETWEEN = 9, SLIDERS = 8, REACH = 2.2, TILES = width <= 32 ? 9 : 7;
 
