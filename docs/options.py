@@ -17,7 +17,13 @@ Written by `python docs/options.py` from the comments in `conf/`. `python train.
 command and their values. `???` must be given, by the command or by another choice. `null` means none.
 """
 
-COMMANDS = {"config": "train.py", "generate": "generate.py", "features": "features.py"}
+COMMANDS = {
+    "config": "train.py",
+    "generate": "generate.py",
+    "export": "export.py",
+    "explore": "explore.py",
+    "features": "features.py",
+}
 """The command of each file that lies directly in conf/; other commands follow."""
 GROUPS = (
     "data",

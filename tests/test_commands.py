@@ -48,6 +48,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         ("train.py", ["resume=nowhere", "seed=5", "model=acgan"]),
         ("generate.py", ["--help"]),
         ("generate.py", []),
+        ("export.py", ["fromat=onnx"]),
+        ("explore.py", ["--help"]),
         ("features.py", ["--help"]),
         ("features.py", ["data.rot=here"]),
     ],

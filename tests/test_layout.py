@@ -24,6 +24,8 @@ LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "figures": (("figures",), ("run folder",)),
     "config": (("config",), ("models", "figures", "sampling")),
     "run": (("run",), ("config",)),
+    "export": (("export",), ("run",)),
+    "explore": (("explore",), ("export",)),
     "sweep": (("sweep",), ("run",)),
     "study": (("study",), ("sweep",)),
 }

@@ -93,6 +93,23 @@ class GenerateConfig(SampleChoice):
     sampling: dict[str, Any] = USE_ALL
 
 
+class ExportConfig(Options):
+    """The options of export.py, see conf/export.yaml."""
+
+    run: str
+    format: Literal["onnx", "torchscript", "safetensors"]
+    output: str | None
+    trust: list[str]
+
+
+class ExploreConfig(Options):
+    """The options of explore.py, see conf/explore.yaml."""
+
+    run: str
+    output: str | None
+    trust: list[str]
+
+
 class FeaturesConfig(Options):
     """The options of features.py, see conf/features.yaml."""
 

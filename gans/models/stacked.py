@@ -45,8 +45,7 @@ class StackedGenerator(Generator):
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
-        self.uniform = latents == "uniform"
-        self.has_normal_latents = not self.uniform
+        self.has_normal_latents = latents == "normal"
         first, *sizes = SIZES[-len(widths) - 1 :]
         padding = kernel // 2
         layers: list[nn.Module] = [nn.Linear(latent_size, widths[0] * first**2), Unflatten(widths[0], first, first)]
@@ -65,7 +64,7 @@ class StackedGenerator(Generator):
         return self.layers(latents)
 
     def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
-        if not self.uniform:
+        if self.has_normal_latents:
             return super().inputs(count, random, batch, classes)
         latents = 2 * torch.rand(count, self.latent_size, generator=random, device=random.device) - 1
         return Inputs((latents,), torch.full((count,), NO_CLASS, device=random.device))

@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from gans.config.build import build, build_gan
 from gans.config.validate import find_target, validate, validate_values
@@ -36,9 +36,13 @@ class TrainedGenerator:
 
 def export_generator(gan: GAN, config: dict[str, Any], path: Path) -> None:
     """Write the network that generates samples, and the run's config, as safetensors."""
-    network = gan.stabilizers.sampling_generator(gan.generator)
+    write_generator(gan.stabilizers.sampling_generator(gan.generator), config, gan.training_steps, path)
+
+
+def write_generator(network: nn.Module, config: dict[str, Any], training_steps: int, path: Path) -> None:
+    """Write a generator's weights, and the config of its run, as safetensors."""
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    metadata = {"format": FORMAT, "config": json.dumps(config), "training_steps": str(gan.training_steps)}
+    metadata = {"format": FORMAT, "config": json.dumps(config), "training_steps": str(training_steps)}
     with replacing(path) as file:
         file.write(save(weights, metadata))
 

@@ -1,0 +1,1 @@
+"""One HTML page on which a trained generator runs in the browser."""

@@ -1,0 +1,136 @@
+"""``explore.py``: one HTML page on which a trained generator runs."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from gans.config.schema import ExploreConfig
+from gans.data.progress import ProgressBar
+from gans.errors import InputError
+from gans.explore.page import Scores, render
+from gans.explore.program import Program, write_program
+from gans.explore.weights import pack, round_weights
+from gans.export.facts import facts_of
+from gans.export.network import TRIED, Exportable, ImageNetwork, exportable, run_of
+from gans.files import require_writable, write_text
+from gans.gan import GAN
+from gans.models.cpu.layers import use_plain_layers
+from gans.run.export import find_weights, load_gan, load_generator
+from gans.run.folder import RunFolder, new_folder
+
+LARGEST = 100_000_000
+"""The largest page, in bytes: browsers open larger ones slowly or not at all."""
+GREY_LEVELS = 2
+"""How far rounded weights may move a pixel, of 255 levels."""
+SCORED = 100
+"""Real and generated images whose scores the page tells, at most."""
+
+
+@dataclass(frozen=True)
+class Explorer:
+    file: Path
+    notes: list[str]
+    """What was left out, and why."""
+
+
+class ScoreNetwork(nn.Module):
+    """A discriminator whose images are in [0, 1]; its class indices are used by a conditional one only."""
+
+    def __init__(self, gan: GAN) -> None:
+        super().__init__()
+        self.gan = gan
+
+    def forward(self, images: Tensor, classes: Tensor) -> Tensor:
+        low, high = self.gan.generator.pixel_range
+        return self.gan.discriminate(low + (high - low) * images, classes)
+
+
+def explore(request: ExploreConfig) -> Explorer:
+    """Write ``explore.html`` to a new folder.
+
+    Raises:
+        InputError: if there is no trained generator of images, or if the browser can't run it.
+    """
+    path = Path(request.run)
+    file, no_score = find_moment(path)
+    made = exportable(load_generator(file, request.trust), request.trust)
+    if made.generator.makes_points:
+        raise InputError(f"'{path}' makes points, not images: explore.py is for models of images; see figures/ instead")
+    run = run_of(path)
+    output = Path(request.output) if request.output else (run.path if run else path.parent) / "explore"
+    require_writable(output.parent)
+    with ProgressBar("writing the page"):
+        programs = {"generator": write_program(made.network, made.inputs(1))}
+        refuse_rounding(made)
+        scores = None
+        if no_score is None:
+            gan = plain(load_gan(file, request.trust))
+            try:
+                programs["discriminator"] = write_discriminator(gan, made)
+                scores = score_samples(gan, made, run)
+            except InputError as error:
+                no_score = str(error)
+        page = render(made, facts_of(made, run), run, pack(programs), scores, no_score)
+    if len(page) > LARGEST:
+        raise InputError(
+            f"the page would have {len(page) / 1e6:.0f} MB, more than the {LARGEST / 1e6:.0f} MB that browsers open "
+            "well: use a generator with fewer parameters"
+        )
+    folder = new_folder(output.parent, output.name)
+    write_text(folder / "explore.html", page)
+    return Explorer(folder / "explore.html", [f"without the discriminator's score: {no_score}"] if no_score else [])
+
+
+def find_moment(path: Path) -> tuple[Path, str | None]:
+    """A checkpoint, which has the discriminator of the same moment; else the generator, and why there is no score."""
+    generator = find_weights(path)
+    try:
+        return find_weights(path, whole=True), None
+    except InputError:
+        return generator, f"'{generator}' holds the generator alone, and there is no checkpoint"
+
+
+def plain(gan: GAN) -> GAN:
+    return use_plain_layers(gan).to(memory_format=torch.contiguous_format)
+
+
+@torch.no_grad()
+def write_discriminator(gan: GAN, made: Exportable) -> Program:
+    """The program of a discriminator; an InputError if it can't score one image alone, or can't run in the browser."""
+    count = gan.stabilizers.pack_size
+    if count > 1:
+        raise InputError(f"stabilize.packing scores {count} images at once")
+    images = made.network(*made.inputs(1))
+    return write_program(ScoreNetwork(gan).eval(), (images, torch.zeros(1, dtype=torch.int64)))
+
+
+@torch.no_grad()
+def refuse_rounding(made: Exportable) -> None:
+    """An InputError if the page's weights, which are float16, make other images."""
+    rounded = ImageNetwork(deepcopy(made.generator)).eval()
+    round_weights(rounded)
+    inputs = made.inputs(TRIED)
+    levels = 255 * float((rounded(*inputs) - made.network(*inputs)).abs().max())
+    if not levels <= GREY_LEVELS:
+        raise InputError(
+            f"with weights of 16 bits this generator's images differ by {levels:.1f} of 255 grey levels, more than "
+            f"{GREY_LEVELS}: it can't be shown truly in the browser; export.py writes it with all bits"
+        )
+
+
+@torch.no_grad()
+def score_samples(gan: GAN, made: Exportable, run: RunFolder | None) -> Scores:
+    """The discriminator's mean scores of generated and, if the run has some, real training images."""
+    network, inputs = ScoreNetwork(gan).eval(), made.inputs(SCORED)
+    classes = inputs[1] if made.generator.takes_classes else torch.zeros(SCORED, dtype=torch.int64)
+    fake = float(network(made.network(*inputs), classes)[:, 0].mean())
+    if run is None or not run.samples_file("data").is_file():
+        return Scores(fake, None)
+    images, labels = run.data_samples
+    chosen = torch.linspace(0, len(labels) - 1, min(SCORED, len(labels))).long()
+    pixels = torch.from_numpy(images)[chosen].float() / 255
+    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.movedim(3, 1)
+    return Scores(fake, float(network(pixels, torch.from_numpy(labels)[chosen])[:, 0].mean()))

@@ -1,0 +1,101 @@
+"""The model card beside an exported generator (Mitchell et al. 2019)."""
+
+from gans.export.facts import Facts
+from gans.export.formats import Format
+from gans.export.network import TRIED, Exportable
+
+LICENCE = (
+    "Not chosen yet: whoever publishes this file chooses one, and checks what the licence of the training data allows."
+)
+
+
+def model_card(made: Exportable, facts: Facts, file_format: Format, file: str, difference: float) -> str:
+    """The card as Markdown."""
+    network = type(made.generator).__name__
+    parts = [
+        f"# {facts.title}",
+        f"`{file}` holds {_article(network)} `{network}` with "
+        f"{sum(weight.numel() for weight in made.generator.parameters()):,} parameters after "
+        f"{made.training_steps:,} training steps of a GAN. Of {TRIED} random samples, the file's differ by at most "
+        f"{difference:.1e} from PyTorch's.",
+        "## Inputs and output",
+        _inputs(made, facts),
+        "## Use",
+        f"```python\n{usage(made, file_format, file)}\n```",
+        "## Training data",
+        f"`{facts.data}`",
+        "## Training",
+        "\n".join(f"- {name}: {text}" for name, text in facts.training.items()),
+        "## Test figures",
+        _figures(facts),
+        "## Licence",
+        LICENCE,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def usage(made: Exportable, file_format: Format, file: str) -> str:
+    """How the file is used, in at most five lines of Python."""
+    shapes = {name: tuple(value.shape[1:]) for name, value in zip(made.input_names, made.inputs(1), strict=True)}
+    count = 16
+    arrays, tensors = [], []
+    for name, shape in shapes.items():
+        sizes = ", ".join(map(str, (count, *shape)))
+        if name == "classes":
+            arrays.append(f'"classes": numpy.arange({count}) % {made.generator.class_count}')
+            tensors.append(f"torch.arange({count}) % {made.generator.class_count}")
+        elif name == "input_images" or not made.generator.has_normal_latents:
+            low = "" if name == "input_images" else "2 * "
+            high = "" if name == "input_images" else " - 1"
+            arrays.append(f'"{name}": {low}numpy.random.rand({sizes}).astype("float32"){high}')
+            tensors.append(f"{low}torch.rand({sizes}){high}")
+        else:
+            arrays.append(f'"{name}": numpy.random.randn({sizes}).astype("float32")')
+            tensors.append(f"torch.randn({sizes})")
+    return file_format.usage.format(
+        file=file,
+        inputs="{" + ", ".join(arrays) + "}",
+        tensors=", ".join(tensors),
+        output=made.output_name,
+        pixel_range=list(made.generator.pixel_range),
+    )
+
+
+def _inputs(made: Exportable, facts: Facts) -> str:
+    lines = []
+    for name, value in zip(made.input_names, made.inputs(1), strict=True):
+        shape = ", ".join(["n", *map(str, value.shape[1:])])
+        if name == "classes":
+            what = f"({shape},) int64: the class of each sample: " + ", ".join(
+                f"{index} is {label}" for index, label in enumerate(facts.class_names)
+            )
+        elif name == "input_images":
+            what = f"({shape}) float32: images in [0, 1]"
+        else:
+            distribution = "normal, N(0, 1)" if made.generator.has_normal_latents else "uniform in [-1, 1]"
+            what = f"({shape}) float32: random numbers, {distribution}"
+        lines.append(f"- `{name}` {what}")
+    made_by = made.network(*made.inputs(1))
+    shape = ", ".join(["n", *map(str, made_by.shape[1:])])
+    what = "points" if made.generator.makes_points else "images in [0, 1]"
+    lines.append(f"- `{made.output_name}` ({shape}) float32: {what}")
+    return "\n".join(lines)
+
+
+def _figures(facts: Facts) -> str:
+    if not facts.figures:
+        return "None are known: the run has no final test of this training step."
+    rows = [
+        f"| `{each.name}` | {each.value:.4g} | {'' if each.floor is None else f'{each.floor:.4g}'} |"
+        for each in facts.figures
+    ]
+    head = "| metric_images_features | this generator | real training images |\n|---|---|---|\n"
+    explained = (
+        "A name says how many images of each kind were compared, and by which features. The last column is the floor: "
+        "the same metric of real training images in place of generated ones."
+    )
+    return f"{explained}\n\n{head}" + "\n".join(rows)
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "AEIOU" else "a"

@@ -1,0 +1,78 @@
+"""``export.py``: write a trained generator, check the file against PyTorch, and describe it in a model card."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from gans.config.schema import ExportConfig
+from gans.data.progress import ProgressBar
+from gans.errors import InputError
+from gans.export.facts import facts_of
+from gans.export.formats import FORMATS, Format
+from gans.export.model_card import model_card
+from gans.export.network import TRIED, Exportable, exportable, run_of
+from gans.files import replacing, require_writable, write_text
+from gans.run.export import find_weights, load_generator
+from gans.run.folder import new_folder
+
+TOLERANCE = 1e-5
+"""The largest difference of a pixel in [0, 1] between the file and PyTorch."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    file: Path
+    card: Path
+    difference: float
+    """The largest difference from PyTorch that was found."""
+
+
+def export(request: ExportConfig) -> Exported:
+    """Write the generator and ``model_card.md`` to a new folder; nothing if the file does not agree with PyTorch.
+
+    Raises:
+        InputError: if there is no trained generator, a package is missing, or the format can't hold the network.
+    """
+    file_format = FORMATS[request.format]
+    file_format.require()
+    path = Path(request.run)
+    file = find_weights(path)
+    made = exportable(load_generator(file, request.trust), request.trust)
+    run = run_of(path)
+    output = Path(request.output) if request.output else (run.path if run else path.parent) / "exported"
+    require_writable(output.parent)
+    facts = facts_of(made, run)
+    with TemporaryDirectory() as temporary, ProgressBar("exporting"):
+        written = Path(temporary) / f"generator{file_format.suffix}"
+        try:
+            file_format.write(made, written)
+        except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"format={request.format} can't hold {type(made.generator).__name__}: {reason}") from error
+        difference = difference_from_pytorch(file_format, written, made)
+        if not difference <= TOLERANCE:
+            raise InputError(
+                f"format={request.format}: what the file makes differs by {difference:.2g} from what PyTorch makes, "
+                f"more than {TOLERANCE:g}, so it was not kept: use format=safetensors"
+            )
+        content = written.read_bytes()
+    folder = new_folder(output.parent, output.name)
+    with replacing(folder / written.name) as target:
+        target.write(content)
+    card = folder / "model_card.md"
+    write_text(card, model_card(made, facts, file_format, written.name, difference))
+    return Exported(folder / written.name, card, difference)
+
+
+def difference_from_pytorch(file_format: Format, path: Path, made: Exportable) -> float:
+    """The largest difference over random samples, in one batch and alone."""
+    inputs = made.inputs(TRIED)
+    with torch.no_grad():
+        expected = made.network(*inputs)
+    whole = file_format.run(path, made, inputs)
+    alone = file_format.run(path, made, tuple(value[:1] for value in inputs))
+    if whole.shape != expected.shape:
+        return float("inf")
+    return max(float((whole - expected).abs().max()), float((alone - expected[:1]).abs().max()))

@@ -1,0 +1,164 @@
+"""Exported generators make the images that PyTorch makes, and nothing is left of those that do not."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gans.config.schema import ExportConfig
+from gans.errors import InputError
+from gans.export.facts import facts_of
+from gans.export.formats import FORMATS
+from gans.export.write import TOLERANCE, difference_from_pytorch, export
+from gans.run.folder import RunFolder
+from gans.run.test_results import CheckpointResults, read_results
+from tests.export.trained import IMAGE_MODELS, POINT_MODELS, loaded, request, trained_run
+from tests.run.runs import stopped_run
+
+TESTED = ("dcgan", "metric=fid")
+IN_CI = [
+    pytest.param(model, stabilizer, marks=[] if (model, stabilizer) == ("autoencoder", "ema") else pytest.mark.slow)
+    for model in IMAGE_MODELS
+    for stabilizer in ("none", "ema")
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    made: dict[tuple[str, ...], RunFolder] = {}
+
+    def run(*options: str) -> RunFolder:
+        if options not in made:
+            made[options] = trained_run(tmp_path_factory.mktemp("exported"), *options)
+        return made[options]
+
+    return run
+
+
+def use(card: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the Python code of a model card makes in the folder of the card."""
+    code = re.search(r"```python\n(.*?)```", card.read_text(encoding="utf-8"), re.DOTALL)
+    assert code
+    assert code[1].count("\n") <= 5
+    monkeypatch.chdir(card.parent)
+    made: dict[str, Any] = {}
+    with torch.no_grad():
+        exec(code[1], made)
+    return made
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_holds_the_generator_and_its_card_says_how_to_use_it(
+    trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run = trained(*TESTED)
+    made = export(request(ExportConfig, run.path, format=name, output=str(tmp_path / "out")))
+    assert made.difference <= TOLERANCE
+    assert sorted(made.file.parent.iterdir()) == sorted([made.file, made.card])
+    assert use(made.card, monkeypatch)["images"].shape == (16, 1, 28, 28)
+    text = made.card.read_text(encoding="utf-8")
+    results = read_results(run.test_results_file)
+    (figure,) = (name for name in results.floors if name.startswith("fid"))
+    row = next(line for line in text.splitlines() if f"`{figure}`" in line)
+    assert f"{results.checkpoints['last'].results[figure]:.4g}" in row
+    assert f"{results.floors[figure]:.4g}" in row
+    for said in ("Digits(", "2, of 8 samples", "KerasAdam(", "BinaryCrossEntropy(", "seed: 0", "torch 2", "Licence"):
+        assert said in text
+
+
+@pytest.mark.parametrize(("model", "stabilizer"), IN_CI)
+def test_every_model_of_images_becomes_onnx(
+    trained: Callable[..., RunFolder],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    stabilizer: str,
+) -> None:
+    run = trained(model, f"stabilize={stabilizer}")
+    made = export(request(ExportConfig, run.path, output=str(tmp_path / "out")))
+    print(f"{model} {stabilizer}: ONNX differs by {made.difference:.1e}")
+    images = use(made.card, monkeypatch)["images"]
+    assert images.shape[0] == 16
+    assert images.min() >= 0
+    assert images.max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", POINT_MODELS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_models_of_points_are_exported_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, name: str
+) -> None:
+    run = trained_run(tmp_path / "runs", model)
+    made = export(request(ExportConfig, run.path, format=name))
+    assert made.file.parent == run.path / "exported"
+    assert use(made.card, monkeypatch)["points"].ndim == 2
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_changed_weight_is_noticed(trained: Callable[..., RunFolder], tmp_path: Path, name: str) -> None:
+    made, path = loaded(trained(*TESTED)), tmp_path / f"file{FORMATS[name].suffix}"
+    FORMATS[name].write(made, path)
+    assert difference_from_pytorch(FORMATS[name], path, made) <= TOLERANCE
+    with torch.no_grad():
+        next(made.generator.parameters())[0] += 0.1
+    assert difference_from_pytorch(FORMATS[name], path, made) > TOLERANCE
+
+
+def test_a_file_that_differs_is_refused_and_nothing_is_left(
+    trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(*TESTED)
+    torchscript = FORMATS["torchscript"]
+    honest = torchscript.run
+    monkeypatch.setattr(torchscript, "run", lambda *arguments: honest(*arguments) + 2e-5)
+    with pytest.raises(InputError, match="differs"):
+        export(request(ExportConfig, run.path, format="torchscript", output=str(tmp_path / "new" / "out")))
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_input_is_refused_in_one_line(
+    trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(*TESTED)
+    (tmp_path / "file").touch()
+    untrained = RunFolder.create(tmp_path, {"data": {}, "model": {}})
+    refused = {
+        "nowhere": lambda: request(ExportConfig, tmp_path / "nowhere"),
+        "no trained generator": lambda: request(ExportConfig, untrained.path),
+        "format=pickle": lambda: request(ExportConfig, run.path, format="pickle"),
+        "can't be written": lambda: request(ExportConfig, run.path, output=str(tmp_path / "file" / "out")),
+    }
+    for said, asked in refused.items():
+        with pytest.raises(InputError, match=said) as error:
+            export(asked())
+        assert "\n" not in str(error.value)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(InputError, match=r"\[export\]"):
+        export(request(ExportConfig, run.path))
+
+
+def test_figures_are_those_of_the_exported_moment(trained: Callable[..., RunFolder]) -> None:
+    run = trained(*TESTED)
+    made = loaded(run)
+    assert facts_of(made, run).figures
+    assert facts_of(made, None).figures == []
+    results = read_results(run.test_results_file)
+    other = {"last": CheckpointResults(training_steps=7, results=results.checkpoints["last"].results)}
+    kept = run.test_results_file.read_bytes()
+    try:
+        results.model_copy(update={"checkpoints": other}).write(run.test_results_file)
+        assert facts_of(made, run).figures == []
+    finally:
+        run.test_results_file.write_bytes(kept)
+
+
+@pytest.mark.slow
+def test_a_stopped_run_is_exported_from_its_checkpoint(tmp_path: Path) -> None:
+    made = export(request(ExportConfig, stopped_run(tmp_path).path, format="safetensors"))
+    assert made.difference == 0
+    assert "4 training steps" in made.card.read_text(encoding="utf-8")

@@ -1,0 +1,63 @@
+"""Trained generators whose images have contrast, so that a wrong weight shows."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_class
+
+from gans.config.validate import Model, check_options
+from gans.export.network import Exportable, exportable
+from gans.generator import Generator
+from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, newest_whole
+from gans.run.export import load_generator, write_generator
+from gans.run.folder import RunFolder
+from tests.conftest import composed, data_for, names
+from tests.run.runs import checkpoint, start
+
+CONTRAST = 0.15
+"""Standard deviation of the pixels in [0, 1] that a generator has at least."""
+
+
+def makes_points(model: str) -> bool:
+    kind = get_class(composed(f"model={model}")["model"]["generator"]["_target_"])
+    return issubclass(kind, Generator) and kind.makes_points
+
+
+IMAGE_MODELS = [name for name in names("model") if not makes_points(name)]
+POINT_MODELS = [name for name in names("model") if makes_points(name)]
+
+
+def trained_run(folder: Path, model: str, *overrides: str) -> RunFolder:
+    """A run of two steps. In its checkpoint and its generator's file, the last layer's weights are enlarged."""
+    data = (*data_for(f"model={model}", 24, 70), "data.batch_size=8")
+    run = start(folder, f"model={model}", *data, "trainer.max_steps=2", *overrides)
+    old = newest_whole(run.checkpoints, "last")
+    assert old is not None
+    made, contents = exportable(load_generator(old)), checkpoint(run)
+    if not made.generator.makes_points:
+        sharpen(made)
+    prefix = f"{contents['sampling_generator']}."
+    contents["state_dict"] |= {prefix + name: value for name, value in made.generator.state_dict().items()}
+    old.unlink()
+    VerifiedCheckpointIO().save_checkpoint(contents, checkpoint_path(run.checkpoints, "last", made.training_steps))
+    write_generator(made.generator, made.config, made.training_steps, run.generator_file)
+    return run
+
+
+@torch.no_grad()
+def sharpen(made: Exportable) -> None:
+    last = [weight for weight in made.generator.parameters() if weight.ndim > 1][-1]
+    while made.network(*made.inputs(4)).std() < CONTRAST:
+        last.mul_(2)
+
+
+def loaded(run: RunFolder) -> Exportable:
+    """What the commands load."""
+    return exportable(load_generator(run.generator_file))
+
+
+def request(model: type[Model], run: Path, **options: Any) -> Model:
+    """The options of a command."""
+    name = model.__name__.removesuffix("Config").lower()
+    return check_options(model, composed("run=some", config_name=name) | {"run": str(run)} | options)
