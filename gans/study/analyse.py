@@ -1,8 +1,8 @@
 """Analysis of a study: every arm against the baseline, the claims, and what went wrong how often."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from gans.errors import InputError
@@ -38,19 +38,19 @@ class Trouble:
 @dataclass(frozen=True)
 class StudyResult:
     definition: StudyDefinition
-    records: list[RunRecord]
-    """In the order of the arms, then of the seeds."""
     comparisons: dict[str, dict[str, Comparison]]
     """Arm, other than the baseline -> figure -> comparison with the baseline."""
     discoveries: set[tuple[str, str]]
     """(arm, figure) whose difference e-BH reports: a false discovery rate of 5 % within each figure."""
     claims: list[JudgedClaim]
-    troubles: dict[str, list[Trouble]]
+    records: list[RunRecord] = field(default_factory=list)
+    """In the order of the arms, then of the seeds."""
+    troubles: dict[str, list[Trouble]] = field(default_factory=dict)
     """By arm, the diagnoses that any arm has."""
-    protocols: dict[str, str]
+    protocols: dict[str, str] = field(default_factory=dict)
     """The full name of each figure that a metric computed."""
-    floors: dict[str, float]
-    warnings: list[str]
+    floors: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def of_arm(self, arm: str) -> list[RunRecord]:
         return [record for record in self.records if record.arm == arm]
@@ -72,28 +72,42 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
     protocols = common_protocols(records)
     require_single(records)
     require_figures(definition.merits, records)
-    merits = {merit.name: merit for merit in definition.merits}
     by_arm = {arm: [record for record in records if record.arm == arm] for arm in order}
+    values = {
+        arm: {merit.name: {each.seed: each.figures[merit.name] for each in by_arm[arm]} for merit in definition.merits}
+        for arm in order
+    }
+    return replace(
+        compare_values(definition, values),
+        records=records,
+        troubles=count_troubles(by_arm, definition.baseline),
+        protocols=protocols,
+        floors={name: floor for record in records for name, floor in record.floors.items()},
+        warnings=list(warnings),
+    )
+
+
+Values = Mapping[str, Mapping[str, Mapping[int, float]]]
+"""Arm -> figure -> seed -> value, NaN where a run lacks it."""
+
+
+def compare_values(definition: StudyDefinition, values: Values) -> StudyResult:
+    """The comparisons and the claims of a study, from its figures alone."""
+    merits = {merit.name: merit for merit in definition.merits}
 
     def compare_arms(arm: str, than: str, figure: str, level: float = LEVEL) -> Comparison:
-        ours, theirs = ({each.seed: each.figures[figure] for each in by_arm[one]} for one in (arm, than))
-        return compare(ours, theirs, merits[figure], level=level)
+        return compare(values[arm][figure], values[than][figure], merits[figure], level=level)
 
     def compare_part(part: ClaimPart, level: float) -> Comparison:
         return compare_arms(part.arm, part.than or definition.baseline, part.figure, level)
 
     comparisons = {arm: {figure: compare_arms(arm, definition.baseline, figure) for figure in merits}
-                   for arm in order if arm != definition.baseline}  # fmt: skip
+                   for arm in definition.all_arms if arm != definition.baseline}  # fmt: skip
     return StudyResult(
         definition,
-        records,
         comparisons,
         discoveries_in(comparisons, list(merits)),
         judge_claims(definition.claims, compare_part),
-        count_troubles(by_arm, definition.baseline),
-        protocols,
-        {name: floor for record in records for name, floor in record.floors.items()},
-        list(warnings),
     )
 
 

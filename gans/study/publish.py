@@ -32,7 +32,7 @@ def publish(result: StudyResult, folder: Path, commands: Commands) -> Path:
     page = render(result, figures, curves, protocol, commands)
     if len(page) > LARGE_PAGE:
         print(
-            f"warning: the page has {len(page) / 1e6:.0f} MB: a smaller study.moments or fewer figures make it smaller",
+            f"warning: the page has {len(page) / 1e6:.0f} MB: +study.moments=5 or fewer figures make it smaller",
             file=sys.stderr,
         )
     write_text(folder / "index.html", page)

@@ -1,0 +1,78 @@
+"""Recompute what the studies in docs/evidence/ found, from each one's runs.csv: ``python docs/evidence.py``.
+
+Writes comparisons.csv of each study, and docs/evidence/README.md, which holds every number that was found. A study is a
+folder with runs.csv, as ``study.py`` writes it; its definition is the file of that name in conf/study/.
+"""
+
+import csv
+import math
+from pathlib import Path
+
+import yaml
+
+from gans.config.validate import check_options
+from gans.study.analyse import StudyResult, Values, compare_values
+from gans.study.answers import answers, rows
+from gans.study.define import StudyDefinition
+from gans.study.write import as_csv
+
+ROOT = Path(__file__).resolve().parent.parent
+EVIDENCE = ROOT / "docs" / "evidence"
+INTRODUCTION = """# Evidence
+
+What the studies in `conf/study/` found. Written by `python docs/evidence.py` from each study's `runs.csv`, which has a
+row for every run. `study.md` has the effects on all figures, failures and the protocol; `index.html` is the page with
+every run, curves and images: download it, and open it in a browser. How to read a verdict: [studies](../studies.md).
+"""
+
+
+def definition_of(name: str) -> StudyDefinition:
+    return check_options(StudyDefinition, yaml.safe_load((ROOT / "conf" / "study" / f"{name}.yaml").read_text("utf-8")))
+
+
+def read_runs(folder: Path) -> list[dict[str, str]]:
+    with (folder / "runs.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def values_of(definition: StudyDefinition, runs: list[dict[str, str]]) -> Values:
+    """Arm -> figure -> seed -> value; NaN where a run lacks it."""
+    return {
+        arm: {
+            merit.name: {int(run["seed"]): float(run[merit.name] or math.nan) for run in runs if run["arm"] == arm}
+            for merit in definition.merits
+        }
+        for arm in definition.all_arms
+    }
+
+
+def recompute(folder: Path) -> StudyResult:
+    definition = definition_of(folder.name)
+    return compare_values(definition, values_of(definition, read_runs(folder)))
+
+
+def section(folder: Path) -> str:
+    """A study's question, answers and cost."""
+    result, runs = recompute(folder), read_runs(folder)
+    failed = sum(run["state"] == "failed" for run in runs)
+    seconds = sum(float(run["seconds"]) for run in runs)
+    lines = [f"## {result.definition.question}", ""]
+    for answer in answers(result):
+        lines += [f"- **{answer.verdict}**: {answer.text}" + (f" ({answer.source})" if answer.source else "")]
+        lines += [f"  - {detail}" for detail in answer.details]
+    ended = f", {failed} of which a value that is not finite ended" if failed else ""
+    again = f"`python study.py study={folder.name}`, {len(runs)} runs{ended}, {seconds / 60:.0f} minutes of runs in all"
+    return "\n".join([*lines, "", f"{again}: [study.md]({folder.name}/study.md), [page]({folder.name}/index.html)", ""])
+
+
+def pages() -> dict[Path, str]:
+    """The content of every file that this script writes."""
+    folders = sorted(path.parent for path in EVIDENCE.glob("*/runs.csv"))
+    tables = {folder / "comparisons.csv": as_csv(rows(recompute(folder))) for folder in folders}
+    return tables | {EVIDENCE / "README.md": "\n".join([INTRODUCTION, *map(section, folders)])}
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(path)

@@ -1,0 +1,45 @@
+"""Every number in docs/evidence can be recomputed from the runs' figures."""
+
+import csv
+import io
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+EVIDENCE = ROOT / "docs" / "evidence"
+PAGES: dict[Path, str] = runpy.run_path(str(ROOT / "docs" / "evidence.py"))["pages"]()
+
+
+def test_there_is_evidence() -> None:
+    assert EVIDENCE / "README.md" in PAGES
+    assert len(PAGES) > 1
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(EVIDENCE)))
+def test_what_is_committed_is_what_the_runs_say(path: Path) -> None:
+    """Numbers to nine digits: other versions of numpy and scipy may round the last ones differently."""
+    committed, computed = path.read_text(encoding="utf-8"), PAGES[path]
+    if path.suffix != ".csv":
+        assert committed == computed, "run: python docs/evidence.py"
+        return
+    ours, theirs = (list(csv.DictReader(io.StringIO(text))) for text in (committed, computed))
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            try:
+                assert float(value) == pytest.approx(float(other[name]), rel=1e-9)
+            except ValueError:
+                assert value == other[name]
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in EVIDENCE.glob("*/runs.csv")), ids=lambda path: path.name
+)
+def test_each_study_has_its_files(folder: Path) -> None:
+    assert {"runs.csv", "comparisons.csv", "study.md", "index.html"} <= {path.name for path in folder.iterdir()}
+    assert (folder / "index.html").stat().st_size <= 2_000_000
+    assert not [path for path in folder.rglob("*") if path.suffix in (".ckpt", ".npz")]
