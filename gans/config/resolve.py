@@ -37,7 +37,7 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error
     except InterpolationKeyError as error:
-        if lost := [group for group in ("data", "trainer") if group not in config]:
+        if lost := [group for group in ("data", "trainer") if "_target_" not in config.get(group, {})]:
             raise InputError(f"{lost[0]} is not chosen: use {lost[0]}=..., such as data=digits") from error
         raise InputError(
             f"{error.full_key} refers to an option that does not exist ({str(error).splitlines()[0]}): the choices are "

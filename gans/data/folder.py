@@ -21,6 +21,8 @@ from gans.machine import free_memory
 PARTS = ("train", "test")
 """Folders that hold the source's own split."""
 TEST_SHARE = 0.2
+NONE = -1
+"""The label of an image without a class in an .npz file, as generate.py writes it."""
 ONLY = "image"
 """The name of the class of images without labels."""
 
@@ -162,7 +164,7 @@ def read_arrays(path: Path, channels: int) -> Dataset:
     try:
         with numpy.load(path) as arrays:
             images = arrays["images"]
-            labels = arrays["labels"] if "labels" in arrays else numpy.zeros(len(images), numpy.int64)
+            labels = _labels(arrays, len(images), path)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8") from error
     if images.dtype != numpy.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
@@ -176,6 +178,14 @@ def read_arrays(path: Path, channels: int) -> Dataset:
     return Dataset(with_channels(content, channels), _indices(labels))
 
 
+def _labels(arrays: Any, count: int, path: Path) -> Any:
+    """The labels of a file's arrays; as many times ``NONE`` where it has none."""
+    labels = arrays["labels"] if "labels" in arrays else numpy.full(count, NONE)
+    if NONE in labels and (labels != NONE).any():
+        raise InputError(f"'{path}': some labels are {NONE}, which is no class: leave these images out, or all labels")
+    return labels
+
+
 def _indices(labels: Any) -> Tensor:
     """Labels as indices into the file's classes."""
     _, indices = numpy.unique(labels, return_inverse=True)
@@ -185,10 +195,10 @@ def _indices(labels: Any) -> Tensor:
 def _classes_in_arrays(path: Path) -> list[str]:
     try:
         with numpy.load(path) as arrays:
-            if "labels" not in arrays:
-                return [ONLY]
-            present = numpy.unique(arrays["labels"])
+            present = numpy.unique(_labels(arrays, 0, path))
             names = arrays.get("class_names")
+            if "labels" not in arrays or present.tolist() == [NONE]:
+                return [ONLY]
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"can't read '{path}': {one_line(error)}") from error
     return [str(each) if names is None else str(names[each]) for each in present]

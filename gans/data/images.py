@@ -81,7 +81,8 @@ class ImageData(Source):
         if len(numbers) < len(found):
             unknown = [each for each in found if each not in numbers]
             raise InputError(
-                f"data.classes names {unknown}, but data={self.source} has the {len(names)} classes {listed(names)}"
+                f"data.classes names {unknown}, but data={self.source} has the {len(names)} classes 0 to {len(names) - 1}: "
+                f"{listed(names)}"
             )
         if len(set(numbers)) < len(numbers):
             raise InputError(f"data.classes={self.chosen} names a class twice")
@@ -166,7 +167,7 @@ class ImageData(Source):
             missing = [self.class_names[number] for index, number in enumerate(self.classes) if index not in found]
             if missing and len(images.labels):
                 raise InputError(
-                    f"data.classes: none of the {len(images.labels)} {name} images shows {missing}: "
+                    f"data.classes: none of the {len(images.labels)} {name} images shows {', '.join(missing)}: "
                     "choose other classes or a larger data.val_size"
                 )
 

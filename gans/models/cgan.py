@@ -28,10 +28,12 @@ class ConcatenatingGenerator(ConditionalGenerator):
         self.latent_size = latent_size
         self.class_count = len(classes)
         self.layers = DCGANGenerator(latent_size + self.class_count, size, channels).layers
+        self.one_hot: Tensor
+        self.register_buffer("one_hot", torch.eye(self.class_count), persistent=False)
 
     def embed(self, classes: Tensor) -> tuple[Tensor]:
         """The class as a one-hot vector."""
-        return (F.one_hot(classes, self.class_count).float(),)
+        return (F.embedding(classes, self.one_hot),)  # F.one_hot would wait for the device
 
     def generate(self, latents: Tensor, *embedded: Tensor) -> Tensor:
         return self.layers(torch.cat((latents, *embedded), 1))

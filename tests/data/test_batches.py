@@ -50,10 +50,10 @@ def test_a_restored_loader_goes_on_where_it_was(position: int) -> None:
     assert all(torch.equal(first, second) for first, second in zip(rest, expected, strict=True))
 
 
-@pytest.mark.parametrize("source", ["digits", "ring", "stacked_digits"])
+@pytest.mark.parametrize("source", ["data=digits", "model=mlp", "data=stacked_digits"])
 def test_batches_are_picked_on_the_device_that_trains(source: str) -> None:
     """PyTorch's meta device has shapes and no values: whatever is copied to or from it in between fails."""
-    data = build_data(run_config(f"data={source}", "data.batch_size=20"))
+    data = build_data(run_config(source, "data.batch_size=20"))
     usual = next(iter(data.train_batches))
     data.train_batches.move_to(torch.device("cpu"))
     assert data.train_batches.images.content is data.with_label_noise().content, "on the host nothing is copied"

@@ -143,6 +143,18 @@ def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], tmp_path: Pa
     assert "\n" not in str(error.value)
 
 
+def test_labels_that_are_no_class(tmp_path: Path) -> None:
+    """As generate.py writes them for a generator without classes."""
+    images = numpy.zeros((60, 28, 28), numpy.uint8)
+    numpy.savez(tmp_path / "none.npz", images=images, labels=numpy.full(60, -1), class_names=["a", "b"])
+    assert data_in(tmp_path / "none.npz").class_names == ["image"]
+    numpy.savez(tmp_path / "some.npz", images=images, labels=numpy.arange(60) % 2, class_names=["a", "b"])
+    assert data_in(tmp_path / "some.npz").class_names == ["a", "b"]
+    numpy.savez(tmp_path / "mixed.npz", images=images, labels=numpy.arange(60) % 3 - 1)
+    with pytest.raises(InputError, match="no class"):
+        data_in(tmp_path / "mixed.npz")
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive"])
 def test_a_damaged_npz_file_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "my.npz").write_bytes(content)

@@ -43,6 +43,7 @@ class ColourDiscriminator(nn.Sequential):
 COLOURED = (
     f"model.generator._target_={__name__}.ColourGenerator",
     f"model.discriminator._target_={__name__}.ColourDiscriminator",
+    *(f"~model.{network}.{option}" for network in ("generator", "discriminator") for option in ("size", "channels")),
 )
 
 

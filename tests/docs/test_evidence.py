@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 import runpy
 from pathlib import Path
 

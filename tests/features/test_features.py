@@ -244,7 +244,7 @@ def test_a_network_that_knows_too_little_stops_the_run_before_training(monkeypat
     monkeypatch.setattr("gans.features.learn.EPOCHS", 1)
     monkeypatch.setattr("gans.features.learn.LEAST_STEPS", 1)
     data = data_of(*own("Letters"), "+data.path=turned")
-    with pytest.raises(InputError, match=r"too little.*python features\.py data=my_letters_28.* data\.path=turned"):
+    with pytest.raises(InputError, match=r"too little.*features\.py.* data=my_letters_28.* data\.path=turned"):
         build_evaluator(run_config(*own("Letters"), "+data.path=turned", "metric=fid"), data)
     assert find_features(data) is None
 
