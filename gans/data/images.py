@@ -80,10 +80,8 @@ class ImageData(Source):
         numbers = [each for each in found if isinstance(each, int) and each < len(names)]
         if len(numbers) < len(found):
             unknown = [each for each in found if each not in numbers]
-            raise InputError(
-                f"data.classes names {unknown}, but data={self.source} has the {len(names)} classes 0 to {len(names) - 1}: "
-                f"{listed(names)}"
-            )
+            known = f"{len(names)} classes 0 to {len(names) - 1}: {listed(names)}"
+            raise InputError(f"data.classes names {unknown}, but data={self.source} has the {known}")
         if len(set(numbers)) < len(numbers):
             raise InputError(f"data.classes={self.chosen} names a class twice")
         return numbers
