@@ -99,9 +99,10 @@ def test_the_browser_makes_the_images_of_pytorch(
         scores = discriminator(torch.from_numpy(expected).reshape(shape), classes).numpy()
     assert numpy.allclose(found["scores"], scores, atol=0.02 * max(1.0, numpy.abs(scores).max()))
 
-    weight = next(each for each in made.generator.parameters() if each.ndim > 1)
+    random = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        weight.add_(0.2 * weight.std() * torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
+        for weight in made.generator.parameters():
+            weight.add_(0.2 * weight.norm() / weight.numel() ** 0.5 * torch.randn(weight.shape, generator=random))
     assert grey_levels(found["pixels"], in_pytorch(made, inputs)) > GREY_LEVELS
 
 
