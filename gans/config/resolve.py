@@ -57,8 +57,10 @@ def usual_options(choices: Mapping[str, str], options: Mapping[str, Any]) -> dic
     """
     overrides = [f"{group}={choices[group]}" for group in ("data", "model", "trainer")]
     usual = compose("config", overrides)
-    if root := options["data"].get("root"):
-        OmegaConf.update(usual, "data.root", root)
+    for group in ("data", "model", "trainer"):
+        for name, value in options[group].items():
+            if OmegaConf.is_missing(usual[group], name) or name == "root":
+                usual[group][name] = value
     return resolve(usual)
 
 

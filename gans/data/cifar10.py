@@ -12,6 +12,7 @@ NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 class CIFAR10(TorchvisionData):
     """In torchvision's folder ``cifar-10-batches-py``."""
 
+    verifies_files = True
     source = "cifar10"
 
     @property

@@ -1,6 +1,7 @@
 """Images of the user's own: a folder of class folders, a folder of images, or an .npz file of arrays."""
 
 import zipfile
+import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,15 +13,18 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from gans.data.batches import Dataset
-from gans.data.image_files import find_images, read_images
-from gans.data.images import ImageData, SetSize, fitted, whole_number
+from gans.data.image_files import find_images, is_image, read_images
+from gans.data.images import ImageData, SetSize, fitted, listed, whole_number
 from gans.data.pixels import with_channels
 from gans.errors import InputError, one_line
 from gans.machine import free_memory
 
 PARTS = ("train", "test")
+USUAL_PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
 """Folders that hold the source's own split."""
 TEST_SHARE = 0.2
+DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error)
+"""What numpy raises for a file that is no .npz file, or a damaged one."""
 NONE = -1
 """The label of an image without a class in an .npz file, as generate.py writes it."""
 ONLY = "image"
@@ -56,7 +60,7 @@ class Folder(ImageData):
     ) -> None:
         super().__init__(size=size, channels=channels, **options)
         self.root = Path(root)
-        self.side, self.depth = size, channels
+        self.shape = size, channels
         self.test_size = test_size
 
     @cached_property
@@ -65,13 +69,13 @@ class Folder(ImageData):
 
     def read(self) -> tuple[Dataset, Dataset]:
         if not has_parts(self.root):
-            return self._divided(read_all(self.root, self.class_names, self.side, self.depth))
+            return self._divided(read_all(self.root, self.class_names, *self.shape))
         if self.test_size is not None:
             raise InputError(
                 f"data.test_size={self.test_size} has no effect, since '{self.root}' has a folder of test images: use "
                 "data.test_size=null, or move all images into class folders"
             )
-        train, test = (read_folder(self.root / part, self.class_names, self.side, self.depth) for part in PARTS)
+        train, test = (read_folder(self.root / part, self.class_names, *self.shape) for part in PARTS)
         return train, test
 
     def _divided(self, images: Dataset) -> tuple[Dataset, Dataset]:
@@ -98,20 +102,23 @@ def read_all(root: Path, names: list[str], size: int, channels: int) -> Dataset:
     Args:
         names: of the classes, as ``find_classes`` returns them.
     """
-    if root.suffix == ".npz" and root.is_file():
+    if is_array_file(root):
         return fitted(read_arrays(root, channels), size, channels)
     return read_folder(root, names, size, channels)
 
 
 def read_folder(folder: Path, names: list[str], size: int, channels: int) -> Dataset:
     """The images in the class folders of a folder; if it has none, those in it, with label 0."""
+    if has_parts(folder):
+        raise InputError(f"'{folder}' has the folders train and test: name one of them, such as '{folder / 'test'}'")
     present = class_folders(folder)
     places = [folder / name for name in names if name in present] if present else [folder]
     files = [find_images(place) for place in places]
     paths = [path for of_class in files for path in of_class]
     require_memory(folder, len(paths), size, channels)
     labels = [names.index(place.name) if present else 0 for place in places]
-    of_path = torch.tensor(labels).repeat_interleave(torch.tensor([len(of_class) for of_class in files]))
+    counts = [len(of_class) for of_class in files]
+    of_path = torch.tensor(labels, dtype=torch.int64).repeat_interleave(torch.tensor(counts, dtype=torch.int64))
     content, kept = read_images(paths, size, channels, f"reading '{folder.name}'")
     return Dataset(content, of_path[kept])
 
@@ -130,12 +137,27 @@ def require_memory(folder: Path, count: int, size: int, channels: int) -> None:
 
 def find_classes(root: Path) -> list[str]:
     """The names of the classes in a folder or an .npz file; an InputError if there is neither."""
-    if root.suffix == ".npz" and root.is_file():
+    if is_array_file(root):
         return _classes_in_arrays(root)
     if not root.is_dir():
-        raise InputError(f"data.root={root}: there is no such folder, nor .npz file")
-    parts = [root / part for part in PARTS] if has_parts(root) else [root]
-    return sorted({name for part in parts for name in class_folders(part)}) or [ONLY]
+        raise InputError(f"'{root.absolute()}': there is no such folder, nor .npz file: give another data.root")
+    found = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    if {name.lower() for name in found} & {*USUAL_PARTS} and found != {*PARTS}:
+        raise InputError(
+            f"'{root}' has the folders {listed(sorted(found))}: give it train and test alone, or name one folder with "
+            "data.root=..."
+        )
+    of_parts = [class_folders(root / part) for part in PARTS] if found == {*PARTS} else [class_folders(root)]
+    if len({*map(tuple, of_parts)}) > 1:
+        different = sorted(set(of_parts[0]) ^ set(of_parts[-1]))
+        raise InputError(f"'{root}': train and test need the same class folders, but differ in {listed(different)}")
+    if unusable := [name for name in of_parts[0] if "${" in name]:
+        raise InputError(f"'{root}': '{unusable[0]}' can't be the name of a class, since it contains ${{: rename it")
+    return of_parts[0] or [ONLY]
+
+
+def is_array_file(root: Path) -> bool:
+    return root.suffix.lower() == ".npz" and root.is_file()
 
 
 def has_parts(root: Path) -> bool:
@@ -149,8 +171,7 @@ def class_folders(folder: Path) -> list[str]:
     except OSError as error:
         raise InputError(f"can't read the folder '{folder}': {error.strerror or error}") from error
     folders = sorted(path.name for path in entries if path.is_dir())
-    endings = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
-    beside = [path.name for path in entries if path.suffix.lower() in endings and not path.is_dir()]
+    beside = [path.name for path in entries if is_image(path) and not path.is_dir()]
     if folders and beside:
         raise InputError(
             f"'{folder}' has images, such as '{min(beside)}', beside folders, such as '{folders[0]}': move all images "
@@ -165,7 +186,7 @@ def read_arrays(path: Path, channels: int) -> Dataset:
         with numpy.load(path) as arrays:
             images = arrays["images"]
             labels = _labels(arrays, len(images), path)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8") from error
     if images.dtype != numpy.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
         raise InputError(
@@ -199,6 +220,12 @@ def _classes_in_arrays(path: Path) -> list[str]:
             names = arrays.get("class_names")
             if "labels" not in arrays or present.tolist() == [NONE]:
                 return [ONLY]
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise InputError(f"can't read '{path}': {one_line(error)}") from error
-    return [str(each) if names is None else str(names[each]) for each in present]
+    if names is None:
+        return [str(each) for each in present]
+    if present.dtype.kind not in "iu" or not 0 <= present.min() <= present.max() < len(names):
+        raise InputError(
+            f"'{path}': labels must be whole numbers from 0 to {len(names) - 1}: it has {len(names)} class_names"
+        )
+    return [str(names[each]) for each in present]

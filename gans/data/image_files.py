@@ -36,14 +36,18 @@ def find_images(folder: Path) -> list[Path]:
     Raises:
         InputError: if a folder can't be read.
     """
-    endings = {*Image.registered_extensions()}
     images: list[Path] = []
     others: list[Path] = []
     for path in _files(folder, set()):
-        (images if path.suffix.lower() in endings else others).append(path)
+        (images if is_image(path) else others).append(path)
     if others:
         warn(f"{len(others):,} files in '{folder}' are no images: {some(others)}")
     return sorted(images)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name is that of an image that Pillow reads."""
+    return path.suffix.lower() in Image.registered_extensions()
 
 
 def _files(folder: Path, seen: set[Path]) -> Iterator[Path]:
@@ -67,9 +71,9 @@ def read_images(paths: Sequence[Path], size: int, channels: int, title: str) -> 
 
     Each is scaled until its shorter side fits, and cut to a square in the middle (Lanczos, as antialiasing needs).
     Those that can't be read are named in a warning. The result is kept in the user's cache, under a hash of the paths,
-    sizes and dates of the files.
+    sizes and dates of the files, if all could be read.
     """
-    return cached(_key(paths, size, channels), lambda: _read_images(paths, size, channels, title))
+    return cached(_key(paths, size, channels), len(paths), lambda: _read_images(paths, size, channels, title))
 
 
 def _read_images(paths: Sequence[Path], size: int, channels: int, title: str) -> tuple[Tensor, Tensor]:
@@ -107,7 +111,8 @@ def to_eight_bits(image: Image.Image, channels: int) -> Image.Image:
     """Grey or RGB of 8 bits: 16 bits are scaled, palettes and CMYK converted, transparent images put on white."""
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
         values = numpy.asarray(image, dtype=numpy.float64)
-        largest = 65535 if image.mode != "F" and values.max() > 255 else 1 if values.max() <= 1 else 255
+        guessed = 1 if values.max() <= 1 else 255 if values.max() <= 255 else 65535
+        largest = 65535 if image.mode.startswith("I;16") else guessed
         image = Image.fromarray((values / largest * 255).round().clip(0, 255).astype(numpy.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -115,15 +120,16 @@ def to_eight_bits(image: Image.Image, channels: int) -> Image.Image:
     return image.convert("RGB" if channels == 3 else "L")
 
 
-def cached(key: str, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """What ``make`` returns, from the user's cache if it has it."""
+def cached(key: str, count: int, make: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """What ``make`` returns, from the user's cache if it has it. Only ``count`` images, all of them, are kept there:
+    those that could not be read are tried and named each time."""
     path = cache_folder() / "images" / f"{key}.safetensors"
     try:
         tensors = load_file(path)
         return tensors["content"], tensors["indices"]
     except Exception:  # it is not there, or damaged: it only saves time
         content, indices = make()
-    if len(indices) == 0:
+    if len(indices) < count or not count:
         return content, indices
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

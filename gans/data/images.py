@@ -111,6 +111,8 @@ class ImageData(Source):
     def split(self) -> tuple[Dataset, Dataset, Dataset]:
         train, test = self.labelled_images()
         count = whole_number(self.val_size, train.labels)
+        if count:
+            self._require_pairs(train.labels)
         held_out, others = self._split(train, count, "val_size") if count else (slice(0), slice(None))
         val, train = train.select(held_out), train.select(others)
         train, val, test = (self._keep_classes(images) for images in (train, val, test))
@@ -157,6 +159,15 @@ class ImageData(Source):
             raise InputError(
                 f"data={self.source}: the {name} labels must be int64, from 0 to {count - 1}, since class_names has "
                 f"{count} names; they are {labels.dtype}, from {labels.min()} to {labels.max()}"
+            )
+
+    def _require_pairs(self, labels: Tensor) -> None:
+        """Refuse a class of the source with a single image, which can't be divided."""
+        counts = labels.bincount(minlength=len(self.class_names)).tolist()
+        if rare := [name for name, count in zip(self.class_names, counts, strict=True) if count == 1]:
+            raise InputError(
+                f"data.val_size={self.val_size}: {listed(rare)} has one training image, which can't be divided: add "
+                "images, remove the class, or use data.val_size=0"
             )
 
     def _check_classes(self, sets: dict[str, Dataset]) -> None:

@@ -1,4 +1,4 @@
-"""Base class of further data sets of torchvision, which downloads and verifies them itself."""
+"""Base class of further data sets of torchvision, which downloads them, and verifies what it downloads."""
 
 from abc import abstractmethod
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy
 import torch
+from filelock import FileLock
 
 from gans.data.batches import Dataset
 from gans.data.images import ImageData
@@ -23,8 +24,6 @@ class TorchvisionData(ImageData):
         InputError: in ``prepare_data`` if it is not there and can't be downloaded.
     """
 
-    verifies_files = True
-
     def __init__(self, root: str, **options: Any) -> None:
         super().__init__(**options)
         self.root = Path(root)
@@ -41,11 +40,16 @@ class TorchvisionData(ImageData):
     def prepare_data(self) -> None:
         try:
             with making_folder(self.folder):
-                self._download()
+                lock = self.folder / f".{self.source}.lock"
+                try:
+                    with FileLock(lock):
+                        self._download()
+                finally:
+                    lock.unlink(missing_ok=True)
         except Exception as error:  # of the network, of archives, of the disk
             raise InputError(
-                f"data={self.source} is not in '{self.root}', and can't be put there ({one_line(error)}): name another "
-                "folder with data.root=..., or use data=digits"
+                f"data={self.source} can't be read from '{self.root}', nor be put there ({one_line(error)}): delete "
+                "damaged files there, name another folder with data.root=..., or use data=digits"
             ) from error
 
     def _download(self) -> None:

@@ -11,7 +11,7 @@ Shape = tuple[int, int, int]
 """Channels, height and width of images."""
 IMAGE_SHAPE = (1, 28, 28)
 SMALLEST = 8
-"""The smallest side that its layers leave something of, in pixels."""
+"""The smallest side that is described, in pixels."""
 
 
 class FeatureNetwork(nn.Module):

@@ -14,14 +14,15 @@ class SampleFeatures(NamedTuple):
     """Samples with their extracted features, row by row."""
 
     images: Tensor
-    """White-on-black images, uint8, shape (n, channels, 28, 28), or points, float32, shape (n, dimensions)."""
+    """White-on-black images, uint8, shape (n, channels, height, width), or points, float32, shape (n, dimensions)."""
     labels: Tensor
     """The source's classes (0 to 9 for digits), int64, shape (n,): true for real samples, requested for generated ones,
     ``NO_CLASS`` if none was requested."""
     features: Tensor
     """float32, shape (n, d)."""
     logits: Tensor
-    """Logits of the source's classes, float32, shape (n, classes); (n, 0) for training samples, to save memory."""
+    """Logits of the features' classes, which are the source's but for Inception's, float32, shape (n, classes); (n, 0)
+    for training samples, to save memory."""
 
     def select(self, indices: Tensor) -> "SampleFeatures":
         """The samples at these indices, or where a boolean mask is true."""
@@ -51,6 +52,8 @@ class EvaluationData:
     """The number of the source's training and validation samples."""
     conditional: bool = False
     """Whether the generator takes classes."""
+    classes_are_known: bool = True
+    """Whether the features' logits are of the source's classes; not so for a source without classes."""
     inverted: bool = False
     """Whether the run's images are black on white. Here all images are white on black."""
     answers: Tensor | None = None

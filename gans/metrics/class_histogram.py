@@ -17,6 +17,9 @@ class ClassHistogram(Metric):
 
     values = ("class_kl",)
 
+    def applies(self, data: EvaluationData) -> bool:
+        return super().applies(data) and data.classes_are_known
+
     def compute(self, data: EvaluationData) -> dict[str, float]:
         classes = data.real.logits.shape[1]
         fake, real = (torch.bincount(sample.predicted, minlength=classes).double() for sample in (data.fake, data.real))

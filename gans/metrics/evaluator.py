@@ -112,6 +112,7 @@ class Evaluator:
             source_size=self._source_size,
             conditional=generated.conditional,
             inverted=self.data.invert,
+            classes_are_known=len(self.data.class_names) > 1,
             answers=real.images if generated.transforms else None,
         )
         return self._compute(subset, evaluation_data, generated.sampling)
@@ -139,6 +140,7 @@ class Evaluator:
             source_size=self._source_size,
             conditional=conditional,
             inverted=self.data.invert,
+            classes_are_known=len(self.data.class_names) > 1,
             answers=fake.images if transforms else None,
         )
         sets = (self.data.train_images.select(others), pool, self.data.val_images)

@@ -13,6 +13,9 @@ class ModeCount(ImageMetric):
 
     values = ("modes", "mode_kl")
 
+    def applies(self, data: EvaluationData) -> bool:
+        return super().applies(data) and data.classes_are_known
+
     def compute(self, data: EvaluationData) -> dict[str, float]:
         counts = self._counts(data)
         shares = counts.double() / counts.sum().clamp(min=1)

@@ -23,7 +23,7 @@ class ACGANGenerator(ConditionalGenerator):
     """Latents (n, latent_size) and class indices (n,) -> images (n, channels, size, size) in (-1, 1).
 
     384 channels of 7x7 or 8x8 from the latents and one from the class, then 5x5 transposed convolutions with stride 2,
-    two for 28 and 32 pixels, three for 64.
+    one for 14 and 16 pixels, two for 28 and 32, three for 64.
 
     Raises:
         InputError: for fewer than two classes.
@@ -44,13 +44,13 @@ class ACGANGenerator(ConditionalGenerator):
         self.latent_size = latent_size
         self.class_count = len(classes)
         side, count = halvings(size)
-        widths = [WIDEST // 2**level for level in range(count)]
+        widths = [WIDEST + 1, *(WIDEST // 2**level for level in range(1, count))]
         to_channel = Unflatten(1, side, side)
         self.class_channel = nn.Sequential(nn.Embedding(self.class_count, 50), nn.Linear(50, side**2), to_channel)
         to_channels = Unflatten(WIDEST, side, side)
         self.latent_channels = nn.Sequential(nn.Linear(latent_size, WIDEST * side**2), nn.ReLU(), to_channels)
         self.layers = nn.Sequential()
-        for wide, narrow in pairwise([WIDEST + 1, *widths[1:]]):
+        for wide, narrow in pairwise(widths):
             self.layers.extend([upward(wide, narrow), batch_norm(narrow), nn.ReLU()])
         self.layers.extend([upward(widths[-1], channels), nn.Tanh()])
         normal(self, initial_deviation)

@@ -24,8 +24,8 @@ def halvings(size: int) -> tuple[int, int]:
         side, count = side // 2, count + 1
     if side not in SMALLEST:
         raise InputError(
-            f"these networks make images of 28, 32, 56, 64, ... pixels (7 or 8 times a power of 2), not of {size}: use "
-            "data.size=32, for example"
+            f"these networks make images of 14, 16, 28, 32, 56, 64, ... pixels (7 or 8 times a power of 2), not of "
+            f"{size}: use data.size=32, for example"
         )
     return side, count
 

@@ -75,8 +75,7 @@ class ResidualGenerator(Generator):
     """Latents (n, latent_size) -> images (n, channels, size, size), not bounded; data are in [-1, 1].
 
     A linear function of the latents weights a learned basis, 7x7 for three widths and 28 pixels. At each size there are
-    residual blocks; a 1x1
-    convolution and bilinear upsampling lead to the next size. A 1x1 convolution makes the image.
+    residual blocks; a 1x1 convolution and bilinear upsampling lead to the next size. A 1x1 convolution makes the image.
 
     Args:
         widths: channels at each size, the smallest first; each size is twice the one before.

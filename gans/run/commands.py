@@ -49,7 +49,7 @@ def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
             folder = new_folder(Path(config.runs), name)
             stack.enter_context(lock(folder))
             run = RunFolder.create(folder, options)
-        run.history.add("started", slurm_job=slurm.job())
+        run.history.add("started", slurm_job=slurm.job(), data_sha256=components.data.data_sha256)
         return complete(run, config, components)
 
 
@@ -118,6 +118,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
         checkpoint = last_checkpoint(run)
         step = checkpoint["training_steps"] if checkpoint else 0
         components = build_run(config, branch=run.history.count("rolled back"))
+        require_same_images(run, components.data)
         if checkpoint:
             require_same_weights(components.gan, checkpoint, run)
         budget = planned_steps(config.trainer, components.data)
@@ -144,6 +145,7 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
         if checkpoint is None:
             raise InputError(f"'{run.path}' has no checkpoint to test: it stopped before its first one")
         components = build_run(config)
+        require_same_images(run, components.data)
         require_same_weights(components.gan, checkpoint, run)
         own = {f"sampling.{name}": value for name, value in config.sampling.items() if name != "_target_"}
         changed = {"sampling": components.sampling.choice, **own} if config.sampling != run_sampling(run) else {}
@@ -291,6 +293,15 @@ def again(command: Literal["resume", "test"], run: RunFolder, config: RunConfig,
     """A command for an existing run, to paste into a shell."""
     trust = foreign_packages(config.model_dump())
     return shell_command("train.py", {command: str(run.path), **options, **({"trust": trust} if trust else {})})
+
+
+def require_same_images(run: RunFolder, data: Source) -> None:
+    """Refuse other training images than those that the run started with, such as of a folder that has changed."""
+    known = [event["data_sha256"] for event in run.history.events if event.get("data_sha256")]
+    if known and known[0] != data.data_sha256:
+        raise InputError(
+            f"'{run.path}' was trained on other images than data={data.source} has now: restore them, or use a new run"
+        )
 
 
 def require_same_weights(gan: GAN, checkpoint: Mapping[str, Any], run: RunFolder) -> None:

@@ -33,7 +33,7 @@ def evaluate(options: dict[str, Any]) -> Path:
     validate_choice(config.data, "data", "data")
     for name, node in config.metric.items():
         validate_choice(node, "metric", f"metric.{name}")
-    source = Path(config.images)
+    source = Path(config.images).absolute()
     file = Path(config.output) if config.output else source.with_name(f"{source.name}-evaluation.json")
     require_writable(file.parent)
     data = read_data(config.data, seed=0)
@@ -44,6 +44,8 @@ def evaluate(options: dict[str, Any]) -> Path:
     if evaluator is None:
         raise InputError("metric=none computes nothing: use metric=[fid], for example")
     results = judge(evaluator, given)
+    if not results.checkpoints["given"].results and not results.left_out:
+        raise InputError(f"metric=[{','.join(config.metric)}]: none of them can be computed of images without classes")
     with making_folder(file.parent):
         results.write(file)
     Console(width=None if sys.stdout.isatty() else 100).print(results.table(str(source)))

@@ -16,7 +16,10 @@ from gans.config.build import build_data
 from gans.data.folder import Folder
 from gans.data.image_files import find_images, read_image, read_images
 from gans.errors import InputError
+from gans.run import commands
+from gans.run.commands import read_config
 from tests.conftest import run_config
+from tests.run.runs import start
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +105,33 @@ def test_folders_train_and_test_are_the_split(tmp_path: Path) -> None:
         data_in(tmp_path / "divided", "data.test_size=0.2")
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["train/a/1", "train/b/1", "val/a/1", "val/b/1"],
+        ["train/a/1", "test/a/1", "val/a/1"],
+        ["Train/a/1", "Test/a/1"],
+        ["train/a/1", "train/b/1", "test/1"],
+        ["train/a/1", "train/b/1", "test/a/1"],
+        ["a/1", "${x}/1"],
+    ],
+)
+def test_folders_that_can_be_misunderstood_are_refused(files: list[str], tmp_path: Path) -> None:
+    for file in files:
+        write(tmp_path / "some" / f"{file}.png")
+    with pytest.raises(InputError, match="some") as error:
+        data_in(tmp_path / "some")
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_with_one_training_image_is_named(tmp_path: Path) -> None:
+    for name, count in (("a", 5), ("b", 5), ("c", 2)):
+        for index in range(count):
+            write(tmp_path / name / f"{index}.png")
+    with pytest.raises(InputError, match=r"val_size.*c has one"):
+        data_in(tmp_path)
+
+
 def test_a_flat_folder_is_one_class(tmp_path: Path) -> None:
     for index in range(40):
         write(tmp_path / "flat" / f"ein Bild {index}.jpg", 50)
@@ -134,6 +164,8 @@ def test_arrays_of_an_npz_file(labelled: bool, shape: tuple[int, ...], tmp_path:
         {"images": numpy.zeros((9, 28, 28, 4), numpy.uint8)},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.zeros(8, numpy.int64)},
         {"images": numpy.array([None] * 9), "labels": numpy.zeros(9)},
+        {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 3, "class_names": ["a", "b"]},
+        {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) / 9, "class_names": ["a", "b"]},
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], tmp_path: Path) -> None:
@@ -174,6 +206,15 @@ def test_a_rare_class_is_named(pets: Path) -> None:
     write(pets / "axolotl" / "only.png")
     with pytest.raises(InputError, match=r"axolotl"):
         data_in(pets)
+
+
+def test_a_run_goes_on_with_its_own_images_only(pets: Path, tmp_path: Path) -> None:
+    options = ("data=folder", f"data.root='{pets}'", "data.batch_size=4", "metric=none", "figure=none")
+    run = start(tmp_path / "runs", *options, "model=dcgan", "trainer.max_steps=2")
+    write(pets / "cat" / "another.png", 99)
+    for command in (commands.resume, commands.test):
+        with pytest.raises(InputError, match="other images"):
+            command(run, read_config(run, []))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -28,9 +28,16 @@ IMAGE_MODELS = [name for name in names("model") if not makes_points(name)]
 POINT_MODELS = [name for name in names("model") if makes_points(name)]
 
 
+def data_of(choice: str) -> str:
+    """The name of the data that a model brings: that of their module."""
+    return composed(choice)["data"]["_target_"].split(".")[-2]
+
+
 def trained_run(folder: Path, model: str, *overrides: str) -> RunFolder:
     """A run of two steps. In its checkpoint and its generator's file, the last layer's weights are enlarged."""
-    data = (*data_for(f"model={model}", 24, 70), "data.batch_size=8")
+    choice, sizes = f"model={model}", data_for(f"model={model}", 24, 70)
+    own = () if any(text.startswith("data=") for text in sizes) else (f"data={data_of(choice)}",)
+    data = (*own, *sizes, "data.batch_size=8")
     run = start(folder, f"model={model}", *data, "trainer.max_steps=2", *overrides)
     old = newest_whole(run.checkpoints, "last")
     assert old is not None

@@ -65,8 +65,10 @@ def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["images=/nowhere"], "nowhere"), (["metric=none"], "metric"), (["data=ring"], "no images"),
-     (["output=/proc/none.json"], "proc")],
+    [
+        (["metric=[class_agreement]"], "without classes"), (["images=/nowhere"], "nowhere"),
+        (["metric=none"], "metric"), (["data=ring"], "no images"), (["output=/proc/none.json"], "proc"),
+    ],
 )  # fmt: skip
 def test_what_can_not_be_judged_is_refused(options: list[str], message: str, tmp_path: Path, digits: Source) -> None:
     images = save(digits.test_images.select(slice(20)), tmp_path / "images", labelled=False)
