@@ -44,7 +44,7 @@ def _trained_once(data: Source, command: str) -> TrainedFeatureNetwork:
         try:
             network, card = learn_features(data, Recipe())
         except InputError as error:
-            raise InputError(f"{error}. The command is: {command}. Or use metric=none") from error
+            raise InputError(f"{error}, or use metric=none. The command is: {command}") from error
         card["command"] = command
         try:
             return load_saved(save_features(network, card_path.stem, card_path.parent, card))
