@@ -162,4 +162,4 @@ def test_a_stopped_run_is_exported_from_its_checkpoint(tmp_path: Path) -> None:
     run = stopped_run(tmp_path)
     made = export(request(ExportConfig, run.path, format="safetensors"))
     assert made.difference <= TOLERANCE
-    assert f"{loaded(run).training_steps} training steps" in made.card.read_text(encoding="utf-8")
+    assert "5 training steps" in made.card.read_text(encoding="utf-8")
