@@ -81,7 +81,7 @@ class ConditionalGenerator(Generator):
 
     def generate(self, latents: Tensor, *embedded: Tensor) -> Tensor:
         """Samples from latents (n, latent_size) and ``embed``'s tensors."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has embed, so it needs generate too")
 
     def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
         return self.generate(latents, *self.embed(classes))

@@ -20,8 +20,9 @@ from gans.errors import InputError, one_line
 from gans.machine import free_memory
 
 PARTS = ("train", "test")
-USUAL_PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
 """Folders that hold the source's own split."""
+USUAL_PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
+"""Names of folders that are hardly those of classes, in lower case."""
 TEST_SHARE = 0.2
 DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error)
 """What numpy raises for a file that is no .npz file, or a damaged one."""

@@ -8,7 +8,7 @@ import torch
 
 from gans.config.schema import ExportConfig
 from gans.data.progress import ProgressBar
-from gans.errors import InputError
+from gans.errors import InputError, one_line
 from gans.export.facts import facts_of
 from gans.export.formats import FORMATS, Format
 from gans.export.model_card import model_card
@@ -48,9 +48,13 @@ def export(request: ExportConfig) -> Exported:
         written = Path(temporary) / f"generator{file_format.suffix}"
         try:
             file_format.write(made, written)
-        except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"format={request.format} can't hold {type(made.generator).__name__}: {reason}") from error
+        except (
+            RuntimeError,
+            ValueError,
+            TypeError,
+        ) as error:  # an operation that the exporter does not know
+            name = type(made.generator).__name__
+            raise InputError(f"format={request.format} can't hold {name}: {one_line(error)}") from error
         difference = difference_from_pytorch(file_format, written, made)
         if not difference <= TOLERANCE:
             raise InputError(

@@ -40,7 +40,8 @@ def evaluate(options: dict[str, Any]) -> Path:
     if not isinstance(data, ImageData):
         raise InputError(f"data={data.source} has no images: use other data, such as data=mnist")
     given = read_given(source, data)
-    evaluator = make_evaluator(build_each(config.metric, "metric"), config.data, data, config.evaluated_images)
+    count = min(config.evaluated_images, len(given.labels))
+    evaluator = make_evaluator(build_each(config.metric, "metric"), config.data, data, count)
     if evaluator is None:
         raise InputError("metric=none computes nothing: use metric=[fid], for example")
     results = judge(evaluator, given)
@@ -72,11 +73,9 @@ def read_given(source: Path, data: ImageData) -> Dataset:
 
 
 def judge(evaluator: Evaluator, given: Dataset) -> TestResults:
-    """The figures of equally many given images, chosen at random, and held-out images."""
-    held_out = evaluator.held_out("test")
-    count = min(len(held_out.labels), len(given.labels))
+    """The figures of as many given images as the evaluator has held-out ones; of more a random part is used."""
+    count = len(evaluator.held_out("test").labels)
     labelled = bool((given.labels != NO_CLASS).all())
-    evaluator.max_samples = min(evaluator.max_samples, count)
     order = torch.randperm(len(given.labels), generator=torch.Generator().manual_seed(derive_seed(0, "evaluate")))
     chosen = given.select(order[:count].sort().values).to_batch()
     found = evaluator.evaluate("test", GeneratedSamples(chosen.images, chosen.labels, no_more, labelled, False))

@@ -35,7 +35,7 @@ class Ray(Engine):
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else Ray takes the host's address for 127.0.0.1
         os.environ.setdefault("RAY_raylet_start_wait_time_s", str(START_SECONDS))
         try:
-            import ray  # noqa: PLC0415  # an extra, which most installations lack
+            import ray  # noqa: PLC0415 - an extra, which most installations lack
         except ImportError as error:
             raise InputError("hydra/launcher=ray needs Ray: pip install -e '.[ray]'") from error
         options: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
