@@ -289,7 +289,8 @@ def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path
     def wait_until_stopped() -> None:
         end = time.monotonic() + 60
         while any(events(folder)[-1] != "stopped" for folder in runs[:2]):
-            assert time.monotonic() < end
+            logs = [path.read_text()[-2000:] for path in tmp_path.glob("**/*.log")]
+            assert time.monotonic() < end, [[events(folder) for folder in runs[:2]], *logs]
             time.sleep(0.1)
 
     for end, code in [

@@ -8,7 +8,7 @@ REQUEUE_SIGNAL = getattr(signal, "SIGUSR1", None)
 """``sbatch --signal=USR1@90`` sends it 90 seconds before the time limit or preemption."""
 
 REPEATED_SECONDS = 1.0
-"""A second signal within this time is ignored: both a process and its group may receive the same signal."""
+"""Ctrl-C that comes again within this time is the same: both a process and its group may receive it."""
 
 
 def job() -> str | None:
@@ -25,6 +25,15 @@ def stop_signals() -> list[int]:
     """The signals that ask this process to save and stop."""
     signals: list[int] = [signal.SIGINT, signal.SIGTERM]
     return signals if job() is None or REQUEUE_SIGNAL is None else [*signals, REQUEUE_SIGNAL]
+
+
+def insists(number: int, seconds: float) -> bool:
+    """Whether a signal that comes this long after an earlier one says not to wait for a checkpoint: a later Ctrl-C.
+
+    Others repeat by themselves: SLURM sends them to a process and its group, and at a time limit another one; Linux
+    sends a sweep's members one for each thread of a leader that dies.
+    """
+    return number == signal.SIGINT and seconds >= REPEATED_SECONDS
 
 
 def requeue() -> str:

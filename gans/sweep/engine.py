@@ -60,7 +60,7 @@ class Engine(Options, ABC):
         """Run all members that have not ended, and call ``show`` while they run.
 
         Returns the signals that have come, and what to say of members that go on without this process. The first
-        signal asks members to save and stop, and no other starts; one that comes a second later kills them.
+        signal asks members to save and stop, and no other starts; a later Ctrl-C kills them.
         """
         waiting = [member for member in members if member.exit_code is None]
         running: list[Member] = []
@@ -90,13 +90,13 @@ class Engine(Options, ABC):
 
 @contextmanager
 def received_signals() -> Iterator[list[int]]:
-    """Inside, signals to stop are collected; not those that this process ignores, nor one that comes again at once."""
+    """Inside, the first signal to stop and those that insist are collected; not those that this process ignores."""
     received: list[int] = []
-    latest = -slurm.REPEATED_SECONDS
+    latest = 0.0
 
     def take(number: int, _: object) -> None:
         nonlocal latest
-        if time.monotonic() - latest >= slurm.REPEATED_SECONDS:
+        if not received or slurm.insists(number, time.monotonic() - latest):
             received.append(number)
             latest = time.monotonic()
 

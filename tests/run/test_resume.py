@@ -139,6 +139,25 @@ def test_a_signal_between_two_steps_waits_for_a_checkpoint(
     assert_same_training(unbroken(), resume(only_run(tmp_path)))
 
 
+@pytest.mark.parametrize(("number", "apart"), [(signal.SIGTERM, 0.0), (signal.SIGINT, 1000.0)])
+def test_a_signal_that_repeats_by_itself_is_heard_once(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, apart: float
+) -> None:
+    """SIGTERM after any time: a dying parent may send it several times, and Python hears the last one late."""
+
+    def stop(_: GAN) -> None:
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gans.run.slurm.REPEATED_SECONDS", apart)
+        do_at(patch, "between the players", 3, stop)
+        with pytest.raises(InterruptedTraining):
+            start(tmp_path)
+    assert checkpoint(only_run(tmp_path))["training_steps"] == 3
+    assert_same_training(unbroken(), resume(only_run(tmp_path)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_longest_metric_ends_in_order(

@@ -107,11 +107,15 @@ def test_a_signal_stops_all_that_run_in_order_and_starts_no_other(tmp_path: Path
     assert handlers == [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
 
 
-def test_a_later_signal_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 128 + signal.SIGKILL), (signal.SIGTERM, 0)])
+def test_a_later_ctrl_c_kills_and_no_other_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, exit_code: int
+) -> None:
     monkeypatch.setattr("gans.run.slurm.REPEATED_SECONDS", 0.0)
-    members = members_of(tmp_path, IGNORES, WAITS)
-    run(members, show=signal_when(printed(*members), signal.SIGTERM, times=2))
-    assert members[0].exit_code == 128 + signal.SIGKILL
+    seconds = 60 if exit_code else 1
+    members = members_of(tmp_path, IGNORES.replace("sleep(60)", f"sleep({seconds})"), WAITS)
+    run(members, show=signal_when(printed(*members), number, times=2))
+    assert members[0].exit_code == exit_code
 
 
 def test_a_signal_that_comes_again_at_once_kills_nobody(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ class Interrupt(Callback):
     """Raises ``InterruptedTraining`` after Ctrl-C, SIGTERM or, in a SLURM job, ``slurm.REQUEUE_SIGNAL``.
 
     Used as a context manager. After the first signal, it finishes and saves the current step, and raises; it raises at
-    once if the last step is saved, as in a test. A second signal kills the process, without a new checkpoint. Signals
-    that the process ignores stay ignored. Python tells signals to its main thread only: in another, a warning says
-    that nothing can stop the run in order.
+    once if the last step is saved, as in a test. A second Ctrl-C kills the process, without a new
+    checkpoint; other signals are heard once. Signals that the process ignores stay ignored. Python tells signals to
+    its main thread only: in another, a warning says that nothing can stop the run in order.
 
     This callback must come after ``checkpoints``.
     """
@@ -83,10 +83,10 @@ class Interrupt(Callback):
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self._received is not None:
-            if monotonic() - self._received_at < slurm.REPEATED_SECONDS:
-                return
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            if slurm.insists(number, monotonic() - self._received_at):
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
         self._received, self._received_at = number, monotonic()
         if not self._in_step and self._step == self.checkpoints.saved_step:
             self._stop(number)
