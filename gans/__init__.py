@@ -3,7 +3,10 @@
 The names below are for use from Python: docs/python.md. They are imported when first used, since PyTorch takes seconds.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when PyTorch is imported: docs/performance.md
 
 if TYPE_CHECKING:
     from gans.run.api import (

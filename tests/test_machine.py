@@ -1,5 +1,6 @@
 """How a process uses its machine."""
 
+import os
 import subprocess
 import sys
 
@@ -66,3 +67,12 @@ def test_an_accelerator_that_is_not_there_is_refused(
     for name in refused:
         with pytest.raises(InputError, match="accelerator"):
             require_accelerator(name)
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")])
+def test_waiting_threads_leave_their_core_to_others(given: dict[str, str], used: str) -> None:
+    """Unless the user says otherwise: with threads that spin, a run is many times slower beside another process."""
+    code = "import gans, os; print(os.environ['OMP_WAIT_POLICY'])"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == used
