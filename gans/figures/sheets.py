@@ -39,7 +39,7 @@ def in_rows(images: Many, labels: Sequence[int] = ()) -> list[Many]:
     Args:
         labels: of the images. If they are in order, and each class fills more or less a row, each class has a row.
     """
-    ends = [index for index in range(1, len(labels)) if labels[index] != labels[index - 1]]
+    ends: list[int] = [index for index in range(1, len(labels)) if labels[index] != labels[index - 1]]
     of_class = list(pairwise((0, *ends, len(images))))
     if (
         ends
