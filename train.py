@@ -11,8 +11,8 @@ from gans.config.resolve import resolve, usual_options
 from gans.errors import InputError
 
 MAY_CHANGE = {
-    "resume": ("trainer.max_epochs", "trainer.max_steps"),
-    "test": ("sampling",),
+    "resume": ("trainer.max_epochs", "trainer.max_steps", "data.root"),
+    "test": ("sampling", "data.root"),
     "draw": ("formats", "figure"),
 }
 """Options of an existing run that may differ from its config."""
@@ -58,7 +58,8 @@ def main(config: DictConfig) -> None:
                 name: options["trainer"][name] for name in ("max_epochs", "max_steps") if f"trainer.{name}" in changed
             }
             sampling = options["sampling"] if "sampling" in group else None
-            run_config = commands.read_config(run, options["trust"], budget, sampling)
+            root = options["data"]["root"] if "data.root" in changed else None
+            run_config = commands.read_config(run, options["trust"], budget, sampling, root)
             {"resume": commands.resume, "test": commands.test}[command](run, run_config)
         else:
             start = commands.start_resume_or_return if follow_leader() else commands.start_or_requeued

@@ -22,7 +22,7 @@ from yaml import YAMLError
 
 from gans.config.resolve import flatten
 from gans.config.schema import ANY_OF, ONE_OF
-from gans.errors import InputError, InterruptedTraining, TrainingError, config_dirs, one_line
+from gans.errors import CONFIG_DIRS, InputError, InterruptedTraining, TrainingError, config_dirs, one_line
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 """The options' files, which lie beside the package in the repository."""
@@ -122,9 +122,10 @@ def prepare() -> None:
     silence_lightning()
 
 
-def make_importable(folders: Iterable[str]) -> None:
-    """Let Python find classes in these folders."""
+def make_importable(folders: Sequence[str]) -> None:
+    """Let Python find classes in these folders, and so the commands that messages recommend."""
     sys.path += [folder for folder in folders if folder not in sys.path]
+    CONFIG_DIRS[:] = folders or CONFIG_DIRS
 
 
 def silence_lightning() -> None:
@@ -161,7 +162,7 @@ def explain(error: Exception) -> str:
         name, equals, value = error.override.partition("=")
         if not equals:
             return f"'{name}' is no option: options are written as name=value"
-        quoted = shlex.quote(f"{name}={QuotedString(value, Quote.double).with_quotes()}")
+        quoted = shlex.quote(f"{name}={quoted_value(value)}")
         return f"can't read '{error.override}': write lists as [a,b], and text with special characters as {quoted}"
     message = one_line(error)
     if message.startswith("Could not override '"):
@@ -170,6 +171,14 @@ def explain(error: Exception) -> str:
         not_chosen = f"'{option}' is no option of the chosen {option.partition('.')[0]}"
         return f"{not_chosen if option in names else unknown}: --cfg job shows all options"
     return f"a config file can't be read: {message}" if isinstance(error, YAMLError) else message
+
+
+def quoted_value(text: str) -> str:
+    """A value that Hydra could not read, as text in quotes; of a list each element."""
+    if text.startswith("[") and text.endswith("]"):
+        return f"[{','.join(quoted_value(part.strip()) for part in text[1:-1].split(','))}]"
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text if is_quoted else QuotedString(text, Quote.double).with_quotes()
 
 
 def suggestion(word: str, names: Sequence[str]) -> str:

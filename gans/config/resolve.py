@@ -13,17 +13,10 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from gans.data.class_names import find_classes
 from gans.errors import InputError, one_line
 
-
-def classes_in(root: str) -> list[str]:
-    """The names of the classes in a folder or file, for ``${classes_in:...}``."""
-    from gans.data.folder import find_classes  # noqa: PLC0415 - takes seconds: help and Hydra's errors come before
-
-    return find_classes(Path(root))
-
-
-OmegaConf.register_new_resolver("classes_in", classes_in, replace=True)
+OmegaConf.register_new_resolver("classes_in", lambda root: find_classes(Path(root)), replace=True)
 
 
 def resolve(config: DictConfig) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Images of the user's own: a folder of class folders, a folder of images, or an .npz file of arrays."""
 
-import zipfile
-import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -13,23 +11,14 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from gans.data.batches import Dataset
-from gans.data.image_files import find_images, is_image, read_images
-from gans.data.images import ImageData, SetSize, fitted, listed, whole_number
+from gans.data.class_names import DAMAGE, PARTS, class_folders, find_classes, has_parts, is_array_file, labels_in
+from gans.data.image_files import find_images, read_images
+from gans.data.images import ImageData, SetSize, fitted, whole_number
 from gans.data.pixels import with_channels
 from gans.errors import InputError, one_line
 from gans.machine import free_memory
 
-PARTS = ("train", "test")
-"""Folders that hold the source's own split."""
-USUAL_PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
-"""Names of folders that are hardly those of classes, in lower case."""
 TEST_SHARE = 0.2
-DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error)
-"""What numpy raises for a file that is no .npz file, or a damaged one."""
-NONE = -1
-"""The label of an image without a class in an .npz file, as generate.py writes it."""
-ONLY = "image"
-"""The name of the class of images without labels."""
 
 
 class Folder(ImageData):
@@ -136,57 +125,12 @@ def require_memory(folder: Path, count: int, size: int, channels: int) -> None:
         print(text, flush=True)
 
 
-def find_classes(root: Path) -> list[str]:
-    """The names of the classes in a folder or an .npz file; an InputError if there is neither."""
-    if is_array_file(root):
-        return _classes_in_arrays(root)
-    if not root.is_dir():
-        raise InputError(f"'{root.absolute()}': there is no such folder, nor .npz file: give another data.root")
-    found = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    if {name.lower() for name in found} & {*USUAL_PARTS} and found != {*PARTS}:
-        raise InputError(
-            f"'{root}' has the folders {listed(sorted(found))}: give it train and test alone, or name one folder with "
-            "data.root=..."
-        )
-    of_parts = [class_folders(root / part) for part in PARTS] if found == {*PARTS} else [class_folders(root)]
-    if len({*map(tuple, of_parts)}) > 1:
-        different = sorted(set(of_parts[0]) ^ set(of_parts[-1]))
-        raise InputError(f"'{root}': train and test need the same class folders, but differ in {listed(different)}")
-    if unusable := [name for name in of_parts[0] if "${" in name]:
-        raise InputError(f"'{root}': '{unusable[0]}' can't be the name of a class, since it contains ${{: rename it")
-    return of_parts[0] or [ONLY]
-
-
-def is_array_file(root: Path) -> bool:
-    return root.suffix.lower() == ".npz" and root.is_file()
-
-
-def has_parts(root: Path) -> bool:
-    return all((root / part).is_dir() for part in PARTS)
-
-
-def class_folders(folder: Path) -> list[str]:
-    """The names of the folders in a folder, without hidden ones; an InputError if images lie beside them."""
-    try:
-        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    except OSError as error:
-        raise InputError(f"can't read the folder '{folder}': {error.strerror or error}") from error
-    folders = sorted(path.name for path in entries if path.is_dir())
-    beside = [path.name for path in entries if is_image(path) and not path.is_dir()]
-    if folders and beside:
-        raise InputError(
-            f"'{folder}' has images, such as '{min(beside)}', beside folders, such as '{folders[0]}': move all images "
-            "into class folders, or none"
-        )
-    return folders
-
-
 def read_arrays(path: Path, channels: int) -> Dataset:
     """The images of an .npz file, with class indices as labels."""
     try:
         with numpy.load(path) as arrays:
             images = arrays["images"]
-            labels = _labels(arrays, len(images), path)
+            labels = labels_in(arrays, len(images), path)
     except DAMAGE as error:
         raise InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8") from error
     if images.dtype != numpy.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
@@ -200,33 +144,7 @@ def read_arrays(path: Path, channels: int) -> Dataset:
     return Dataset(with_channels(content, channels), _indices(labels))
 
 
-def _labels(arrays: Any, count: int, path: Path) -> Any:
-    """The labels of a file's arrays; as many times ``NONE`` where it has none."""
-    labels = arrays["labels"] if "labels" in arrays else numpy.full(count, NONE)
-    if NONE in labels and (labels != NONE).any():
-        raise InputError(f"'{path}': some labels are {NONE}, which is no class: leave these images out, or all labels")
-    return labels
-
-
 def _indices(labels: Any) -> Tensor:
     """Labels as indices into the file's classes."""
     _, indices = numpy.unique(labels, return_inverse=True)
     return torch.from_numpy(indices.reshape(-1)).long()
-
-
-def _classes_in_arrays(path: Path) -> list[str]:
-    try:
-        with numpy.load(path) as arrays:
-            present = numpy.unique(_labels(arrays, 0, path))
-            names = arrays.get("class_names")
-            if "labels" not in arrays or present.tolist() == [NONE]:
-                return [ONLY]
-    except DAMAGE as error:
-        raise InputError(f"can't read '{path}': {one_line(error)}") from error
-    if names is None:
-        return [str(each) for each in present]
-    if present.dtype.kind not in "iu" or not 0 <= present.min() <= present.max() < len(names):
-        raise InputError(
-            f"'{path}': labels must be whole numbers from 0 to {len(names) - 1}: it has {len(names)} class_names"
-        )
-    return [str(names[each]) for each in present]

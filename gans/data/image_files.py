@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from gans.data.class_names import is_image
 from gans.data.progress import ProgressBar
 from gans.errors import InputError, one_line
 from gans.files import cache_folder, replacing
@@ -43,11 +44,6 @@ def find_images(folder: Path) -> list[Path]:
     if others:
         warn(f"{len(others):,} files in '{folder}' are no images: {some(others)}")
     return sorted(images)
-
-
-def is_image(path: Path) -> bool:
-    """Whether a file's name is that of an image that Pillow reads."""
-    return path.suffix.lower() in Image.registered_extensions()
 
 
 def _files(folder: Path, seen: set[Path]) -> Iterator[Path]:

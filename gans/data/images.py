@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from gans.data.batches import Dataset
+from gans.data.class_names import listed
 from gans.data.pixels import resize, to_pixels, with_channels
 from gans.data.source import Source
 from gans.errors import InputError
@@ -217,8 +218,3 @@ def fitted(images: Dataset, size: int | None, channels: int | None) -> Dataset:
     if height != width:
         raise InputError(f"data.size={size}: images of {height}x{width} are not square, and can't be resized")
     return images._replace(content=resize(content, size))
-
-
-def listed(names: list[str], most: int = 12) -> str:
-    """Names for a message, the first of them if they are many."""
-    return ", ".join(names[:most]) + (f", ... {names[-1]}" if len(names) > most else "")

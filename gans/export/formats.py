@@ -1,5 +1,6 @@
 """The formats in which a trained generator is written, and how each is read again."""
 
+import logging
 import warnings
 from abc import ABC, abstractmethod
 from importlib import import_module
@@ -53,6 +54,8 @@ session = onnxruntime.InferenceSession("{file}")
     packages = ("onnx", "onnxruntime", "onnxscript")
 
     def write(self, made: Exportable, path: Path) -> None:
+        for name in ("onnxscript", "onnx_ir", "torch.onnx"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of the exporter's own code
             torch.onnx.export(

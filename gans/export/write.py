@@ -48,14 +48,12 @@ def export(request: ExportConfig) -> Exported:
         written = Path(temporary) / f"generator{file_format.suffix}"
         try:
             file_format.write(made, written)
-        except (
-            RuntimeError,
-            ValueError,
-            TypeError,
-        ) as error:  # an operation that the exporter does not know
+            difference = difference_from_pytorch(file_format, written, made)
+        except (InputError, OSError):
+            raise
+        except Exception as error:  # exporters and runtimes have errors of their own for what they do not know
             name = type(made.generator).__name__
             raise InputError(f"format={request.format} can't hold {name}: {one_line(error)}") from error
-        difference = difference_from_pytorch(file_format, written, made)
         if not difference <= TOLERANCE:
             raise InputError(
                 f"format={request.format}: what the file makes differs by {difference:.2g} from what PyTorch makes, "

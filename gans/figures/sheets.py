@@ -1,6 +1,7 @@
 """Sheets of images: every pixel a square of a whole number of the figure's pixels, every image in a thin frame."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil, sqrt
 from typing import Any, TypeVar
 
@@ -32,8 +33,20 @@ Images = NDArray[numpy.uint8]
 Many = TypeVar("Many", NDArray[Any], list[int])
 
 
-def in_rows(images: Many) -> list[Many]:
-    """Images, or what belongs to each, as rows of ten; of more than a hundred about as many rows as columns."""
+def in_rows(images: Many, labels: Sequence[int] = ()) -> list[Many]:
+    """Images, or what belongs to each, as rows of ten; of more than a hundred about as many rows as columns.
+
+    Args:
+        labels: of the images. If they are in order, and each class fills more or less a row, each class has a row.
+    """
+    ends: list[int] = [index for index in range(1, len(labels)) if labels[index] != labels[index - 1]]
+    of_class = list(pairwise((0, *ends, len(images))))
+    if (
+        ends
+        and len(ends) == len({*labels}) - 1
+        and all(COLUMNS / 2 <= end - start <= COLUMNS for start, end in of_class)
+    ):
+        return [images[start:end] for start, end in of_class]
     columns = max(COLUMNS, ceil(sqrt(len(images))))
     return [images[start : start + columns] for start in range(0, len(images), columns)]
 

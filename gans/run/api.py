@@ -261,13 +261,19 @@ def train(*options: str | Config, config_dir: str | Path | None = None) -> Run:
 
 
 def resume(
-    path: str | Path, *, max_epochs: int | None = None, max_steps: int | None = None, trust: Sequence[str] = ()
+    path: str | Path,
+    *,
+    max_epochs: int | None = None,
+    max_steps: int | None = None,
+    trust: Sequence[str] = (),
+    data_root: str | None = None,
 ) -> Run:
     """Go on with a run from its last checkpoint, as ``python train.py resume=<path>`` does.
 
     Args:
         max_epochs, max_steps: another length of training, such as a longer one for a finished run; None: the run's.
         trust: packages, beside this one and PyTorch, that the run's config may name.
+        data_root: where the images of ``data.root`` have been moved to.
 
     Raises:
         InputError, TrainingError, InterruptedTraining: as ``train``.
@@ -276,7 +282,7 @@ def resume(
         folder = RunFolder.around(Path(path))
         limits = {"max_epochs": max_epochs, "max_steps": max_steps}
         budget = {name: limit for name, limit in limits.items() if limit is not None}
-        config = commands.read_config(folder, list(trust), budget)
+        config = commands.read_config(folder, list(trust), budget, data_root=data_root)
         with as_a_command():
             return Run(commands.resume(folder, config).path)
 

@@ -89,6 +89,7 @@ def read_config(
     trust: list[str],
     trainer: Mapping[str, Any] | None = None,
     sampling: Mapping[str, Any] | None = None,
+    data_root: str | None = None,
 ) -> RunConfig:
     """The validated config of an existing run.
 
@@ -96,10 +97,13 @@ def read_config(
         trust: packages, beside this one and torch, that the config may name.
         trainer: trainer options that replace the run's.
         sampling: replaces the run's as a whole.
+        data_root: replaces ``data.root``, where the images have been moved to.
     """
     options = dict(run.config) | ({"sampling": dict(sampling)} if sampling else {})
     if trainer and isinstance(options.get("trainer"), dict):
         options["trainer"] = options["trainer"] | dict(trainer)
+    if data_root is not None and isinstance(options.get("data"), dict):
+        options["data"] = options["data"] | {"root": data_root}
     try:
         return validate(options, trusted=trust)
     except InputError as error:
@@ -110,7 +114,8 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
     """Resume a run from its last checkpoint.
 
     Args:
-        config: the run's config; ``trainer.max_epochs`` and ``max_steps`` may be larger, to train longer.
+        config: the run's config; ``trainer.max_epochs`` and ``max_steps`` may be larger, to train longer, and
+            ``data.root`` may be another folder with the same images.
     """
     run.refuse_links_out()
     with lock(run.path):
@@ -291,8 +296,11 @@ def longer(config: RunConfig, run: RunFolder) -> str:
 
 def again(command: Literal["resume", "test"], run: RunFolder, config: RunConfig, options: Mapping[str, Any]) -> str:
     """A command for an existing run, to paste into a shell."""
-    trust = foreign_packages(config.model_dump())
-    return shell_command("train.py", {command: str(run.path), **options, **({"trust": trust} if trust else {})})
+    root, trust = config.data.get("root"), foreign_packages(config.model_dump())
+    moved = {} if root == run.config["data"].get("root") else {"data.root": root}
+    return shell_command(
+        "train.py", {command: str(run.path), **options, **moved, **({"trust": trust} if trust else {})}
+    )
 
 
 def require_same_images(run: RunFolder, data: Source) -> None:

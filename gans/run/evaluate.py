@@ -11,7 +11,8 @@ from gans.config.build import build_each, make_evaluator, read_data
 from gans.config.schema import EvaluateConfig
 from gans.config.validate import check_options, validate_choice
 from gans.data.batches import Dataset
-from gans.data.folder import ONLY, find_classes, read_all
+from gans.data.class_names import ONLY, find_classes
+from gans.data.folder import read_all
 from gans.data.images import ImageData
 from gans.errors import InputError
 from gans.files import making_folder, require_writable

@@ -147,10 +147,11 @@ def grid(samples: LabelledSamples, title: str, names: dict[int, str]) -> Figure:
     """The first images in rows, labelled with their classes; rows of inputs, if any, above their outputs."""
     if len(samples.images) > SHOWN:
         title += f", the first {SHOWN} of {len(samples.images):,}"
-    rows = in_rows(samples.images[:SHOWN])
-    labels = [row_label(part, names) for part in in_rows(samples.labels[:SHOWN].tolist())]
+    classes = samples.labels[:SHOWN].tolist()
+    rows = in_rows(samples.images[:SHOWN], classes)
+    labels = [row_label(part, names) for part in in_rows(classes, classes)]
     if samples.inputs is not None:
-        rows = [row for pair in zip(in_rows(samples.inputs[:SHOWN]), rows, strict=True) for row in pair]
+        rows = [row for pair in zip(in_rows(samples.inputs[:SHOWN], classes), rows, strict=True) for row in pair]
         labels = [label for name in labels for label in (name or "input", "output")]
     return picture(rows, title, labels)
 

@@ -1,5 +1,6 @@
 """Habits of Hydra's users that this package does not follow are answered, not ignored."""
 
+import shlex
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -118,6 +119,14 @@ def test_what_hydra_can_not_read_is_shown_with_quotes(override: str) -> None:
     assert "\n" not in line
     assert "ANTLR" not in line
     assert f"""'{override.replace("=", '="', 1)}"'""" in line or '\\"' in line
+
+
+def test_a_list_that_hydra_can_not_read_is_shown_with_quotes_around_its_elements() -> None:
+    with pytest.raises(OverrideParseException) as error:
+        OverridesParser.create().parse_overrides(["classes=[großes Dreieck, fünf,'ö',3]"])
+    shown = explain(error.value).partition("characters as ")[2]
+    (override,) = OverridesParser.create().parse_overrides(shlex.split(shown))
+    assert override.value() == ["großes Dreieck", "fünf", "ö", "3"]
 
 
 @pytest.mark.parametrize("option", ["resume", "test", "runs", "data"])

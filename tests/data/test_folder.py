@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import gans
 from gans.config.build import build_data
 from gans.data.folder import Folder
 from gans.data.image_files import find_images, read_image, read_images
@@ -215,6 +216,23 @@ def test_a_run_goes_on_with_its_own_images_only(pets: Path, tmp_path: Path) -> N
     for command in (commands.resume, commands.test):
         with pytest.raises(InputError, match="other images"):
             command(run, read_config(run, []))
+
+
+def test_a_run_goes_on_when_its_images_have_moved(
+    pets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("data=folder", f"data.root='{pets}'", "data.batch_size=4", "metric=none", "figure=none")
+    run = start(tmp_path / "runs", *options, "model=dcgan", "trainer.max_steps=2")
+    moved = pets.rename(tmp_path / "moved")
+    for command in (commands.resume, commands.test):
+        with pytest.raises(InputError, match=r"data\.root"):
+            command(run, read_config(run, []))
+        command(run, read_config(run, [], data_root=str(moved)))
+    assert f"data.root={moved}" in capsys.readouterr().out  # the command that trains it longer
+    assert gans.resume(run.path, max_steps=3, data_root=str(moved)).config["data"]["root"] == str(moved)
+    write(moved / "cat" / "another.png", 99)
+    with pytest.raises(InputError, match="other images"):
+        gans.resume(run.path, max_steps=4, data_root=str(moved))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

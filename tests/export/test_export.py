@@ -121,6 +121,16 @@ def test_a_file_that_differs_is_refused_and_nothing_is_left(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_its_runtime_refuses_is_refused_too(
+    trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FORMATS["onnx"], "write", lambda _, path: path.write_bytes(b"no network"))
+    with pytest.raises(InputError, match="format=onnx") as error:  # and not an error of onnxruntime's own
+        export(request(ExportConfig, trained(*TESTED).path, output=str(tmp_path / "out")))
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_input_is_refused_in_one_line(
     trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from gans.figures.files import FigureFolder, padded
-from gans.figures.sheets import GAP, in_rows, magnify, picture, tile
+from gans.figures.sheets import COLUMNS, GAP, in_rows, magnify, picture, tile
 
 
 @given(st.integers(1, 12), st.integers(1, 5))
@@ -46,6 +46,16 @@ def test_every_pixel_is_a_square_of_the_same_size(count: int) -> None:
     top, left = round(shown.shape[0] - box.y1), round(box.x0)
     sheet = magnify(tile(rows))
     assert (shown[top : top + sheet.shape[0], left : left + sheet.shape[1]] == sheet).all()
+
+
+@pytest.mark.parametrize(("count", "classes"), [(100, 12), (64, 10), (100, 47), (24, 2), (100, 1)])
+def test_a_row_is_of_one_class_if_a_class_fits_a_row(count: int, classes: int) -> None:
+    labels = [index * classes // count for index in range(count)]
+    rows = in_rows(labels, labels)
+    assert [label for row in rows for label in row] == labels
+    fits = classes > 1 and COLUMNS / 2 <= count // classes <= COLUMNS
+    assert ([*map(set, rows)] == [{label} for label in range(classes)]) == fits
+    assert max(map(len, rows)) <= COLUMNS
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])

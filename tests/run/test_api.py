@@ -1,5 +1,6 @@
 """``import gans``: the same as the commands, from Python."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -125,7 +126,9 @@ class Quiet(Stabilizer):
 """
 
 
-def test_choices_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choices_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
     mine = tmp_path / "my [own], {é}"
     (mine / "stabilize").mkdir(parents=True)
@@ -136,6 +139,10 @@ def test_choices_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match=r"trust=\[quiet_idea\]"):
         gans.resume(made.path, max_steps=2)
     assert gans.resume(made.path, max_steps=2, trust=["quiet_idea"]).config["trainer"]["max_steps"] == 2
+    capsys.readouterr()
+    gans.resume(made.path, trust=["quiet_idea"])  # it is finished: the command that trains it longer is printed
+    words = shlex.split(capsys.readouterr().out)
+    assert words[words.index("--config-dir") + 1] == str(mine)
     with pytest.raises(InputError, match="nowhere"):
         gans.compose(config_dir="nowhere")
 

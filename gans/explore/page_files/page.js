@@ -271,6 +271,8 @@
   }
 
   function startClasses() {
+    const letters = Math.max(0, ...data.classes.flatMap((name) => name.split(" ")).map((word) => word.length));
+    find("classes")?.style.setProperty("--letters", letters); // of the longest word, which a button is to hold
     data.classes.forEach((name, label) => {
       const button = document.createElement("button"), canvas = canvasFor(document.createElement("canvas"));
       canvas.className = "image";
