@@ -122,6 +122,8 @@ def poor_samples(run: RunFolder) -> LabelPeriod | None:
         return None
     best = quality[bad[-1][0] :].max()
     why = f"{_quality_name(run)} {best:.2f} at its best, of real images {_real(run):.2f}"
+    if alike := _why_alike(run)[-1]:
+        why += f"; and alike at the end, {alike}"
     return LabelPeriod(int(steps[bad[-1][0]]), int(steps[-1]), why)
 
 
@@ -132,14 +134,8 @@ def collapse(run: RunFolder) -> LabelPeriod | None:
     or if class_kl or mode_kl exceed those of real images by log 2: half of the classes are missing.
     """
     steps, _ = _quality(run)
-    alike = numpy.zeros(len(steps), bool)
-    why = numpy.full(len(steps), "", object)
-    for name in ("recall", "class_kl", "mode_kl"):
-        _, values = _evaluations(run, name)
-        if len(values) == len(steps):
-            lost = values < 0.1 if name == "recall" else values - run.floor(name, 0.0) > math.log(2)
-            why[lost & ~alike] = [f"{name} {value:.2f}" for value in values[lost & ~alike]]
-            alike |= lost
+    why = _why_alike(run)
+    alike = why != ""
     good = _are_good(run)
     was_fine = numpy.logical_or.accumulate(good & ~alike)
     ranges = [
@@ -230,6 +226,19 @@ def _real(run: RunFolder) -> float:
 
 def _are_good(run: RunFolder) -> NDArray[numpy.bool_]:
     return _quality(run)[1] >= GOOD_SHARE * _real(run)
+
+
+def _why_alike(run: RunFolder) -> NDArray[Any]:
+    """For each evaluation why its samples are not diverse, as text; "" if they are, or if nothing tells."""
+    steps, _ = _quality(run)
+    why = numpy.full(len(steps), "", object)
+    for name in ("recall", "class_kl", "mode_kl"):
+        _, values = _evaluations(run, name)
+        if len(values) == len(steps):
+            lost = values < 0.1 if name == "recall" else values - run.floor(name, 0.0) > math.log(2)
+            new = lost & (why == "")
+            why[new] = [f"{name} {value:.2f}" for value in values[new]]
+    return why
 
 
 def _lacking_points(run: RunFolder, needed: int) -> str | None:

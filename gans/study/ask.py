@@ -13,7 +13,7 @@ from gans.errors import InputError, command_words, hydra_overrides
 from gans.study.allocate import next_runs, planned_runs
 from gans.study.analyse import analyse
 from gans.study.define import FigureOptions, StudyDefinition
-from gans.study.existing import existing_study
+from gans.study.existing import existing_study, without
 from gans.study.gather import read_planned
 from gans.study.make_runs import run_missing
 from gans.study.members import Planner, Runs
@@ -47,10 +47,11 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
         run_missing(definition, planner, checked, name, hydra)
     runs = Runs(checked.runs)
     records, warnings = read_planned(planned_runs(definition, planner), runs, definition.merits)
+    warnings += [f"left out: {line}" for line in runs.damaged]
     if not records:
         hint = "each has failed for the reason above" if checked.run else "leave run=false out to make them"
-        raise InputError(f"no run of this study is finished: {hint}")
-    warnings += [*planner.warnings, *(f"left out: {line}" for line in runs.damaged)]
+        raise InputError(without(f"no run of this study is finished: {hint}", warnings))
+    warnings += planner.warnings
     result = analyse(definition, records, [*warnings, *missing_runs(definition, planner, runs)])
     return publish(result, Path(checked.output) / name, commands_of(definition, planner, checked))
 
