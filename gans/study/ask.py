@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from gans.config.schema import StudyOptions
 from gans.config.validate import check_options
 from gans.errors import InputError, command_words, hydra_overrides
+from gans.files import require_writable
 from gans.study.allocate import next_runs, planned_runs
 from gans.study.analyse import analyse
 from gans.study.define import FigureOptions, StudyDefinition
@@ -37,6 +38,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     figures = [check_options(FigureOptions, each if isinstance(each, dict) else {"name": each})
                for each in checked.figures or []]  # fmt: skip
     refuse_ignored(checked, OF_STUDIES if name is None else OF_EXISTING_RUNS)
+    require_writable(Path(checked.output))
     if name is None:
         return compare_existing(checked, figures)
     definition = check_options(StudyDefinition, options["study"] | ({"figures": options["figures"]} if figures else {}))

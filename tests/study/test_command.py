@@ -67,6 +67,7 @@ def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
         (["by=stabilize", "baseline=r1"], "r1"),
         (["by=stabilize", "figures=[mine]"], "mine"),
         (["by=stabilize", "figures=[coverage]"], "coverage"),
+        (["by=stabilize", "output=/proc/version/out"], "version"),
         (["by=stabilize", "seeds=1"], "seeds"),
         (["by=stabilize", "seeds=3"], "seeds"),
         (["by=stabilize", "budget=3"], "budget"),
