@@ -123,7 +123,7 @@ def poor_samples(run: RunFolder) -> LabelPeriod | None:
     best = quality[bad[-1][0] :].max()
     why = f"{_quality_name(run)} {best:.2f} at its best, of real images {_real(run):.2f}"
     if alike := _why_alike(run)[-1]:
-        why += f"; and alike at the end, {alike}"
+        why += f", and not diverse at the end: {alike}"
     return LabelPeriod(int(steps[bad[-1][0]]), int(steps[-1]), why)
 
 

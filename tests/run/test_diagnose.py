@@ -124,12 +124,12 @@ def test_what_is_not_trained_yet_is_told_from_what_has_collapsed(tmp_path: Path,
 
 
 @pytest.mark.parametrize(("mode_kl", "alike"), [(2.08, True), (0.01, False)])
-def test_a_reason_for_poor_samples_says_whether_they_are_alike(tmp_path: Path, mode_kl: float, alike: bool) -> None:
+def test_a_reason_for_poor_samples_says_whether_they_are_diverse(tmp_path: Path, mode_kl: float, alike: bool) -> None:
     """Of a ring, measured: all samples one point beside a mode, and a circle between the modes."""
     val = {"high_quality": [0.0] * 10, "mode_kl": [mode_kl] * 10}
     labels = find_verdict(run_with(tmp_path / "run", {}, val)).labels
     assert list(labels) == ["poor samples"]
-    assert ("alike" in labels["poor samples"].why) == alike
+    assert ("diverse" in labels["poor samples"].why) == alike
 
 
 def test_samples_that_were_fine_and_are_now_bad_and_alike_have_collapsed_and_are_poor(tmp_path: Path) -> None:
