@@ -130,7 +130,7 @@ def poor_samples(run: RunFolder) -> LabelPeriod | None:
 def collapse(run: RunFolder) -> LabelPeriod | None:
     """Samples are good, or have been good and diverse, but not diverse, for three evaluations in a row.
 
-    Fewer count at the end of a run whose samples have been good and diverse. Samples are not diverse if recall < 0.1,
+    Fewer count at the end of a run of three or more. Samples are not diverse if recall < 0.1,
     or if class_kl or mode_kl exceed those of real images by log 2: half of the classes are missing.
     """
     steps, _ = _quality(run)
@@ -141,7 +141,7 @@ def collapse(run: RunFolder) -> LabelPeriod | None:
     ranges = [
         (start, end)
         for start, end in _true_ranges(alike & (good | was_fine))
-        if end - start >= EVALUATIONS or (end == len(steps) and was_fine[start])
+        if end - start >= EVALUATIONS or end == len(steps) >= EVALUATIONS
     ]
     if not ranges:
         return None

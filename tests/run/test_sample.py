@@ -82,9 +82,10 @@ def test_a_full_disk_is_named_and_nothing_stays_there(
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
+    run = trained("model=dcgan")
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(OSError, match="new"):
-        generate(request(trained("model=dcgan").path, count=2, pngs=True, output=str(tmp_path / "new")))
+        generate(request(run.path, count=2, pngs=True, output=str(tmp_path / "new")))
     assert not list(tmp_path.iterdir())
 
 
