@@ -20,7 +20,10 @@ Format = Literal["png", "svg", "pdf"]
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a temporary file beside ``path`` that replaces it at the end; after an error, ``path`` is unchanged."""
+    """Write a temporary file beside ``path`` that replaces it at the end; after an error, ``path`` is unchanged.
+
+    An OSError, such as of a full disk, names ``path``.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -29,8 +32,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
         raise
 
 

@@ -31,11 +31,12 @@ EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, Y
 """Errors that a user can fix: they get one line instead of a traceback."""
 
 OF_HYDRA = {
-    "Config group override must be": "a config group takes the name of one of its files in conf/, or a list of names",
+    "Config group override must be": "{given}: a config group takes the name of one of its files in conf/",
     "Only one of --": "{}. --cfg job shows the options of one run: leave -m and commas out",
     "The --resolve flag": "{}",
 }
-"""Hydra's errors for a wrong command that are of no class of its own: how they start, and what is said."""
+"""Hydra's errors for a wrong command that are of no class of its own: how they start, and what is said: "{}" is the
+error, "{given}" are the groups' values that are no names."""
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -147,7 +148,13 @@ def message_of(error: Exception) -> str:
     message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
     if message is None:
         raise error
-    return message.format(error)
+    return message.format(error, given=" ".join(nameless_groups(sys.argv[1:])) or "a choice is no name")
+
+
+def nameless_groups(arguments: Iterable[str]) -> list[str]:
+    """The arguments that give a config group something else than a name, such as ``data=null``."""
+    given = [text for text in arguments if "=" in text and (CONF / text.lstrip("+~").partition("=")[0]).is_dir()]
+    return [text for text in given if not isinstance(OverridesParser.create().parse_override(text).value(), str | list)]
 
 
 def explain(error: Exception) -> str:

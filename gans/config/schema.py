@@ -18,10 +18,10 @@ Formats = Annotated[list[Format], Field(min_length=1)]
 
 
 class SampleOptions(Options):
-    count: PositiveInt
+    count: Annotated[int, Field(gt=0, le=10_000)]
     epochs: list[PositiveInt]
     steps: list[PositiveInt]
-    frames: PositiveInt
+    frames: Annotated[int, Field(gt=0, le=10_000)]
 
 
 class CheckpointOptions(Options):

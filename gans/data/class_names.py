@@ -27,7 +27,7 @@ def find_classes(root: Path) -> list[str]:
     if is_array_file(root):
         return _classes_in_arrays(root)
     if not root.is_dir():
-        raise InputError(f"'{root.absolute()}': there is no such folder, nor .npz file: give another data.root")
+        raise InputError(f"'{root.absolute()}': there is no such folder, nor .npz file: give the path of your images")
     found = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     if {name.lower() for name in found} & {*USUAL_PARTS} and found != {*PARTS}:
         raise InputError(

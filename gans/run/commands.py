@@ -33,6 +33,8 @@ from gans.run.upgrade import upgrade
 
 CLAIM_SECONDS = 60.0
 """Starting a run needs the folder of runs for a moment; other members may be at it."""
+LIMITS = ("max_epochs", "max_steps")
+"""The trainer's options that limit training."""
 
 
 def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
@@ -128,7 +130,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
             require_same_weights(components.gan, checkpoint, run)
         budget = planned_steps(config.trainer, components.data)
         if budget < step:
-            limits = " ".join(f"trainer.{name}={config.trainer[name]}" for name in ("max_epochs", "max_steps"))
+            limits = " ".join(f"trainer.{name}={value}" for name in LIMITS if (value := config.trainer[name]))
             raise InputError(f"{limits}: {budget:,} steps are less than the {step:,} that the run has trained")
         if run.history.last == "finished" and budget == step:
             print(f"'{run.path}' is finished. Train longer: {longer(config, run)}", flush=True)
@@ -290,7 +292,7 @@ def planned_steps(trainer: Mapping[str, Any], data: Source) -> int:
 
 def longer(config: RunConfig, run: RunFolder) -> str:
     """The command that trains a finished run for twice as long."""
-    limits = {name: config.trainer[name] for name in ("max_epochs", "max_steps")}
+    limits = {name: config.trainer[name] for name in LIMITS}
     return again("resume", run, config, {f"trainer.{name}": 2 * limit for name, limit in limits.items() if limit})
 
 

@@ -122,30 +122,26 @@ def poor_samples(run: RunFolder) -> LabelPeriod | None:
         return None
     best = quality[bad[-1][0] :].max()
     why = f"{_quality_name(run)} {best:.2f} at its best, of real images {_real(run):.2f}"
+    if alike := _why_alike(run)[-1]:
+        why += f", and not diverse at the end: {alike}"
     return LabelPeriod(int(steps[bad[-1][0]]), int(steps[-1]), why)
 
 
 def collapse(run: RunFolder) -> LabelPeriod | None:
     """Samples are good, or have been good and diverse, but not diverse, for three evaluations in a row.
 
-    Fewer count at the end of a run whose samples have been good and diverse. Samples are not diverse if recall < 0.1,
+    Fewer count at the end of a run of three or more. Samples are not diverse if recall < 0.1,
     or if class_kl or mode_kl exceed those of real images by log 2: half of the classes are missing.
     """
     steps, _ = _quality(run)
-    alike = numpy.zeros(len(steps), bool)
-    why = numpy.full(len(steps), "", object)
-    for name in ("recall", "class_kl", "mode_kl"):
-        _, values = _evaluations(run, name)
-        if len(values) == len(steps):
-            lost = values < 0.1 if name == "recall" else values - run.floor(name, 0.0) > math.log(2)
-            why[lost & ~alike] = [f"{name} {value:.2f}" for value in values[lost & ~alike]]
-            alike |= lost
+    why = _why_alike(run)
+    alike = why != ""
     good = _are_good(run)
     was_fine = numpy.logical_or.accumulate(good & ~alike)
     ranges = [
         (start, end)
         for start, end in _true_ranges(alike & (good | was_fine))
-        if end - start >= EVALUATIONS or (end == len(steps) and was_fine[start])
+        if end - start >= EVALUATIONS or end == len(steps) >= EVALUATIONS
     ]
     if not ranges:
         return None
@@ -230,6 +226,19 @@ def _real(run: RunFolder) -> float:
 
 def _are_good(run: RunFolder) -> NDArray[numpy.bool_]:
     return _quality(run)[1] >= GOOD_SHARE * _real(run)
+
+
+def _why_alike(run: RunFolder) -> NDArray[Any]:
+    """For each evaluation why its samples are not diverse, as text; "" if they are, or if nothing tells."""
+    steps, _ = _quality(run)
+    why = numpy.full(len(steps), "", object)
+    for name in ("recall", "class_kl", "mode_kl"):
+        _, values = _evaluations(run, name)
+        if len(values) == len(steps):
+            lost = values < 0.1 if name == "recall" else values - run.floor(name, 0.0) > math.log(2)
+            new = lost & (why == "")
+            why[new] = [f"{name} {value:.2f}" for value in values[new]]
+    return why
 
 
 def _lacking_points(run: RunFolder, needed: int) -> str | None:

@@ -37,9 +37,14 @@ def evaluate(options: dict[str, Any]) -> Path:
     source = Path(config.images).absolute()
     file = Path(config.output) if config.output else source.with_name(f"{source.name}-evaluation.json")
     require_writable(file.parent)
+    if file.is_dir():
+        raise InputError(f"output={file} is a folder: name a file, such as {file / 'evaluation.json'}")
     data = read_data(config.data, seed=0)
     if not isinstance(data, ImageData):
         raise InputError(f"data={data.source} has no images: use other data, such as data=mnist")
+    for option in ("label_noise", "replacement"):
+        if getattr(data, option):
+            raise InputError(f"data.{option} is of training, and has no effect here: leave it out")
     given = read_given(source, data)
     count = min(config.evaluated_images, len(given.labels))
     evaluator = make_evaluator(build_each(config.metric, "metric"), config.data, data, count)

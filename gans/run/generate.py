@@ -63,8 +63,10 @@ def new_whole_folder(path: Path) -> Iterator[Path]:
         folder = new_folder(path.parent, path.name)
         try:
             yield folder
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):  # such as of a full disk, which names no file
+                error.filename = error.filename or str(folder)
             raise
 
 

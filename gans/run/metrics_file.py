@@ -12,11 +12,14 @@ Row = dict[str, Any]
 
 
 def read_rows(path: Path) -> tuple[list[str], list[Row]]:
-    """The columns and the complete rows, with cells as text; a missing file has none. Missing values are empty."""
+    """The columns and the complete rows, with cells as text; a missing file has none. Missing values are empty.
+
+    A last line without its end was cut off, perhaps inside a number.
+    """
     if not path.exists():
         return [], []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        reader = csv.DictReader(line.replace("\0", "") for line in file)
+        reader = csv.DictReader(line.replace("\0", "") for line in file if line.endswith("\n"))
         rows = [row for row in reader if None not in row and None not in row.values()]
         return list(reader.fieldnames or []), rows
 

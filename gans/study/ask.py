@@ -10,10 +10,11 @@ from hydra.core.hydra_config import HydraConfig
 from gans.config.schema import StudyOptions
 from gans.config.validate import check_options
 from gans.errors import InputError, command_words, hydra_overrides
+from gans.files import require_writable
 from gans.study.allocate import next_runs, planned_runs
 from gans.study.analyse import analyse
 from gans.study.define import FigureOptions, StudyDefinition
-from gans.study.existing import existing_study
+from gans.study.existing import existing_study, without
 from gans.study.gather import read_planned
 from gans.study.make_runs import run_missing
 from gans.study.members import Planner, Runs
@@ -37,6 +38,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     figures = [check_options(FigureOptions, each if isinstance(each, dict) else {"name": each})
                for each in checked.figures or []]  # fmt: skip
     refuse_ignored(checked, OF_STUDIES if name is None else OF_EXISTING_RUNS)
+    require_writable(Path(checked.output))
     if name is None:
         return compare_existing(checked, figures)
     definition = check_options(StudyDefinition, options["study"] | ({"figures": options["figures"]} if figures else {}))
@@ -47,10 +49,11 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
         run_missing(definition, planner, checked, name, hydra)
     runs = Runs(checked.runs)
     records, warnings = read_planned(planned_runs(definition, planner), runs, definition.merits)
+    warnings += [f"left out: {line}" for line in runs.damaged]
     if not records:
         hint = "each has failed for the reason above" if checked.run else "leave run=false out to make them"
-        raise InputError(f"no run of this study is finished: {hint}")
-    warnings += [*planner.warnings, *(f"left out: {line}" for line in runs.damaged)]
+        raise InputError(without(f"no run of this study is finished: {hint}", warnings))
+    warnings += planner.warnings
     result = analyse(definition, records, [*warnings, *missing_runs(definition, planner, runs)])
     return publish(result, Path(checked.output) / name, commands_of(definition, planner, checked))
 

@@ -48,7 +48,7 @@ def existing_study(
         InputError: if there are fewer than two arms or two seeds, or for settings that differ.
     """
     found, damaged = finished_runs(patterns, by)
-    arms = arms_of(found, by)
+    arms = arms_of(found, by, damaged)
     different = [*differences_among(found, arms), *split_differences({each.arm: each.run.config for each in found})]
     if different and not allow_differences:
         raise InputError(
@@ -63,7 +63,8 @@ def existing_study(
     )
     records, unread = read_records([(each.run, each.arm) for each in found], definition.merits)
     if len({record.seed for record in records}) < 2:
-        raise InputError("all runs have the same seed: one seed shows no difference between arms. Train more seeds")
+        same = "all runs have the same seed: one seed shows no difference between arms. Train more seeds"
+        raise InputError(without(same, [*damaged, *unread]))
     return definition, records, [*damaged, *different, *unread]
 
 
@@ -83,17 +84,22 @@ def finished_runs(patterns: Sequence[str], by: str) -> tuple[list[ExistingRun], 
             others = {name: value for name, value in flat.items() if name not in of_arm}
             found.append(ExistingRun(run, arm, of_arm, others))
     if not found:
-        raise InputError(f"runs={','.join(patterns)}: there is no finished run")
+        raise InputError(without(f"runs={','.join(patterns)}: there is no finished run", warnings))
     return found, warnings
 
 
-def arms_of(found: Sequence[ExistingRun], by: str) -> list[str]:
+def without(message: str, left_out: Sequence[str]) -> str:
+    """What a study lacks, and which damaged runs it had to leave out."""
+    return "; ".join([message, *left_out])
+
+
+def arms_of(found: Sequence[ExistingRun], by: str, left_out: Sequence[str] = ()) -> list[str]:
     """The names of the arms, of which there must be two; else says in which option the runs do differ."""
     arms = sorted({each.arm for each in found})
     if len(arms) < 2:
         names = differing_names([each.of_arm for each in found]) or differing_names([each.others for each in found])
         hint = f"they differ in {', '.join(names[:FEW])}: use by={names[0]}" if names else "nothing to compare"
-        raise InputError(f"by={by}: all runs are of the same kind, {arms[0]}; {hint}")
+        raise InputError(without(f"by={by}: all runs are of the same kind, {arms[0]}; {hint}", left_out))
     return arms
 
 

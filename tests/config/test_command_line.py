@@ -86,6 +86,16 @@ def test_an_unknown_option_is_never_suggested(monkeypatch: pytest.MonkeyPatch, s
         assert f"'{option}'" not in suggestion(option, known_names())
 
 
+@pytest.mark.parametrize("argument", ["data=null", "+experiment=5", "metric={a: 1}"])
+def test_a_group_without_a_name_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argument: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "seed=1", "model=dcgan", argument])
+    with pytest.raises(SystemExit), one_line_errors():
+        raise ValueError("Config group override must be a string or a list. Got NoneType")
+    assert capsys.readouterr().err.startswith(f"error: {argument}: ")
+
+
 @pytest.mark.parametrize(
     "error",
     [YAMLError("line 3"), ValueError("Only one of --run, --multirun, --cfg"), ValueError("The --resolve flag can")],

@@ -76,6 +76,8 @@ CASES = [
     (["seed=one"], "seed=one"),
     (["metric.kid.subset=0"], "metric.kid.subset=0: .*greater than"),
     (["evaluated_images=0"], "evaluated_images=0"),
+    ([f"samples.count={10**22}"], "samples.count.*10000"),
+    ([f"samples.frames={10**22}"], "samples.frames.*10000"),
     (["figure=curves", "+figure.curves.size=3"], "figure.curves.size"),
     # classes
     (["objective._target_=os.system"], "objective._target_=os.system"),

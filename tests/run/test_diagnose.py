@@ -104,6 +104,11 @@ NOISE = {"fid": [100.4, 101.1], "precision": [0.0, 0.0], "recall": [0.0, 0.0], "
 ONE_DIGIT = {"precision": [1.0] * 4, "recall": [0.0] * 4, "class_kl": [0.015] * 4}
 """Report A's generator of digit 8."""
 POINTS = {"high_quality": [0.02, 0.5, 0.9, 0.95, 0.95], "mode_kl": [2.1, 2.0, 1.4, 1.4, 1.4]}
+ONE_MODE = {
+    "high_quality": [0.134, 0.0, 0.0, 0.012, 0.0, 0.0, 0.879, 0.376],
+    "mode_kl": [1.05, 1.90, 2.08, 2.08, 2.08, 2.08, 2.08, 2.08],
+}
+"""A plain GAN on a ring, measured: all samples at one mode of eight, which they meet in the last two evaluations."""
 SOME_MODES_LOST = {"high_quality": [0.9] * 5, "mode_kl": [0.05, 0.05, 0.05, 1.2, 1.2]}
 
 
@@ -116,11 +121,21 @@ SOME_MODES_LOST = {"high_quality": [0.9] * 5, "mode_kl": [0.05, 0.05, 0.05, 1.2,
         (ONE_DIGIT, "mode collapse"),
         (POINTS, "mode collapse"),
         (SOME_MODES_LOST, "mode collapse"),
+        (ONE_MODE, "mode collapse"),
         (GOOD | {"class_kl": [0.02] * 9 + [1.5]}, "mode collapse"),  # at the very end
     ],
 )
 def test_what_is_not_trained_yet_is_told_from_what_has_collapsed(tmp_path: Path, val: dict, label: str) -> None:
     assert list(find_verdict(run_with(tmp_path / "run", {}, val)).labels) == [label]
+
+
+@pytest.mark.parametrize(("mode_kl", "alike"), [(2.08, True), (0.01, False)])
+def test_a_reason_for_poor_samples_says_whether_they_are_diverse(tmp_path: Path, mode_kl: float, alike: bool) -> None:
+    """Of a ring, measured: all samples one point beside a mode, and a circle between the modes."""
+    val = {"high_quality": [0.0] * 10, "mode_kl": [mode_kl] * 10}
+    labels = find_verdict(run_with(tmp_path / "run", {}, val)).labels
+    assert list(labels) == ["poor samples"]
+    assert ("diverse" in labels["poor samples"].why) == alike
 
 
 def test_samples_that_were_fine_and_are_now_bad_and_alike_have_collapsed_and_are_poor(tmp_path: Path) -> None:

@@ -67,7 +67,9 @@ def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path)
     ("options", "message"),
     [
         (["metric=[class_agreement]"], "without classes"), (["images=/nowhere"], "nowhere"),
-        (["metric=none"], "metric"), (["data=ring"], "no images"), (["output=/proc/none.json"], "proc"),
+        (["metric=none"], "metric=none"), (["metric=[]"], "metric=none"), (["data=ring"], "no images"),
+        (["output=/proc/none.json"], "proc"), (["output=/proc"], "folder"), (["data.label_noise=0.1"], "label_noise"),
+        (["data.replacement=true"], "replacement"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_judged_is_refused(options: list[str], message: str, tmp_path: Path, digits: Source) -> None:

@@ -76,6 +76,19 @@ def test_where_images_go_is_known_before_they_are_made(
         generate(request(run.path, count=2, output=str(tmp_path / "file" / "new")))
 
 
+def test_a_full_disk_is_named_and_nothing_stays_there(
+    trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    run = trained("model=dcgan")
+    monkeypatch.setattr(Image.Image, "save", fail)
+    with pytest.raises(OSError, match="new"):
+        generate(request(run.path, count=2, pngs=True, output=str(tmp_path / "new")))
+    assert not list(tmp_path.iterdir())
+
+
 def test_classes_are_chosen_for_a_conditional_gan_only(trained: Callable[..., RunFolder]) -> None:
     conditional = trained("model=acgan", "data.classes=[1,3,7]", *narrow("model=acgan"))
     written = generate(request(conditional.path, classes=[7, 3], count=4, npz=True))

@@ -67,6 +67,7 @@ def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
         (["by=stabilize", "baseline=r1"], "r1"),
         (["by=stabilize", "figures=[mine]"], "mine"),
         (["by=stabilize", "figures=[coverage]"], "coverage"),
+        (["by=stabilize", "output=/proc/version/out"], "version"),
         (["by=stabilize", "seeds=1"], "seeds"),
         (["by=stabilize", "seeds=3"], "seeds"),
         (["by=stabilize", "budget=3"], "budget"),
@@ -114,6 +115,22 @@ def test_any_damage_leaves_out_one_run(tmp_path: Path, file: str, text: str) -> 
     page = ask(asked, None)
     assert len(rows(page.parent / "runs.csv")) == 5
     assert file in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "file"),
+    [("*", "config.yaml"), ("*", "history.json"), ("none-*", "history.json"), ("*-1", "history.json"),
+     ("*-1", "verdict.json")],
+)  # fmt: skip
+def test_a_refusal_names_the_damaged_runs_without_which_there_are_too_few(
+    tmp_path: Path, damaged: str, file: str
+) -> None:
+    """Of all runs, of an arm, and of a seed."""
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=2)
+    for folder in (tmp_path / "runs").glob(damaged):
+        (folder / file).write_text("{")
+    with pytest.raises(InputError, match=file):
+        ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}"), None)
 
 
 def test_an_arm_is_one_setting(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""Files are written whole or not at all, and what can't be written is named."""
+
+import errno
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from gans.files import write_text
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_a_file_that_can_not_be_written_is_named_and_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+
+    def fail(_: int) -> None:
+        raise OSError(number, "an error of the disk, which names no file")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=re.escape(f"'{path}'")):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    with pytest.raises(OSError, match=re.escape(f"'{path}'")):
+        write_text(path, "text")
+    assert list(tmp_path.iterdir()) == [path]
