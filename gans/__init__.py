@@ -6,7 +6,8 @@ The names below are for use from Python: docs/python.md. They are imported when 
 import os
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when PyTorch is imported: docs/performance.md
+if "OMP_WAIT_POLICY" not in os.environ:  # both are read when PyTorch is imported
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin for longer keep others from working
 
 if TYPE_CHECKING:
     from gans.run.api import (

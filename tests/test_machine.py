@@ -69,10 +69,13 @@ def test_an_accelerator_that_is_not_there_is_refused(
             require_accelerator(name)
 
 
-@pytest.mark.parametrize(("given", "used"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")])
+@pytest.mark.parametrize(
+    ("given", "used"), [({}, "1000"), ({"OMP_WAIT_POLICY": "active"}, "None"), ({"GOMP_SPINCOUNT": "5"}, "5")]
+)
 def test_waiting_threads_leave_their_core_to_others(given: dict[str, str], used: str) -> None:
     """Unless the user says otherwise: with threads that spin, a run is many times slower beside another process."""
-    code = "import gans, os; print(os.environ['OMP_WAIT_POLICY'])"
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
+    code = "import gans, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    of_tests = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    environment = {name: value for name, value in os.environ.items() if name not in of_tests} | given
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == used
