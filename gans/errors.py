@@ -3,7 +3,8 @@
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ class InterruptedTraining(BaseException):  # libraries may catch any Exception
         self.exit_code = 128 + signal_number
 
 
-CONFIG_DIRS: list[str] = []
-"""The folder of ``config_dir=`` that was last used in Python, for the commands that messages recommend."""
+CONFIG_DIRS: ContextVar[Sequence[str]] = ContextVar("CONFIG_DIRS", default=())
+"""The folder of ``config_dir=`` in Python, for the commands that messages recommend."""
 
 
 def one_line(error: BaseException) -> str:
@@ -55,7 +56,7 @@ def shell_command(script: str, options: Mapping[str, Any]) -> str:
 
 def command_words(script: str) -> list[str]:
     """How a command starts, as words: its script, beside the present one, with the present ``--config-dir``."""
-    folders = config_dirs(HydraConfig.get()) if HydraConfig.initialized() else CONFIG_DIRS
+    folders = config_dirs(HydraConfig.get()) if HydraConfig.initialized() else CONFIG_DIRS.get()
     before = [part for folder in folders for part in ("--config-dir", folder)]
     own, repository = Path(sys.argv[0]), Path(__file__).parent.parent
     is_a_command = (repository / own.name).is_file()  # and not Python or a notebook, which has imported the package

@@ -22,7 +22,7 @@ from yaml import YAMLError
 
 from gans.config.resolve import flatten
 from gans.config.schema import ANY_OF, ONE_OF
-from gans.errors import CONFIG_DIRS, InputError, InterruptedTraining, TrainingError, config_dirs, one_line
+from gans.errors import InputError, InterruptedTraining, TrainingError, config_dirs, one_line
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 """The options' files, which lie beside the package in the repository."""
@@ -123,10 +123,9 @@ def prepare() -> None:
     silence_lightning()
 
 
-def make_importable(folders: Sequence[str]) -> None:
-    """Let Python find classes in these folders, and so the commands that messages recommend."""
+def make_importable(folders: Iterable[str]) -> None:
+    """Let Python find classes in these folders."""
     sys.path += [folder for folder in folders if folder not in sys.path]
-    CONFIG_DIRS[:] = folders or CONFIG_DIRS
 
 
 def silence_lightning() -> None:

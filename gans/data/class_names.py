@@ -27,7 +27,8 @@ def find_classes(root: Path) -> list[str]:
     if is_array_file(root):
         return _classes_in_arrays(root)
     if not root.is_dir():
-        raise InputError(f"'{root.absolute()}': there is no such folder, nor .npz file: give the path of your images")
+        no_such = f"'{root.absolute()}': there is no such folder, nor .npz file"
+        raise InputError(f"{no_such}: give another data.root (of evaluate.py: images)")
     found = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     if {name.lower() for name in found} & {*USUAL_PARTS} and found != {*PARTS}:
         raise InputError(

@@ -19,7 +19,7 @@ from gans.config.command_line import CONF, check_overrides, input_errors, make_i
 from gans.config.resolve import resolve, usual_options
 from gans.config.schema import RunConfig, SeededChoice
 from gans.config.validate import check_options, validate
-from gans.errors import InputError, InterruptedTraining, TrainingError, hydra_value
+from gans.errors import CONFIG_DIRS, InputError, InterruptedTraining, TrainingError, hydra_value
 from gans.generator import Generator as Network
 from gans.machine import use_cores
 from gans.run import commands
@@ -52,6 +52,7 @@ class Config(RunConfig):
 
     _choices: dict[str, str] = PrivateAttr(default_factory=dict)
     _usual: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _folders: Sequence[str] = PrivateAttr(())
 
     @property
     def run_name(self) -> str:
@@ -215,11 +216,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
             if override.is_sweep_override():
                 raise InputError(f"{override.input_line} is several runs: compose each; a list is written as [a,b]")
         check_overrides(overrides)
-        folders = [] if config_dir is None else [str(Path(config_dir).absolute())]
-        for folder in folders:
-            if not Path(folder).is_dir():
-                raise InputError(f"config_dir={folder}: there is no such folder")
-        make_importable(folders)
+        folders = own_folders(config_dir)
         with hydra_state():
             search = [f"hydra.searchpath={hydra_value([f'file://{folder}' for folder in folders])}"]
             composed = hydra_compose("config", [*overrides, *search], return_hydra_config=True)
@@ -233,7 +230,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
                 use = "gans.resume(path)" if command == "resume" else f"python train.py {command}=..."
                 raise InputError(f"{command}={options[command]} is of an existing run: use {use}")
         config = Config(**validate(options).model_dump())
-        config._choices, config._usual = choices, usual
+        config._choices, config._usual, config._folders = choices, usual, folders
         return config
 
 
@@ -256,7 +253,7 @@ def train(*options: str | Config, config_dir: str | Path | None = None) -> Run:
                 raise InputError("gans.train takes overrides, or one config of gans.compose and nothing else")
         else:
             config = compose(*map(str, options), config_dir=config_dir)
-        with as_a_command():
+        with as_a_command(config._folders):
             return Run(commands.start_or_requeued(validate(config.model_dump()), config.run_name).path)
 
 
@@ -267,6 +264,7 @@ def resume(
     max_steps: int | None = None,
     trust: Sequence[str] = (),
     data_root: str | None = None,
+    config_dir: str | Path | None = None,
 ) -> Run:
     """Go on with a run from its last checkpoint, as ``python train.py resume=<path>`` does.
 
@@ -274,6 +272,7 @@ def resume(
         max_epochs, max_steps: another length of training, such as a longer one for a finished run; None: the run's.
         trust: packages, beside this one and PyTorch, that the run's config may name.
         data_root: where the images of ``data.root`` have been moved to.
+        config_dir: the folder with the Python files of your own choices, as in ``compose``.
 
     Raises:
         InputError, TrainingError, InterruptedTraining: as ``train``.
@@ -282,8 +281,8 @@ def resume(
         folder = RunFolder.around(Path(path))
         limits = {"max_epochs": max_epochs, "max_steps": max_steps}
         budget = {name: limit for name, limit in limits.items() if limit is not None}
-        config = commands.read_config(folder, list(trust), budget, data_root=data_root)
-        with as_a_command():
+        with as_a_command(own_folders(config_dir)):
+            config = commands.read_config(folder, list(trust), budget, data_root=data_root)
             return Run(commands.resume(folder, config).path)
 
 
@@ -319,15 +318,26 @@ def hydra_state() -> Iterator[None]:
         version.VersionBase.instance().version_base = base
 
 
+def own_folders(config_dir: str | Path | None) -> list[str]:
+    """The user's folder of choices, if any, whose classes can be imported from now on."""
+    folders = [] if config_dir is None else [str(Path(config_dir).absolute())]
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise InputError(f"config_dir={folder}: there is no such folder")
+    make_importable(folders)
+    return folders
+
+
 @contextmanager
-def as_a_command() -> Iterator[None]:
-    """Lightning's log is silent, and all cores are used; afterwards as many threads as before."""
+def as_a_command(folders: Sequence[str]) -> Iterator[None]:
+    """Lightning's log is silent, all cores are used, and messages name the user's folders; afterwards as before."""
     silence_lightning()
-    threads = torch.get_num_threads()
+    threads, before = torch.get_num_threads(), CONFIG_DIRS.set(folders)
     use_cores()
     try:
         yield
     finally:
+        CONFIG_DIRS.reset(before)
         torch.set_num_threads(threads)
 
 

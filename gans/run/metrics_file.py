@@ -19,7 +19,8 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
     if not path.exists():
         return [], []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        reader = csv.DictReader(line.replace("\0", "") for line in file if line.endswith("\n"))
+        lines = (line for index, line in enumerate(file) if index == 0 or line.endswith("\n"))
+        reader = csv.DictReader(line.replace("\0", "") for line in lines)
         rows = [row for row in reader if None not in row and None not in row.values()]
         return list(reader.fieldnames or []), rows
 

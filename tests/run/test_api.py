@@ -140,7 +140,9 @@ def test_choices_of_the_users_own(
         gans.resume(made.path, max_steps=2)
     assert gans.resume(made.path, max_steps=2, trust=["quiet_idea"]).config["trainer"]["max_steps"] == 2
     capsys.readouterr()
-    gans.resume(made.path, trust=["quiet_idea"])  # it is finished: the command that trains it longer is printed
+    gans.resume(
+        made.path, trust=["quiet_idea"], config_dir=mine
+    )  # it is finished: the command that trains it longer is printed
     words = shlex.split(capsys.readouterr().out)
     assert words[words.index("--config-dir") + 1] == str(mine)
     with pytest.raises(InputError, match="nowhere"):
