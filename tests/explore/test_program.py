@@ -110,6 +110,7 @@ def run(interpreter: Page, program: Program, inputs: tuple[Tensor, ...]) -> Tens
     return torch.tensor(found)
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("name", NETWORKS)
 def test_an_operation_gives_what_it_gives_in_pytorch(interpreter: Page, name: str) -> None:

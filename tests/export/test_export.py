@@ -20,11 +20,6 @@ from tests.export.trained import IMAGE_MODELS, POINT_MODELS, loaded, request, tr
 from tests.run.runs import stopped_run
 
 TESTED = ("dcgan", "metric=fid")
-IN_CI = [
-    pytest.param(model, stabilizer, marks=[] if (model, stabilizer) == ("autoencoder", "ema") else pytest.mark.slow)
-    for model in IMAGE_MODELS
-    for stabilizer in ("none", "ema")
-]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +65,9 @@ def test_a_file_holds_the_generator_and_its_card_says_how_to_use_it(
         assert said in text
 
 
-@pytest.mark.parametrize(("model", "stabilizer"), IN_CI)
+@pytest.mark.slow
+@pytest.mark.parametrize("stabilizer", ["none", "ema"])
+@pytest.mark.parametrize("model", IMAGE_MODELS)
 def test_every_model_of_images_becomes_onnx(
     trained: Callable[..., RunFolder],
     tmp_path: Path,

@@ -223,6 +223,7 @@ def test_saving_again_replaces_both_files_at_once(cache: Path, monkeypatch: pyte
     assert len(list(cache.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_when_it_is_first_needed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And then kept; where nothing can be kept, it is trained all the same."""
     monkeypatch.setattr("gans.features.learn.EPOCHS", 1)

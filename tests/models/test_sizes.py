@@ -37,6 +37,7 @@ def built_or_refusal(model: str, size: int, channels: int) -> tuple[Source, GAN]
         return str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", SIZED)
 @pytest.mark.parametrize(("size", "channels"), [(16, 1), (28, 3), (32, 1), (64, 3)])
 @torch.no_grad()

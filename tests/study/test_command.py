@@ -106,7 +106,12 @@ def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
 
 @pytest.mark.parametrize(
     ("file", "text"),
-    [("test.json", "{"), ("verdict.json", "[]"), ("history.json", '[{"event": "finished"}]'), ("metrics.csv", "x\n1")],
+    [
+        ("test.json", "{"),
+        pytest.param("verdict.json", "[]", marks=pytest.mark.slow),
+        pytest.param("history.json", '[{"event": "finished"}]', marks=pytest.mark.slow),
+        pytest.param("metrics.csv", "x\n1", marks=pytest.mark.slow),
+    ],
 )
 def test_any_damage_leaves_out_one_run(tmp_path: Path, file: str, text: str) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)

@@ -73,6 +73,7 @@ def test_a_curve_is_chosen_and_zoomed(browser: Browser, path: Path) -> None:
     assert low < zoomed[0] < zoomed[1] < high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("script", [False, True])
 @pytest.mark.parametrize("width", [390, 1400])
