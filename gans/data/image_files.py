@@ -42,7 +42,7 @@ def find_images(folder: Path) -> list[Path]:
     for path in _files(folder, set()):
         (images if is_image(path) else others).append(path)
     if others:
-        warn(f"{len(others):,} files in '{folder}' are no images: {some(others)}")
+        warn(f"left out of '{folder}', as no images: {some(others)}; {len(others):,} in all")
     return sorted(images)
 
 
