@@ -81,7 +81,7 @@ class ConditionalGenerator(Generator):
 
     def generate(self, latents: Tensor, *embedded: Tensor) -> Tensor:
         """Samples from latents (n, latent_size) and ``embed``'s tensors."""
-        raise NotImplementedError(f"{type(self).__name__} has embed, so it needs generate too")
+        raise InputError(f"{type(self).__name__} has embed, but not generate: write it too, or only forward")
 
     def forward(self, latents: Tensor, classes: Tensor) -> Tensor:
         return self.generate(latents, *self.embed(classes))

@@ -130,8 +130,8 @@ def poor_samples(run: RunFolder) -> LabelPeriod | None:
 def collapse(run: RunFolder) -> LabelPeriod | None:
     """Samples are good, or have been good and diverse, but not diverse, for three evaluations in a row.
 
-    Fewer count at the end of a run of three or more. Samples are not diverse if recall < 0.1,
-    or if class_kl or mode_kl exceed those of real images by log 2: half of the classes are missing.
+    The last one alone is enough if the run has three or more. Samples are not diverse if recall < 0.1, or if class_kl
+    or mode_kl exceed those of real images by log 2: half of the classes are missing.
     """
     steps, _ = _quality(run)
     why = _why_alike(run)

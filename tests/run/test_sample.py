@@ -379,3 +379,12 @@ def test_files_that_are_no_generator_are_named(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=path.name) as error:
             load_generator(path) if path.is_file() else generate(request(path))
         assert "\n" not in str(error.value), path
+
+
+def test_a_part_that_a_conditional_network_lacks_is_named() -> None:
+    """A network of the user's own may write embed without generate, or neither."""
+    network, classes = ConditionalGenerator(), torch.zeros(2, dtype=torch.long)
+    with pytest.raises(InputError, match="embed"):
+        network.embed(classes)
+    with pytest.raises(InputError, match="generate"):
+        network.generate(torch.zeros(2, 4), torch.zeros(2, 4))
