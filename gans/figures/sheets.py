@@ -37,18 +37,14 @@ def in_rows(images: Many, labels: Sequence[int] = ()) -> list[Many]:
     """Images, or what belongs to each, as rows of ten; of more than a hundred about as many rows as columns.
 
     Args:
-        labels: of the images. If they are in order, and each class fills more or less a row, each class has a row.
+        labels: of the images. If they are in order, and each class fills at least half a row, no row has two classes.
     """
-    ends: list[int] = [index for index in range(1, len(labels)) if labels[index] != labels[index - 1]]
-    of_class = list(pairwise((0, *ends, len(images))))
-    if (
-        ends
-        and len(ends) == len({*labels}) - 1
-        and all(COLUMNS / 2 <= end - start <= COLUMNS for start, end in of_class)
-    ):
-        return [images[start:end] for start, end in of_class]
     columns = max(COLUMNS, ceil(sqrt(len(images))))
-    return [images[start : start + columns] for start in range(0, len(images), columns)]
+    ends: list[int] = [index for index in range(1, len(labels)) if labels[index] != labels[index - 1]]
+    parts = [images[start:end] for start, end in pairwise((0, *ends, len(images)))]
+    if len(parts) > len({*labels}) or any(2 * len(part) < columns for part in parts):
+        parts = [images]
+    return [part[start : start + columns] for part in parts for start in range(0, len(part), columns)]
 
 
 def tile(rows: Sequence[Images]) -> Images:

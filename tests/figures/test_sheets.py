@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -48,14 +49,15 @@ def test_every_pixel_is_a_square_of_the_same_size(count: int) -> None:
     assert (shown[top : top + sheet.shape[0], left : left + sheet.shape[1]] == sheet).all()
 
 
-@pytest.mark.parametrize(("count", "classes"), [(100, 12), (64, 10), (100, 47), (24, 2), (100, 1)])
-def test_a_row_is_of_one_class_if_a_class_fits_a_row(count: int, classes: int) -> None:
+@pytest.mark.parametrize(("count", "classes"), [(100, 12), (64, 10), (100, 47), (24, 2), (100, 1), (100, 4), (400, 10)])
+def test_no_row_has_two_classes_if_each_fills_half_a_row(count: int, classes: int) -> None:
     labels = [index * classes // count for index in range(count)]
     rows = in_rows(labels, labels)
     assert [label for row in rows for label in row] == labels
-    fits = classes > 1 and COLUMNS / 2 <= count // classes <= COLUMNS
-    assert ([*map(set, rows)] == [{label} for label in range(classes)]) == fits
-    assert max(map(len, rows)) <= COLUMNS
+    columns = max(COLUMNS, math.isqrt(count))
+    assert max(map(len, rows)) <= columns
+    assert all(len({*row}) == 1 for row in rows) == (count // classes >= columns / 2)
+
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
