@@ -286,17 +286,24 @@ def resume(
             return Run(commands.resume(folder, config).path)
 
 
-def load(path: str | Path, trust: Sequence[str] = (), data_root: str | None = None) -> Generator:
+def load(
+    path: str | Path,
+    trust: Sequence[str] = (),
+    data_root: str | None = None,
+    config_dir: str | Path | None = None,
+) -> Generator:
     """The trained generator of a run folder, a checkpoint or an exported ``.safetensors`` file.
 
     Args:
         trust: packages, beside this one and PyTorch, whose classes its config may name.
         data_root: replaces ``data.root`` of its config, for a generator that transforms held-out images.
+        config_dir: the folder with the Python files of your own choices, as in ``compose``.
 
     Raises:
         InputError: if it is none of these, or is damaged.
     """
     with input_errors():
+        own_folders(config_dir)
         return Generator(load_sampler(Path(path), trust, data_root))
 
 

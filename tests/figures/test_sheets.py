@@ -59,7 +59,6 @@ def test_no_row_has_two_classes_if_each_fills_half_a_row(count: int, classes: in
     assert all(len({*row}) == 1 for row in rows) == (count // classes >= columns / 2)
 
 
-
 @pytest.mark.parametrize("channels", [(), (3,)])
 @pytest.mark.parametrize("count", [7, 400])
 def test_svg_and_pdf_hold_each_pixel_and_draw_it_sharp(tmp_path: Path, count: int, channels: tuple[int, ...]) -> None:

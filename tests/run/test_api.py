@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -140,13 +141,15 @@ def test_choices_of_the_users_own(
         gans.resume(made.path, max_steps=2)
     assert gans.resume(made.path, max_steps=2, trust=["quiet_idea"]).config["trainer"]["max_steps"] == 2
     capsys.readouterr()
-    gans.resume(
-        made.path, trust=["quiet_idea"], config_dir=mine
-    )  # it is finished: the command that trains it longer is printed
+    gans.resume(made.path, trust=["quiet_idea"], config_dir=mine)  # finished: prints a command that trains it longer
     words = shlex.split(capsys.readouterr().out)
     assert words[words.index("--config-dir") + 1] == str(mine)
-    with pytest.raises(InputError, match="nowhere"):
-        gans.compose(config_dir="nowhere")
+    sys.path.remove(str(mine))
+    gans.load(made.path, trust=["quiet_idea"], config_dir=mine)
+    assert str(mine) in sys.path
+    for function in (gans.compose, partial(gans.load, made.path)):
+        with pytest.raises(InputError, match="nowhere"):
+            function(config_dir="nowhere")
 
 
 # --- train and resume -------------------------------------------------------------------------------------------------
