@@ -128,10 +128,11 @@ def poor_samples(run: RunFolder) -> LabelPeriod | None:
 
 
 def collapse(run: RunFolder) -> LabelPeriod | None:
-    """Samples are good, or have been good and diverse, but not diverse, for three evaluations in a row.
+    """Samples are alike at three evaluations in a row, or at the last one of three or more.
 
-    The last one alone is enough if the run has three or more. Samples are not diverse if recall < 0.1, or if class_kl
-    or mode_kl exceed those of real images by log 2: half of the classes are missing.
+    They are alike if recall < 0.1, or if class_kl or mode_kl exceed those of real images by log 2, as when half of the
+    classes are missing. It does not count while a generator is not trained yet: samples have to be good at the time (a
+    quarter of real images' precision or more), or to have been good and not alike before.
     """
     steps, _ = _quality(run)
     why = _why_alike(run)

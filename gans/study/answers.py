@@ -49,24 +49,24 @@ def _state(state: str, judged: JudgedClaim) -> str:
 def describe(arm: str, than: str, found: Comparison) -> str:
     """What a comparison found, in words.
 
-    "FID, ema against none: median 25.5 → 11.8, × 0.435 (97.5 %: 0.297 to 0.637), 8 pairs, e-value 515 of 40".
+    "FID, ema against none: mean of 8 pairs × 0.435 (97.5 %: 0.297 to 0.637), e-value 515 (40 needed), medians 11.8
+    against 25.5".
     """
     figure, (before, after) = found.figure, found.medians
     pairs = f"{len(found.seeds)} pair{'s' * (len(found.seeds) != 1)}"
-    text = f"{figure.title}, {arm} against {than}: "
-    if found.seeds:
-        text += f"median {number(before)} → {number(after)}, "
-    text += (
-        f"{figure.text(found.mean)} ({100 * (1 - found.level):.3g} %: "
-        f"{figure.range_text(found.interval.low, found.interval.high)}), {pairs}, e-value "
-        f"{number(found.evidence)} of {number(1 / found.level)}"
+    text = (
+        f"{figure.title}, {arm} against {than}: mean of {pairs} {figure.text(found.mean)} "
+        f"({100 * (1 - found.level):.3g} %: {figure.range_text(found.interval.low, found.interval.high)}), e-value "
+        f"{number(found.evidence)} ({number(1 / found.level)} needed)"
     )
+    if found.seeds:
+        text += f", medians {number(after)} against {number(before)}"
     if found.missing:
         text += f"; without {found.missing} that lack the figure"
     if found.verdict == "undecided":
         more = max(1, (found.seeds_needed or 0) - len(found.seeds))
         text += (
-            f"; about {more} more seed{'s' * (more > 1)} would decide, if they are like these"
+            f"; about {more} more seed{'s' * (more > 1)} like these would decide: {found.likely_verdict}"
             if found.seeds_needed
             else "; far from decided"
         )

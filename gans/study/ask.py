@@ -12,7 +12,7 @@ from gans.config.validate import check_options
 from gans.errors import InputError, command_words, hydra_overrides
 from gans.files import require_writable
 from gans.study.allocate import next_runs, planned_runs
-from gans.study.analyse import analyse
+from gans.study.analyse import StudyResult, analyse
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.existing import existing_study, without
 from gans.study.gather import read_planned
@@ -55,7 +55,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
         raise InputError(without(f"no run of this study is finished: {hint}", warnings))
     warnings += planner.warnings
     result = analyse(definition, records, [*warnings, *missing_runs(definition, planner, runs)])
-    return publish(result, Path(checked.output) / name, commands_of(definition, planner, checked))
+    return publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
 
 
 def refuse_ignored(options: StudyOptions, names: Sequence[str]) -> None:
@@ -88,14 +88,22 @@ def compare_existing(options: StudyOptions, figures: Sequence[FigureOptions]) ->
     return publish(analyse(definition, records, warnings), Path(options.output) / f"by_{options.by}", commands)
 
 
-def commands_of(definition: StudyDefinition, planner: Planner, options: StudyOptions) -> Commands:
-    most = max(definition.most_seeds, definition.seeds)
+def commands_of(result: StudyResult, planner: Planner, options: StudyOptions) -> Commands:
+    definition = result.definition
     train = ["python", *command_words("train.py")]
     folder = hydra_overrides({"runs": options.runs[0]} if options.runs[0] != "runs" else {})
     return Commands(
         this_command(),
-        this_command(seeds=min(2 * definition.seeds, most)),
+        this_command(seeds=seeds_that_decide(result) or 2 * definition.seeds),
         {arm: shlex.join([*train, *planner.plan(arm, 0).overrides, *folder]) for arm in definition.all_arms},
+    )
+
+
+def seeds_that_decide(result: StudyResult) -> int | None:
+    """About how many seeds of each arm would decide the claims that can be decided; None if there are none."""
+    parts = [part for judged in result.claims for part in judged.parts]
+    return max(
+        (found.seeds_needed for _, found, state in parts if state == "undecided" and found.seeds_needed), default=None
     )
 
 

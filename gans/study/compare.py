@@ -43,6 +43,12 @@ class Comparison:
         return self.evidence >= 1 / self.level
 
     @property
+    def likely_verdict(self) -> Verdict:
+        """What ``seeds_needed`` seeds would show, if the further ones are like these."""
+        zone = self.figure.zone
+        return _of_difference(self.figure, self.mean) if abs(self.mean) > zone / 2 else "no difference that matters"
+
+    @property
     def effect(self) -> str:
         """The mean difference and its interval in words: "× 0.83 (0.71 to 0.97)"."""
         return f"{self.figure.text(self.mean)} ({self.figure.range_text(self.interval.low, self.interval.high)})"
@@ -99,7 +105,11 @@ def _verdict(figure: FigureOfMerit, interval: Interval, is_established: bool) ->
         return "no difference that matters"
     if not is_established:
         return "undecided"
-    return "better" if (interval.high < 0) == (figure.better == "lower") else "worse"
+    return _of_difference(figure, interval.high)
+
+
+def _of_difference(figure: FigureOfMerit, difference: float) -> Verdict:
+    return "better" if (difference < 0) == (figure.better == "lower") else "worse"
 
 
 def _by_seed(values: Mapping[int, float] | Sequence[float]) -> dict[int, float]:

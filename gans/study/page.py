@@ -18,7 +18,7 @@ from gans.study.images import Strip, strip_of
 from gans.study.plots import Curves, colour_of, curve_title, inline, median, sign_of
 from gans.study.record import RunRecord
 from gans.study.words import glossary
-from gans.study.write import EXPLORES, as_csv, effects_table, failures, run_rows, troubles_table
+from gans.study.write import as_csv, effects_table, explores, failures, run_rows, troubles_table
 
 FILES = Path(__file__).parent / "page_files"
 IMAGES_BYTES = 3_000_000
@@ -74,7 +74,7 @@ def of_figures(result: StudyResult, figures: Mapping[str, str], curves: Curves) 
         "baseline": result.definition.baseline,
         "effects": _svgs(figures, "effects_"),
         "effects_table": effects_table(result),
-        "explores": EXPLORES,
+        "explores": explores(result),
         "run_dots": _svgs(figures, "runs_"),
         "has_floors": bool(result.floors),
         "curves": _svgs(figures, "curves_"),
@@ -129,9 +129,9 @@ def summary_of(result: StudyResult) -> str:
 def how_sure(result: StudyResult) -> str:
     if result.claims:
         return (
-            "Claims were written down before the runs. Every judgement on this page, taken together, is right with a "
-            "probability of 95 % or more, however often one looked and added seeds; undecided means that the runs do "
-            "not tell yet."
+            "Claims were written down before the runs. All these verdicts are right together with a probability of 95 "
+            "% or more, however often one looked and added seeds; this does not hold for the tables below. Undecided "
+            "means that the runs do not tell yet."
         )
     return (
         "Nothing was claimed beforehand, so this explores: each comparison has a false alarm with a probability of at "
@@ -188,6 +188,7 @@ def _strip(record: RunRecord, strip: Strip) -> dict[str, Any]:
         "height": strip.height,
         "picture": strip.picture,
         "last": f"{last:.4f}",
+        "last_step": f"{strip.steps[-1]:,}",
     }
 
 

@@ -64,7 +64,7 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
     if merit.scale == "ratio":
         axes.set_xscale("log")
         span = max(finite) / min(finite)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span > 3 else (1, 1.5, 2, 3, 5, 7), numticks=12))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span > 8 else (1, 1.5, 2, 3, 5, 7), numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"× {value:.3g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         low, high = min(finite), max(finite)
@@ -74,7 +74,7 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
         axes.set_xlim(low - 0.08 * (high - low), high + 0.08 * (high - low))
     axes.set_yticks(range(len(arms)), arms)
     axes.set_ylim(len(arms) - 0.5, -0.5)
-    unit = {"ratio": "", "share": " in points", "difference": ""}[merit.scale]
+    unit = {"ratio": " (log scale)", "share": " in points", "difference": ""}[merit.scale]
     axes.set_xlabel(f"against {result.definition.baseline}{unit}; {merit.better} is better", color=INK)
     axes.set_title(merit.title, color=INK, fontsize=11)
     axes.tick_params(axis="x", labelsize=8)
@@ -104,7 +104,7 @@ def draw_runs(result: StudyResult, merit: FigureOfMerit) -> Figure:
     axes.set_xticks(range(len(arms)), [_tick(arm, values[arm]) for arm in arms], rotation=0 if len(arms) < 6 else 60,
                     ha="center" if len(arms) < 6 else "right")  # fmt: skip
     axes.set_xlim(-0.5, len(arms) - 0.5)
-    axes.set_title(merit.title, color=INK, fontsize=11)
+    axes.set_title(f"{merit.title} ({merit.better} is better)", color=INK, fontsize=11)
     return figure
 
 

@@ -19,7 +19,7 @@ from gans.study.write import write_tables
 
 LARGE_PAGE = 5_000_000
 MADE_WITH = {"device": "device", "number format": "precision", "threads of a run": "threads", "Python": "python",
-             "packages": "packages", "commit (dirty: with changes that are not committed)": "git"}  # fmt: skip
+             "packages": "packages", "commit": "git"}  # fmt: skip
 """What is said of how runs were made: a name, and its key in a run's versions."""
 
 
@@ -81,7 +81,8 @@ def protocol_of(result: StudyResult) -> list[str]:
     made = [record.run.versions or {} for record in result.records]
     for name, key in MADE_WITH.items():
         values = sorted({json.dumps(each.get(key)) for each in made if key in each})
-        lines.append(f"{name}: {' or '.join(values).replace(chr(34), '') or 'not known'}")
+        text = " or ".join(values).replace('"', "").replace("-dirty", " with uncommitted changes")
+        lines.append(f"{name}: {text or 'not known'}")
     times = [event["time"] for record in result.records for event in record.run.history.events]
     first, last = min(times)[:10], max(times)[:10]
     lines.append(f"made on {first}" if first == last else f"made from {first} to {last}")

@@ -12,8 +12,8 @@ MEANINGS = {
     "recall": "share of real images whose features lie near those of some generated one: are all kinds made?",
     "density": "how many real neighbourhoods a generated image lies in, relative to what is expected.",
     "coverage": "share of real images that have a generated one among their nearest neighbours.",
-    "class_kl": "divergence of the classes of generated images from those of real ones; 0: all are made equally often.",
-    "mode_kl": "divergence of the modes of samples from the true ones; 0: all are made equally often.",
+    "class_kl": "divergence of the classes of generated images from those of real ones; 0: each is as frequent.",
+    "mode_kl": "divergence of the modes of samples from the true ones; 0: each is as frequent.",
     "modes": "number of modes that have samples.",
     "high_quality": "share of samples near a mode.",
     "inception_score": "exponential of the mean divergence of an image's predicted classes from those of all images.",
@@ -21,8 +21,10 @@ MEANINGS = {
     "synthetic_accuracy": "accuracy on real images of a classifier that was trained on generated ones.",
     "mse": "mean squared error of pixels.",
     "ssim": "structural similarity of images.",
-    "late_fluctuation.discriminator_loss": "standard deviation of D's loss over the second half of the training steps.",
-    "late_fluctuation.generator_loss": "standard deviation of G's loss over the second half of the training steps.",
+    "late_fluctuation.discriminator_loss": "standard deviation of the discriminator's loss over the second half of the "
+    "training steps. What changes the loss itself, such as other targets, changes this too.",
+    "late_fluctuation.generator_loss": "standard deviation of the generator's loss over the second half of the "
+    "training steps. What changes the loss itself changes this too.",
     "late_fluctuation.fid": "standard deviation of validation FID over the second half of training, by its mean.",
     "seconds": "time of training and test.",
 }
@@ -42,17 +44,26 @@ def glossary(result: StudyResult) -> list[tuple[str, str]]:
 
 def words_of_comparisons(result: StudyResult) -> dict[str, str]:
     scales, claims = {merit.scale for merit in result.definition.merits}, len(result.claims)
-    words = {"pair": f"the runs of one seed in an arm and in {result.definition.baseline}."}
+    words = {
+        "arm": "the settings that are compared with others; a command for each is at the end.",
+        "seed": "the number that all of a run's randomness follows from.",
+        "pair": f"the runs of one seed in an arm and in {result.definition.baseline}.",
+    }
     if "ratio" in scales:
         words["× 0.8"] = "a figure is 0.8 times that of the arm it is compared with: the geometric mean over pairs."
     if "share" in scales:
         words["points"] = "a difference of shares, in hundredths: from 0.20 to 0.25 is +5 points."
+    needed = f" To decide one of {claims} claims takes {claims / LEVEL:.0f}." if claims else ""
+    words["e-value"] = (
+        f"evidence of a difference; 1 or less is none. Where there is no difference, at most one study in "
+        f"{1 / LEVEL:.0f} ever reaches {1 / LEVEL:.0f}, however often one looks.{needed}"
+    )
     if claims:
-        words["e-value"] = (
-            f"evidence of a difference, which may be looked at after every run. A claim is decided at "
-            f"{claims / LEVEL:.0f}: at 20, one study in 20 without a difference would err; times {claims} claims."
-        )
         words[f"{100 * (1 - LEVEL / claims):.3g} %"] = (
-            "a claim's confidence sequence, so wide that those of all claims are right together with 95 %."
+            f"how sure a claim's interval is, so that those of {claims} claims are right together with "
+            f"{100 * (1 - LEVEL):.0f} %."
         )
+    words["better, worse"] = "there is a difference; it may be smaller than one that matters."
+    words["no difference that matters"] = "the whole interval lies within the shaded zone of small differences."
+    words["undecided"] = "the runs do not tell yet. It does not mean that there is no difference."
     return words

@@ -12,13 +12,6 @@ from gans.study.analyse import StudyResult, Trouble
 from gans.study.answers import answers, rows
 from gans.study.record import RunRecord
 
-EXPLORES = (
-    "Each cell is a mean over pairs of the same seed, of their ratios (geometric) or differences, with its 95 % "
-    "confidence sequence. The table is exploratory: each cell stands for itself, so that it may say better where a "
-    "claim, which is judged together with the others, is still undecided. * marks what e-BH reports at a false "
-    "discovery rate of 5 % within a column."
-)
-
 
 def write_tables(result: StudyResult, folder: Path, protocol: Sequence[str]) -> list[Path]:
     """Write the three files.
@@ -79,7 +72,7 @@ def markdown(result: StudyResult, protocol: Sequence[str]) -> str:
         lines += [f"- **{answer.verdict}**: {answer.text}{source}", *(f"  - {detail}" for detail in answer.details)]
     lines += ["", f"## Against {definition.baseline}", ""]
     lines += [
-        EXPLORES,
+        explores(result),
         "",
         *markdown_table(effects_table(result)),
     ]
@@ -88,6 +81,17 @@ def markdown(result: StudyResult, protocol: Sequence[str]) -> str:
     lines += ["", "## Protocol", "", *(f"- {line}" for line in protocol)]
     lines += [f"- warning: {warning}" for warning in result.warnings]
     return "\n".join(lines) + "\n"
+
+
+def explores(result: StudyResult) -> str:
+    """How to read the table of effects."""
+    corrected = "stays after a correction for all cells of its column (e-BH, false discovery rate of 5 %)"
+    return (
+        "Each cell is a mean over pairs of the same seed, of their ratios (geometric) or differences, with its 95 % "
+        "confidence sequence. The table is exploratory: each cell stands for itself, so that it may say better where a "
+        "claim, which is judged together with the others, is still undecided. "
+        + (f"* marks what {corrected}." if result.discoveries else f"No difference {corrected}.")
+    )
 
 
 def effects_table(result: StudyResult) -> list[list[str]]:

@@ -12,7 +12,9 @@
       const index = Math.min(Number(slider.value), steps.length - 1);
       window.firstElementChild.style.transform = `translateY(${(-100 * index) / steps.length}%)`;
       window.parentElement.hidden = window.dataset.seed !== seeds.value;
-      if (!window.parentElement.hidden) text = `training step ${steps[index].toLocaleString("en")}`;
+      const step = `step ${steps[index].toLocaleString("en")}`;
+      window.parentElement.querySelector("figcaption span").textContent = step;
+      if (!window.parentElement.hidden) text = `training ${step}`;
     });
     moment.textContent = text;
   };
@@ -44,7 +46,7 @@
     if (plot) plot.destroy();
     plot = new uPlot({
       width: place.clientWidth, height: Math.min(420, Math.max(260, place.clientWidth * 0.5)), series, legend: { show: false },
-      cursor: { points: { show: false } }, hooks: { setCursor: [tell] }, scales: { x: { time: false } }, axes: [{ ...axis, label: "training step" }, { ...axis, size: 64, label: menu.selectedOptions[0].textContent }],
+      cursor: { points: { show: false } }, hooks: { setCursor: [tell] }, scales: { x: { time: false } }, axes: [{ ...axis, label: "training step" }, { ...axis, size: 64 }],
     }, data, place);
     window.studyPlot = plot;
   };
