@@ -14,7 +14,7 @@ from gans.update import PlayerBatch, Samples, Terms, pack, unpack
 
 
 class LeCam(Stabilizer):
-    """weight (E[(D(real) - a_fake)²] + E[(D(fake) - a_real)²]), with anchors a (Tseng et al. 2021, equations 2 to 4).
+    """weight (E[(D(real) - a_fake)²] + E[(D(fake) - a_real)²]), with anchors a (Tseng et al. 2021, equation 5).
 
     The anchors are exponential moving averages of the scores of fakes and of reals: a <- decay a + (1 - decay) mean(D),
     beginning with the first step's mean. Real scores are drawn to the fakes' anchor and fake scores to the reals', so
