@@ -1,7 +1,8 @@
 """Recompute what the studies in docs/evidence/ found, from each one's runs.csv: ``python docs/evidence.py``.
 
 Writes comparisons.csv of each study, and docs/evidence/README.md, which holds every number that was found. A study is a
-folder with runs.csv, as ``study.py`` writes it; its definition is the file of that name in conf/study/.
+folder with runs.csv, as ``study.py`` writes it; its definition is the file of that name in conf/study/. What surprised,
+and what the numbers do not say, is written by hand in its notes.md.
 """
 
 import csv
@@ -60,6 +61,8 @@ def section(folder: Path) -> str:
     for answer in answers(result):
         lines += [f"- **{answer.verdict}**: {answer.text}" + (f" ({answer.source})" if answer.source else "")]
         lines += [f"  - {detail}" for detail in answer.details]
+    if (notes := folder / "notes.md").exists():
+        lines += ["", notes.read_text("utf-8").strip()]
     ended = f", {failed} of which a value that is not finite ended" if failed else ""
     again = f"`python study.py study={folder.name}`, {len(runs)} runs{ended}, {seconds / 60:.0f} minutes of runs in all"
     return "\n".join([*lines, "", f"{again}: [study.md]({folder.name}/study.md), [page]({folder.name}/index.html)", ""])
