@@ -31,6 +31,8 @@ YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def new_folder(parent: Path, name: str) -> Path:
     """Make ``parent/name``, or the first of ``name_2``, ``name_3``, ... that is free; an InputError if it can't."""
+    if name in ("", ".."):  # such as of Path(".")
+        raise InputError(f"'{parent / name}' exists: name a new folder, such as '{parent / name / 'new'}'")
     attempt = 1
     while True:
         folder = parent / (name if attempt == 1 else f"{name}_{attempt}")

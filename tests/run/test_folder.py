@@ -87,6 +87,17 @@ def test_half_precision_is_an_option(
     assert ("bfloat16" in capsys.readouterr().err) is not supported
 
 
+@pytest.mark.parametrize("path", [Path("."), Path("/"), Path("a/..")])
+def test_a_folder_that_exists_without_a_name_is_no_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path
+) -> None:
+    """As of ``output=.``"""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="new"):
+        new_folder(path.parent, path.name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_folders_are_numbered(tmp_path: Path) -> None:
     folders = [new_folder(tmp_path / "runs", "a") for _ in range(11)]
     assert [folder.name for folder in folders] == ["a", *(f"a_{number}" for number in range(2, 12))]
