@@ -114,6 +114,13 @@ def test_a_config_is_read_as_it_was_written(config: dict[str, Any]) -> None:
         assert RunFolder.create(Path(folder), config).config == config
 
 
+def test_a_checkpoint_stands_for_its_run_even_if_it_is_not_there(tmp_path: Path) -> None:
+    run = RunFolder.create(new_folder(tmp_path, "run"), {})
+    assert RunFolder.around(run.path / "checkpoints" / "last.ckpt").path == run.path
+    with pytest.raises(InputError, match="typo"):
+        RunFolder.around(run.path / "typo")
+
+
 def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=str(tmp_path)):
         RunFolder(tmp_path)
