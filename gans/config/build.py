@@ -94,9 +94,16 @@ def build_data(config: RunConfig) -> Source:
 def read_data(node: dict[str, Any], seed: int) -> Source:
     """The data module of a config's data group, set up."""
     data = build(node, "data", seed=seed)
-    with ProgressBar("reading the data"):
-        data.prepare_data()
-        data.setup()
+    try:
+        with ProgressBar("reading the data"):
+            data.prepare_data()
+            data.setup()
+    except (RuntimeError, MemoryError) as error:
+        if "allocate" not in str(error):  # PyTorch has no error of its own for want of memory
+            raise
+        raise InputError(
+            f"data={data.source} does not fit into memory: use fewer samples ({one_line(error)})"
+        ) from error
     return data
 
 

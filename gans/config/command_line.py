@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from threading import current_thread, main_thread
+from types import FrameType
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -42,10 +45,31 @@ error, "{given}" are the groups' values that are no names."""
 def run_command(main: Callable[[], None]) -> None:
     """Run a function that ``hydra.main`` decorates. Expected errors print one line and no traceback."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing several lines
-    with one_line_errors():
-        refuse_sweep(sys.argv[1:])
-        refuse_hydra_settings(text for text in sys.argv[1:] if text.lstrip("+~").startswith(("hydra.", "hydra/")))
+    arguments = sys.argv[1:]
+    with one_line_errors(), stopped_by_sigterm():
+        refuse_sweep(arguments)
+        settings = [text for text in arguments if text.lstrip("+~").startswith(("hydra.", "hydra/"))]
+        refuse_hydra_settings(settings, sweeps=bool(SWEEP & {*arguments}))
+        refuse_config_places(arguments)
         main()
+
+
+@contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """Inside, SIGTERM is raised as an exception, so that what is half-written is removed, as after Ctrl-C."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # the next one ends the process at once
+        raise InterruptedTraining(f"stopped by {signal.Signals(number).name}", number)
+
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
@@ -87,19 +111,38 @@ def check_overrides(overrides: Sequence[str] | None = None) -> None:
             )
         if override.key_or_group in ANY_OF and isinstance(value, list) and len({*map(str, value)}) < len(value):
             raise InputError(f"{override.input_line}: name each choice once")
+        if override.key_or_group in ANY_OF and isinstance(value, list) and len(value) > 1 and "none" in value:
+            raise InputError(f"{override.input_line}: none stands alone: leave it out, or name nothing else")
+
+
+def refuse_idle(overrides: Iterable[str], options: Mapping[str, Any]) -> None:
+    """Refuse options of train.py that were given, but have no effect beside the others, with an InputError."""
+    given = {text.lstrip("+~").partition("=")[0] for text in overrides}
+    if "rollbacks" in given and options["on_nan"] == "stop":
+        raise InputError(f"rollbacks={options['rollbacks']} has an effect with on_nan=rollback only: add it")
+    if "formats" in given and not options["figure"]:
+        raise InputError(f"formats=[{','.join(options['formats'])}] is of figures, and figure=none draws none")
 
 
 OF_SWEEPS = ("hydra/", "hydra.launcher.", "hydra.sweeper.", "hydra.mode")
 """Hydra's settings that have an effect: on the sweeps of train.py, and on the runs of a study."""
 
 
-def refuse_hydra_settings(overrides: Iterable[str]) -> None:
+SWEEP = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
+
+
+def refuse_hydra_settings(overrides: Iterable[str], sweeps: bool) -> None:
     """Refuse Hydra's own settings where they have no effect: ``runs`` or ``output`` says where to write.
 
     Before Hydra starts, because it would make the folders that they name.
+
+    Args:
+        sweeps: whether this is a sweep of train.py.
     """
     command = Path(sys.argv[0]).stem
     for text in overrides:
+        if command == "train" and not sweeps and text.lstrip("+~").startswith(OF_SWEEPS):
+            raise InputError(f"{text} says what runs the members of a sweep: add -m, or leave it out")
         if not text.lstrip("+~").startswith(OF_SWEEPS if command in ("train", "study") else ()):
             where = "runs" if command == "train" else "output"
             raise InputError(
@@ -110,8 +153,26 @@ def refuse_hydra_settings(overrides: Iterable[str]) -> None:
 def refuse_sweep(arguments: Sequence[str]) -> None:
     """Refuse -m for the commands that make one thing at a time, before Hydra starts and writes its files."""
     command = Path(sys.argv[0]).stem
-    if command != "train" and {"-m", "--multirun", "hydra.mode=MULTIRUN"} & {*arguments}:
+    if command != "train" and SWEEP & {*arguments}:
         raise InputError(f"-m is for sweeps of train.py: leave it out, and call {command}.py once for each value")
+
+
+def refuse_config_places(arguments: Sequence[str]) -> None:
+    """Refuse --config-path, and files in the folder of --config-dir that Hydra would not read."""
+    for text, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        flag, equals, value = text.partition("=")
+        if flag in ("--config-path", "-cp"):
+            raise InputError(f"{flag} leaves out this package's own files: use --config-dir, which adds yours to them")
+        if flag in ("--config-dir", "-cd"):
+            refuse_hidden(value if equals else following)
+
+
+def refuse_hidden(folder: str | Path) -> None:
+    """Refuse a user's folder of choices with a file that one of this package hides, as Hydra reads that one."""
+    for own in sorted(CONF.rglob("*.yaml")):
+        file = Path(folder) / own.relative_to(CONF)
+        if file.is_file() and not file.samefile(own):
+            raise InputError(f"'{file}' would not be read, since this package has a file of that name: rename it")
 
 
 def prepare() -> None:

@@ -1,5 +1,6 @@
 """Conversion of Hydra's config to plain values."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def resolve(config: DictConfig) -> dict[str, Any]:
             "not compatible. Use another model or other data"
         ) from error
     except InterpolationResolutionError as error:
-        raise InputError(one_line(error).removeprefix("InputError raised while resolving interpolation: ")) from error
+        message = one_line(error).removeprefix("InputError raised while resolving interpolation: ")
+        raise InputError(re.sub(r" full_key: \S+ object_type=\S+$", "", message)) from error
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
 

@@ -139,7 +139,7 @@ class StudyOptions(Options):
     runs: Annotated[list[str], Field(min_length=1)]
     by: str | None
     baseline: str | int | float | bool | list[Any] | None
-    figures: list[str | dict[str, Any]] | None
+    figures: Annotated[list[str | dict[str, Any]], Field(min_length=1)] | None
     allow_differences: bool
     seeds: Annotated[int, Field(ge=2)] | None
     budget: PositiveInt | None

@@ -73,7 +73,23 @@ def validate_choice(node: Mapping[str, Any], group: str, path: str, trusted: Tru
     target = find_target(node["_target_"], path, trusted)
     if kind and not (inspect.isclass(target) and issubclass(target, kind)):
         raise InputError(f"{path}._target_={node['_target_']}: {group}=... needs a {kind.__name__}")
+    if group == "figure":
+        require_figure(target, node, path)
     validate_values(node, path, SUPPLIED.get(group, ()), trusted)
+
+
+def require_figure(target: Callable[..., Any], node: Mapping[str, Any], path: str) -> None:
+    """Refuse what can't draw a figure, which would be found only after training."""
+    arguments = ", ".join(SUPPLIED["figure"])
+    if inspect.isclass(target):
+        raise InputError(f"{path}._target_={node['_target_']}: figure=... needs a function of ({arguments}), no class")
+    options = {name: value for name, value in node.items() if name in parameters_of(target)}
+    try:
+        inspect.signature(target).bind(*SUPPLIED["figure"], **options)
+    except TypeError as error:
+        raise InputError(
+            f"{path}: {node['_target_']} can't be called with ({arguments}) and its options: {error}"
+        ) from error
 
 
 def validate_values(node: Any, path: str, supplied: Sequence[str] = (), trusted: Trusted = None) -> None:

@@ -78,6 +78,8 @@ def _classes_in_arrays(path: Path) -> list[str]:
         with numpy.load(path) as arrays:
             present = numpy.unique(labels_in(arrays, 0, path))
             names = arrays.get("class_names")
+            if names is not None and (names.ndim != 1 or not len(names)):
+                raise InputError(f"'{path}': class_names must be a list of names, not an array of shape {names.shape}")
             if "labels" not in arrays or present.tolist() == [NONE]:
                 return [ONLY]
     except DAMAGE as error:

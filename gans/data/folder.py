@@ -133,7 +133,8 @@ def read_arrays(path: Path, channels: int) -> Dataset:
             labels = labels_in(arrays, len(images), path)
     except DAMAGE as error:
         raise InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8") from error
-    if images.dtype != numpy.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+    is_of_images = images.ndim in (3, 4) and min(images.shape[1:3]) > 0 and (*images.shape, 1)[3] in (1, 3)
+    if images.dtype != numpy.uint8 or not is_of_images:
         raise InputError(
             f"'{path}': images must be uint8, (n, height, width) or (n, height, width, 3), not {images.dtype}, "
             f"{images.shape}"

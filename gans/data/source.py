@@ -1,11 +1,11 @@
 """Base class of data modules: disjoint training, validation and test sets in memory."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import lightning as L
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 from typing_extensions import override
 
@@ -60,7 +60,7 @@ class Source(L.LightningDataModule, ABC):
         batch_size: PositiveInt,
         replacement: bool = False,
         seed: NonNegativeInt = 0,
-        split_seed: NonNegativeInt = 0,
+        split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0,
         held_out_batch_size: PositiveInt = 500,
     ) -> None:
         super().__init__()

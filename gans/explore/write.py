@@ -56,7 +56,8 @@ def explore(request: ExploreConfig) -> Explorer:
     """
     path = Path(request.run)
     file, no_score = find_moment(path)
-    made = exportable(load_generator(file, request.trust), request.trust)
+    trained, gan = load_generator(file, request.trust), None if no_score else plain(load_gan(file, request.trust))
+    made = exportable(trained, request.trust)  # a run in training may have deleted the checkpoint by now
     if made.generator.makes_points:
         raise InputError(f"'{path}' makes points, not images: explore.py is for models of images; see figures/ instead")
     run = run_of(path)
@@ -66,8 +67,7 @@ def explore(request: ExploreConfig) -> Explorer:
         programs = {"generator": write_program(made.network, made.inputs(1))}
         refuse_rounding(made)
         scores = None
-        if no_score is None:
-            gan = plain(load_gan(file, request.trust))
+        if gan is not None:
             try:
                 programs["discriminator"] = write_discriminator(gan, made)
                 scores = score_samples(gan, made, run)

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from omegaconf import open_dict
 from pydantic import ConfigDict, PrivateAttr
 
-from gans.config.command_line import CONF, check_overrides, input_errors, make_importable, silence_lightning
+from gans.config.command_line import (
+    CONF,
+    check_overrides,
+    input_errors,
+    make_importable,
+    refuse_hidden,
+    refuse_idle,
+    silence_lightning,
+)
 from gans.config.resolve import resolve, usual_options
 from gans.config.schema import RunConfig, SeededChoice
 from gans.config.validate import check_options, validate
@@ -224,6 +232,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
             with open_dict(composed):
                 del composed["hydra"]
             options = resolve(composed)
+            refuse_idle(overrides, options)
             usual = usual_options(choices, options)
         for command in ("resume", "test", "draw"):
             if options[command] is not None:
@@ -331,6 +340,7 @@ def own_folders(config_dir: str | Path | None) -> list[str]:
     for folder in folders:
         if not Path(folder).is_dir():
             raise InputError(f"config_dir={folder}: there is no such folder")
+        refuse_hidden(folder)
     make_importable(folders)
     return folders
 

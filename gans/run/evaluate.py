@@ -1,5 +1,6 @@
 """Judging images from anywhere by the metrics of a run's test."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def evaluate(options: dict[str, Any]) -> Path:
     validate_choice(config.data, "data", "data")
     for name, node in config.metric.items():
         validate_choice(node, "metric", f"metric.{name}")
-    source = Path(config.images).absolute()
+    source = Path(os.path.abspath(config.images))  # without "..", which is no name
+    if not source.name:
+        raise InputError(f"images={config.images} is all that there is: name a folder or an .npz file")
     file = Path(config.output) if config.output else source.with_name(f"{source.name}-evaluation.json")
     require_writable(file.parent)
     if file.is_dir():

@@ -31,6 +31,8 @@ YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def new_folder(parent: Path, name: str) -> Path:
     """Make ``parent/name``, or the first of ``name_2``, ``name_3``, ... that is free; an InputError if it can't."""
+    if name in ("", ".."):  # such as of Path(".")
+        raise InputError(f"'{parent / name}' exists: name a new folder, such as '{parent / name / 'new'}'")
     attempt = 1
     while True:
         folder = parent / (name if attempt == 1 else f"{name}_{attempt}")
@@ -102,8 +104,12 @@ class RunFolder:
 
     @classmethod
     def around(cls, path: Path) -> "RunFolder":
-        """The run folder that a path names: itself, or a file or folder inside it, such as a checkpoint."""
-        around = (path, *path.absolute().parents[:2]) if path.exists() else (path,)
+        """The run folder that a path names: itself, or a file or folder inside it, such as a checkpoint.
+
+        So does a checkpoint that is not there, since checkpoints come and go.
+        """
+        is_inside = path.exists() or path.parent.name == "checkpoints"
+        around = (path, *path.absolute().parents[:2]) if is_inside else (path,)
         return cls(next((folder for folder in around if (folder / "config.yaml").is_file()), path))
 
     @property

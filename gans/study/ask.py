@@ -61,9 +61,12 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
 def refuse_ignored(options: StudyOptions, names: Sequence[str]) -> None:
     """Refuse options of study.py that would have no effect."""
     for name in names:
-        if value := getattr(options, name):
+        value, default = getattr(options, name), False if name == "allow_differences" else None
+        if value is not default:
             kind = "with study=... only" if name in OF_STUDIES else "without study=... only"
             raise InputError(f"{name}={value} has an effect {kind}: leave one of the two out")
+    if options.budget is not None and not options.run:
+        raise InputError(f"budget={options.budget} is of runs to make, and run=false makes none: leave one of them out")
 
 
 def missing_runs(definition: StudyDefinition, planner: Planner, runs: Runs) -> list[str]:

@@ -42,13 +42,20 @@ def run_sweep(configs: Sequence[DictConfig]) -> None:
     # the same sweep has the same folder, where it finds members that it has left in SLURM
     folder = Path(hydra.sweep.dir) / sha256("".join(identities).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
-    start = [sys.executable, sys.argv[0], *(part for path in config_dirs(hydra) for part in ("--config-dir", path))]
+    start = [sys.executable, sys.argv[0], *flags_of(hydra)]
     members = [Member(" ".join(each), [*start, *each], folder / f"{i:04d}.log") for i, each in enumerate(commands)]
     runs = {name: runs_in(Path(name)) for name in {each["runs"] for each in options}}
     for member, each in zip(members, options, strict=True):
         skip_if_finished(member, each, runs[each["runs"]])
     run_members(members, make_engine(hydra, len(members), configs[0].trainer.accelerator), View(members))
     sys.exit(exit_code_of(members))
+
+
+def flags_of(hydra: Any) -> list[str]:
+    """Hydra's flags of a command that decide which files it reads: its members need them too."""
+    name = hydra.job.config_name
+    main = [] if name == "config" else ["--config-name", name]
+    return [*main, *(part for path in config_dirs(hydra) for part in ("--config-dir", path))]
 
 
 def exit_code_of(members: Sequence[Member]) -> int:

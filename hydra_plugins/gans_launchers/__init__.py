@@ -20,7 +20,7 @@ class EngineLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.loader = hydra_context.config_loader
         self.config = config
-        refuse_hydra_settings(config.hydra.overrides.hydra)
+        refuse_hydra_settings(config.hydra.overrides.hydra, sweeps=True)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from gans.sweep.launch import run_sweep  # when a sweep runs: Hydra imports this file with every command

@@ -1,6 +1,8 @@
 """Habits of Hydra's users that this package does not follow are answered, not ignored."""
 
+import os
 import shlex
+import signal
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -13,6 +15,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
+import gans
 from gans.config.command_line import (
     check_overrides,
     explain,
@@ -23,6 +26,7 @@ from gans.config.command_line import (
 )
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
+from gans.run.generate import new_whole_folder
 from tests.conftest import CONF, ROOT, composed
 
 
@@ -66,12 +70,59 @@ def test_a_sweep_of_another_command_is_refused(
 
 @pytest.mark.parametrize("override", ["hydra/launcher=slurm", "+hydra.launcher.n_jobs=2"])
 def test_a_launcher_is_for_what_launches(monkeypatch: pytest.MonkeyPatch, override: str) -> None:
-    for script, is_accepted in {"train.py": True, "study.py": True, "generate.py": False, "features.py": False}.items():
-        monkeypatch.setattr(sys, "argv", [str(ROOT / script), override])
+    cases = {"train.py -m": True, "study.py": True, "train.py": False, "generate.py": False, "features.py": False}
+    for command, is_accepted in cases.items():
+        script, *flags = command.split()
+        monkeypatch.setattr(sys, "argv", [str(ROOT / script), *flags, override])
         started: list[str] = []
         with nullcontext() if is_accepted else pytest.raises(SystemExit):
-            run_command(partial(started.append, script))
-        assert started == [script] * is_accepted
+            run_command(partial(started.append, command))
+        assert started == [command] * is_accepted
+
+
+@pytest.mark.parametrize("flag", ["--config-dir {}", "--config-dir={}", "-cd {}"])
+@pytest.mark.parametrize("file", ["stabilize/ema.yaml", "config.yaml"])
+def test_a_file_of_the_users_that_hydra_would_not_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str, file: str
+) -> None:
+    """Hydra takes the first file of a name, which is that of the package."""
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), *flag.format(tmp_path).split()])
+    started: list[str] = []
+    run_command(partial(started.append, "train.py"))
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(SystemExit):
+        run_command(partial(started.append, "again"))
+    assert started == ["train.py"]
+    assert str(tmp_path / file) in capsys.readouterr().err
+    with pytest.raises(InputError, match=file):
+        gans.compose("data=digits", config_dir=tmp_path)
+
+
+def test_the_packages_own_files_are_never_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), "--config-path", "/tmp"])
+    with pytest.raises(SystemExit):
+        run_command(lambda: pytest.fail("Hydra has started"))
+    assert "--config-dir" in capsys.readouterr().err
+
+
+def test_sigterm_removes_what_is_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "generate.py")])
+    before = signal.getsignal(signal.SIGTERM)
+
+    def write() -> None:
+        with new_whole_folder(tmp_path / "new" / "made") as folder:
+            (folder / "half").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+            (folder / "whole").touch()
+
+    with pytest.raises(SystemExit) as end:
+        run_command(write)
+    assert end.value.code == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("script", ["train.py", "generate.py", "features.py", "study.py"])
@@ -115,6 +166,23 @@ def test_what_hydra_raises_for_a_wrong_command_or_file_is_one_line(
 def test_a_choice_is_named_once(monkeypatch: pytest.MonkeyPatch, override: str) -> None:
     with pytest.raises(InputError, match="choice"):
         check(monkeypatch, "seed=1", override)
+
+
+@pytest.mark.parametrize("override", ["stabilize=[none,ema]", "metric=[fid,none]", "figure=[none,grids]"])
+def test_none_stands_alone(monkeypatch: pytest.MonkeyPatch, override: str) -> None:
+    check(monkeypatch, "stabilize=[none]", "metric=none")
+    with pytest.raises(InputError, match="none"):
+        check(monkeypatch, override)
+
+
+@pytest.mark.parametrize(
+    ("idle", "needed"), [("rollbacks=5", "on_nan=rollback"), ("formats=[svg]", "figure=[grids]")]
+)  # fmt: skip
+def test_an_option_that_needs_another_is_not_given_alone(idle: str, needed: str) -> None:
+    others = ["data=digits", "figure=none"]
+    gans.compose(*others, idle, needed)
+    with pytest.raises(InputError, match=idle.partition("=")[0]):
+        gans.compose(*others, idle)
 
 
 def test_what_has_an_effect_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:

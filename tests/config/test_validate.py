@@ -26,6 +26,15 @@ def test_configs_that_come_with_the_package_need_no_trust(experiment: str) -> No
     assert validate(config, trusted=[]).model == config["model"]
 
 
+@pytest.mark.parametrize("target", ["torch.nn.Linear", "gans.figures.names.run_title"])
+def test_what_can_not_draw_a_figure_is_refused_before_training(target: str) -> None:
+    config = composed("data=digits", "figure=grids")
+    validate(config)
+    config["figure"]["grids"] = {"_target_": target}
+    with pytest.raises(InputError, match=r"figure\.grids"):
+        validate(config)
+
+
 HOSTILE = [
     "os.system",
     "subprocess.Popen",

@@ -167,6 +167,9 @@ def test_arrays_of_an_npz_file(labelled: bool, shape: tuple[int, ...], tmp_path:
         {"images": numpy.array([None] * 9), "labels": numpy.zeros(9)},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 3, "class_names": ["a", "b"]},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) / 9, "class_names": ["a", "b"]},
+        {"images": numpy.zeros((9, 0, 0), numpy.uint8)},
+        {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 2, "class_names": "ab"},
+        {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 2, "class_names": []},
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], tmp_path: Path) -> None:
@@ -174,6 +177,7 @@ def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], tmp_path: Pa
     with pytest.raises(InputError, match=r"my\.npz") as error:
         data_in(tmp_path / "my.npz")
     assert "\n" not in str(error.value)
+    assert "object_type" not in str(error.value)  # of Hydra
 
 
 def test_labels_that_are_no_class(tmp_path: Path) -> None:

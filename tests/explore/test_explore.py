@@ -1,5 +1,6 @@
 """The page: the same images as PyTorch's, its controls, and what it refuses."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 from gans.config.schema import ExploreConfig
 from gans.errors import InputError
 from gans.explore import write
+from gans.explore.program import Program
 from gans.explore.write import GREY_LEVELS, Explorer, ScoreNetwork, explore, plain
 from gans.export.network import Exportable
 from gans.run.checkpoint_files import newest_whole
@@ -210,6 +212,22 @@ def test_it_fits_every_screen(
         assert place
         assert place["x"] >= 0
         assert place["x"] + place["width"] <= width
+
+
+def test_a_run_may_delete_the_checkpoint_meanwhile(
+    explored: Callable[..., Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a run in training does, which keeps its last two checkpoints."""
+    run, _ = explored("dcgan")
+    copied = Path(shutil.copytree(run.path, tmp_path / "run"))
+
+    def write_program(*arguments: Any) -> Program:
+        shutil.rmtree(copied / "checkpoints", ignore_errors=True)
+        return original(*arguments)
+
+    original = write.write_program
+    monkeypatch.setattr(write, "write_program", write_program)
+    assert not explore(request(ExploreConfig, copied)).notes
 
 
 def test_without_a_discriminator_the_page_says_so(explored: Callable[..., Made], tmp_path: Path) -> None:

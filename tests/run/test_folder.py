@@ -87,6 +87,17 @@ def test_half_precision_is_an_option(
     assert ("bfloat16" in capsys.readouterr().err) is not supported
 
 
+@pytest.mark.parametrize("path", [Path("."), Path("/"), Path("a/..")])
+def test_a_folder_that_exists_without_a_name_is_no_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path
+) -> None:
+    """As of ``output=.``"""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="new"):
+        new_folder(path.parent, path.name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_folders_are_numbered(tmp_path: Path) -> None:
     folders = [new_folder(tmp_path / "runs", "a") for _ in range(11)]
     assert [folder.name for folder in folders] == ["a", *(f"a_{number}" for number in range(2, 12))]
@@ -101,6 +112,13 @@ VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allo
 def test_a_config_is_read_as_it_was_written(config: dict[str, Any]) -> None:
     with TemporaryDirectory() as folder:
         assert RunFolder.create(Path(folder), config).config == config
+
+
+def test_a_checkpoint_stands_for_its_run_even_if_it_is_not_there(tmp_path: Path) -> None:
+    run = RunFolder.create(new_folder(tmp_path, "run"), {})
+    assert RunFolder.around(run.path / "checkpoints" / "last.ckpt").path == run.path
+    with pytest.raises(InputError, match="typo"):
+        RunFolder.around(run.path / "typo")
 
 
 def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:

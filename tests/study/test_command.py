@@ -71,6 +71,7 @@ def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
         (["by=stabilize", "seeds=1"], "seeds"),
         (["by=stabilize", "seeds=3"], "seeds"),
         (["by=stabilize", "budget=3"], "budget"),
+        (["by=stabilize", "figures=[]"], "figures"),
         (["by=stabilize", "figures=[{name: recall, scale: ratio, better: lower, matters: 0.5}]"], "matters"),
         (["by=stabilize", "figures=[{name: fid, scale: share, better: lower}]"], "share"),
     ],
@@ -80,6 +81,22 @@ def test_wrong_questions_are_refused(tmp_path: Path, overrides: list[str], word:
     with pytest.raises(InputError, match=word):
         ask(question(f"runs=[{tmp_path}/runs]", f"output={tmp_path}/out", *overrides), None)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "override", ["baseline=0", "baseline=false", "by=model", "allow_differences=true", "budget=3", "figures=[]"]
+)
+def test_an_option_without_an_effect_on_a_study_is_refused(tmp_path: Path, override: str) -> None:
+    asked = question("study=first_steps", f"runs=[{tmp_path}/runs]", f"output={tmp_path}/out", "run=false", override)
+    with pytest.raises(InputError, match=override.partition("=")[0]):
+        ask(asked, "first_steps")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("override", ["seed=1", "runs=a", "hydra.launcher.n_jobs=2", "hydra/launcher=slurm"])
+def test_what_is_no_setting_of_a_run_is_none_of_an_arm(override: str) -> None:
+    with pytest.raises(InputError, match="arm"):
+        definition(claims=[], arms={"a": [], "b": ["model=cgan", override]}, baseline="a")
 
 
 def test_a_single_seed_answers_nothing(tmp_path: Path) -> None:

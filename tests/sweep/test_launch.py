@@ -16,6 +16,7 @@ from gans.run.folder import RunFolder, lock, runs_in
 from gans.sweep.launch import (
     ENGINES,
     exit_code_of,
+    flags_of,
     identity_of,
     make_engine,
     options_of,
@@ -31,12 +32,12 @@ from tests.conftest import CONF, run_config
 from tests.run.runs import tiny
 
 
-def member_config(*overrides: str) -> DictConfig:
+def member_config(*overrides: str, name: str = "config") -> DictConfig:
     """A member's config, as Hydra composes it."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        config = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
+        config = loader.load_configuration(name, list(overrides), RunMode.MULTIRUN)
         return loader.load_sweep_config(config, list(overrides))
 
 
@@ -96,6 +97,11 @@ def test_a_sweep_does_not_run_the_same_run_twice(
     with pytest.raises(InputError, match="twice"):
         run_sweep([member_config(*tiny(each)) for each in (one, "seed=1", other)])
     assert not Path("runs").exists()
+
+
+def test_members_read_the_files_that_the_sweep_reads() -> None:
+    assert flags_of(member_config().hydra) == []
+    assert flags_of(member_config(name="study").hydra) == ["--config-name", "study"]
 
 
 def test_members_that_differ_are_not_twins() -> None:
