@@ -56,7 +56,7 @@ def composed(*overrides: str, config_name: str = "config") -> dict[str, Any]:
     """The resolved config of a command line. The folder of its run is set last: all else is remembered."""
     folder = [text for text in overrides if text.startswith("runs=/")]
     config = deepcopy(_composed(config_name, tuple(text for text in overrides if text not in folder)))
-    return config | {"runs": text.removeprefix("runs=") for text in folder}
+    return config | ({"runs": folder[-1].removeprefix("runs=")} if folder else {})
 
 
 @cache
