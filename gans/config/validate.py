@@ -73,9 +73,9 @@ def validate_choice(node: Mapping[str, Any], group: str, path: str, trusted: Tru
     target = find_target(node["_target_"], path, trusted)
     if kind and not (inspect.isclass(target) and issubclass(target, kind)):
         raise InputError(f"{path}._target_={node['_target_']}: {group}=... needs a {kind.__name__}")
+    validate_values(node, path, SUPPLIED.get(group, ()), trusted)
     if group == "figure":
         require_figure(target, node, path)
-    validate_values(node, path, SUPPLIED.get(group, ()), trusted)
 
 
 def require_figure(target: Callable[..., Any], node: Mapping[str, Any], path: str) -> None:
