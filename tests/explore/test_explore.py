@@ -171,6 +171,7 @@ def test_classes_are_chosen_by_their_names(browser: Browser, explored: Callable[
     assert same(pixels(page, "#image"), pixels(page, "#classes button:nth-child(3) canvas"))
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_digit_can_be_drawn(browser: Browser, explored: Callable[..., Made]) -> None:
     run, written = explored("autoencoder", "stabilize=none")
@@ -214,6 +215,7 @@ def test_it_fits_every_screen(
         assert place["x"] + place["width"] <= width
 
 
+@pytest.mark.slow
 def test_a_run_may_delete_the_checkpoint_meanwhile(
     explored: Callable[..., Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,7 +50,7 @@ def test_runs_that_exist_are_compared_by_a_group(tmp_path: Path) -> None:
 def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none"})
     runs_of(tmp_path / "runs", {"better": "ema"}, evaluated_images=77)
-    asked = question(f"runs=[{tmp_path}/runs/*]", "by=stabilize", f"output={tmp_path}")
+    asked = question(f"runs=[{tmp_path}/runs/*]", "by=stabilize", f"output={tmp_path}", "figures=[fid]")
     with pytest.raises(InputError, match="evaluated_images"):
         ask(asked, None)
     page = ask(asked | {"allow_differences": True}, None).read_text(encoding="utf-8")
@@ -108,7 +108,7 @@ def test_a_single_seed_answers_nothing(tmp_path: Path) -> None:
 def test_damaged_runs_are_left_out_by_name(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
     (tmp_path / "runs" / "none-1" / "verdict.json").write_text("{")
-    page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}"), None)
+    page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]"), None)
     assert len(rows(page.parent / "runs.csv")) == 5
     assert "none-1" in (page.parent / "study.md").read_text(encoding="utf-8")
 
@@ -196,7 +196,8 @@ def test_what_a_verdict_could_not_judge_is_said(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=2)
     path = tmp_path / "runs" / "none-1" / "verdict.json"
     write_json(path, read_verdict(path) | {"labels": {}, "not_judged": {"divergence": "needs more points"}})
-    page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}"), None)
+    asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]")
+    page = ask(asked, None)
     assert "0 of 2 runs, 1 not judged" in (page.parent / "study.md").read_text(encoding="utf-8")
     assert "none got a diagnosis" not in page.read_text(encoding="utf-8")
 
