@@ -64,7 +64,7 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
     if merit.scale == "ratio":
         axes.set_xscale("log")
         span = max(finite) / min(finite)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span > 8 else (1, 1.5, 2, 3, 5, 7), numticks=12))
+        axes.xaxis.set_major_locator(LogLocator(subs=ticks_of_decade(span), numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"× {value:.3g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         low, high = min(finite), max(finite)
@@ -81,8 +81,13 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
     return figure
 
 
+def ticks_of_decade(span: float) -> tuple[float, ...]:
+    """Where a log axis has ticks, of 1 to 10, so that their labels do not touch."""
+    return (1,) if span > 300 else (1, 3) if span > 30 else (1, 2, 5) if span > 8 else (1, 1.5, 2, 3, 5, 7)
+
+
 def draw_runs(result: StudyResult, merit: FigureOfMerit) -> Figure:
-    """Every run as a dot, with pairs of the same seed joined; dashed: real images in place of generated ones."""
+    """Every run as a dot, with pairs of the same seed joined; dashed: real samples in place of generated ones."""
     arms = list(result.definition.all_arms)
     figure, axes = _figure(2.9)
     values = {arm: result.values(arm, merit.name) for arm in arms}
@@ -132,13 +137,13 @@ def median(values: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
 
 
 def curve_title(name: str) -> str:
-    """ "FID of validation, 1,000 images", "generator loss of training"."""
+    """ "FID of validation, 1,000 samples", "generator loss of training"."""
     kind, _, plain = name.partition("/")
     parsed = MetricName.parse(plain)
     of = {"train": "training", "val": "validation"}.get(kind, kind)
     if parsed is None:
         return f"{plain.replace('_', ' ')} of {of}"
-    return f"{TITLES.get(parsed.figure, parsed.figure.replace('_', ' '))} of {of}, {parsed.images:,} images"
+    return f"{TITLES.get(parsed.figure, parsed.figure.replace('_', ' '))} of {of}, {parsed.images:,} samples"
 
 
 def draw_all(result: StudyResult, curves: Curves) -> dict[str, Figure]:

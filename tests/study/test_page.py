@@ -9,6 +9,7 @@ from gans.study.analyse import analyse
 from gans.study.page import Commands
 from gans.study.publish import publish
 from tests.browser import needs_chromium, open_page
+from tests.conftest import ROOT
 from tests.study.test_known_truth import ARMS, definition, records_in
 
 pytestmark = needs_chromium
@@ -93,6 +94,15 @@ def test_it_fits_every_screen(browser: Browser, path: Path, width: int, script: 
         assert place["x"] >= 0
         assert place["x"] + place["width"] <= width
     assert page.locator(".strips img:visible").count() == (len(ARMS) if script else 3 * len(ARMS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "published", sorted((ROOT / "docs" / "evidence").glob("*/index.html")), ids=lambda path: path.parent.name
+)
+def test_published_pages_fit_a_phone(browser: Browser, published: Path) -> None:
+    page = open_page(browser, published, 390)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_it_can_be_printed(browser: Browser, path: Path) -> None:
