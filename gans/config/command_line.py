@@ -59,7 +59,7 @@ def stopped_by_sigterm() -> Iterator[None]:
     """Inside, SIGTERM is raised as an exception, so that what is half-written is removed, as after Ctrl-C."""
 
     def stop(number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)  # the next one ends the process at once
+        signal.signal(number, signal.SIG_IGN)  # it may be sent again, and what is cleaned up then must not be cut short
         raise InterruptedTraining(f"stopped by {signal.Signals(number).name}", number)
 
     if current_thread() is not main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:

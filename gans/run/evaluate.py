@@ -37,7 +37,7 @@ def evaluate(options: dict[str, Any]) -> Path:
         validate_choice(node, "metric", f"metric.{name}")
     source = Path(os.path.abspath(config.images))  # without "..", which is no name
     if not source.name:
-        raise InputError(f"images={config.images} is all that there is: name a folder or an .npz file")
+        raise InputError(f"images={config.images} is the root of all files: name a folder or an .npz file")
     file = Path(config.output) if config.output else source.with_name(f"{source.name}-evaluation.json")
     require_writable(file.parent)
     if file.is_dir():

@@ -83,9 +83,9 @@ class StudyDefinition(Options):
             names = [text.lstrip("+~").partition("=")[0] for text in [*self.common, *overrides]]
             if "seed" in names:
                 raise InputError(f"arm '{label}' sets a seed: study.py gives each run its seed; use seeds=...")
-            own = [name for name in names if name.startswith(("hydra.", "hydra/"))]
-            if foreign := ({"runs", "resume", "test", "draw"} & {*names}) | {*own}:
-                raise InputError(f"arm '{label}' sets {min(foreign)}: an arm has settings of new runs only")
+            own = ("runs", "resume", "test", "draw")
+            if foreign := [name for name in names if name in own or name.startswith(("hydra.", "hydra/"))]:
+                raise InputError(f"arm '{label}' sets {foreign[0]}: an arm has settings of new runs only")
         names = [figure.name for figure in self.figures]
         for figure in self.figures:
             if names.count(figure.name) > 1:

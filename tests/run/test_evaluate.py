@@ -66,7 +66,7 @@ def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["metric=[class_agreement]"], "without classes"), (["images=/nowhere"], "nowhere"), (["images=/"], "/"),
+        (["metric=[class_agreement]"], "without classes"), (["images=/nowhere"], "nowhere"), (["images=/"], "root"),
         (["metric=none"], "metric=none"), (["metric=[]"], "metric=none"), (["data=ring"], "no images"),
         (["output=/proc/none.json"], "proc"), (["output=/proc"], "folder"), (["data.label_noise=0.1"], "label_noise"),
         (["data.replacement=true"], "replacement"),
