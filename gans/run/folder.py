@@ -16,7 +16,6 @@ import numpy
 import yaml
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
 from gans.errors import InputError, one_line, shell_command
 from gans.files import making_folder, write_text
@@ -123,7 +122,7 @@ class RunFolder:
     @classmethod
     def create(cls, folder: Path, config: dict[str, Any]) -> "RunFolder":
         """Write the config, which makes a folder a run folder."""
-        write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+        write_text(folder / "config.yaml", yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
         return cls(folder)
 
     def samples_file(self, name: str) -> Path:
