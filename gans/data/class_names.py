@@ -98,6 +98,8 @@ def labels_in(arrays: Any, count: int, path: Path) -> Any:
     labels = arrays["labels"] if "labels" in arrays else numpy.full(count, NONE)
     if NONE in labels and (labels != NONE).any():
         raise InputError(f"'{path}': some labels are {NONE}, which is no class: leave these images out, or all labels")
+    if numpy.not_equal(labels, labels).any():  # as NaN is
+        raise InputError(f"'{path}': some labels are NaN, which is no class: leave these images out")
     return labels
 
 

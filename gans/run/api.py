@@ -1,6 +1,6 @@
 """What ``import gans`` offers: docs/python.md."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -179,7 +179,7 @@ class Generator:
         Raises:
             InputError: for values that make no sense for this generator.
         """
-        options = {"count": count, "seed": seed, "classes": listed(classes), "truncation": truncation}
+        options = plain({"count": count, "seed": seed, "classes": classes, "truncation": truncation})
         choice = check_options(SeededChoice, options)
         return self._sampler.draw(choice, choice.seed).images
 
@@ -201,8 +201,9 @@ class Generator:
         Returns:
             Shape (walks, frames, height, width), or channels last.
         """
-        options = {"count": count, "seed": seed, "classes": listed(classes), "truncation": truncation}
-        choice = check_options(SeededChoice, options | {"walk": walk, "interpolation": interpolation})
+        options = plain({"count": count, "seed": seed, "classes": classes, "truncation": truncation})
+        options |= plain({"walk": walk, "interpolation": interpolation})
+        choice = check_options(SeededChoice, options)
         return self._sampler.walk(choice, choice.seed).images
 
 
@@ -358,6 +359,13 @@ def as_a_command(folders: Sequence[str]) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def listed(classes: Sequence[int | str] | None) -> Any:
-    """Classes as a list, which options are; text alone is no list of classes."""
-    return classes if classes is None or isinstance(classes, str) else list(classes)
+def plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as plain Python values: sequences as lists, NumPy's numbers as Python's."""
+    return {name: _plain(value) for name, value in options.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, numpy.generic):
+        return value.item()
+    is_list = isinstance(value, Sequence | numpy.ndarray) and not isinstance(value, str)
+    return [_plain(each) for each in value] if is_list else value

@@ -38,6 +38,8 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     figures = [check_options(FigureOptions, each if isinstance(each, dict) else {"name": each})
                for each in checked.figures or []]  # fmt: skip
     refuse_ignored(checked, OF_STUDIES if name is None else OF_EXISTING_RUNS)
+    if name is None or not checked.run:
+        refuse_launcher(hydra.overrides.hydra if hydra else [])
     require_writable(Path(checked.output))
     if name is None:
         return compare_existing(checked, figures)
@@ -67,6 +69,12 @@ def refuse_ignored(options: StudyOptions, names: Sequence[str]) -> None:
             raise InputError(f"{name}={value} has an effect {kind}: leave one of the two out")
     if options.budget is not None and not options.run:
         raise InputError(f"budget={options.budget} is of runs to make, and run=false makes none: leave one of them out")
+
+
+def refuse_launcher(overrides: Sequence[str]) -> None:
+    """Refuse settings of what makes the runs, where none are made."""
+    if given := [text for text in overrides if text.lstrip("+~").startswith(("hydra/", "hydra.launcher."))]:
+        raise InputError(f"{given[0]} says what makes the runs of a study, and none are made here: leave it out")
 
 
 def missing_runs(definition: StudyDefinition, planner: Planner, runs: Runs) -> list[str]:

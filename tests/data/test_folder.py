@@ -190,6 +190,9 @@ def test_labels_that_are_no_class(tmp_path: Path) -> None:
     numpy.savez(tmp_path / "mixed.npz", images=images, labels=numpy.arange(60) % 3 - 1)
     with pytest.raises(InputError, match="no class"):
         data_in(tmp_path / "mixed.npz")
+    numpy.savez(tmp_path / "nan.npz", images=images, labels=numpy.where(numpy.arange(60) > 30, 1.0, numpy.nan))
+    with pytest.raises(InputError, match="NaN"):
+        data_in(tmp_path / "nan.npz")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive"])

@@ -223,6 +223,8 @@ def test_samples_are_those_of_the_command_to_the_bit(run: gans.Run) -> None:
     walked = generate(request(run.path, count=3, walk=2, classes=[3, 8], npz=True))
     images = gans.load(run.path).walk(3, 2, classes=(3, 8))
     assert numpy.array_equal(images, numpy.load(walked / "images.npz")["images"])
+    with_numpy = gans.load(run.path).walk(numpy.int64(3), numpy.int64(2), classes=numpy.array([3, 8]))  # type: ignore[arg-type]
+    assert numpy.array_equal(with_numpy, images)
 
 
 def test_a_loaded_generator_tells_what_it_is(run: gans.Run) -> None:

@@ -14,7 +14,7 @@ from gans.errors import InputError
 from gans.files import write_json
 from gans.study.ask import ask
 from gans.study.members import require_metrics
-from tests.conftest import composed
+from tests.conftest import ROOT, composed
 from tests.run.runs import tiny
 from tests.study.synthetic import figures_of, read_verdict, write_run
 from tests.study.test_known_truth import definition
@@ -90,6 +90,16 @@ def test_an_option_without_an_effect_on_a_study_is_refused(tmp_path: Path, overr
     asked = question("study=first_steps", f"runs=[{tmp_path}/runs]", f"output={tmp_path}/out", "run=false", override)
     with pytest.raises(InputError, match=override.partition("=")[0]):
         ask(asked, "first_steps")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("override", ["hydra/launcher=slurm", "hydra.launcher.n_jobs=2"])
+@pytest.mark.parametrize("asked", [["study=first_steps", "run=false"], ["by=stabilize"]])
+def test_what_makes_no_runs_takes_no_launcher(tmp_path: Path, asked: list[str], override: str) -> None:
+    command = [sys.executable, str(ROOT / "study.py"), *asked, f"output={tmp_path}/out", override]
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert override in refused.stderr
     assert not list(tmp_path.iterdir())
 
 
