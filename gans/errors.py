@@ -22,9 +22,11 @@ class InputError(Exception):
 
 
 class TrainingError(Exception):
-    """Training cannot continue, although the config is valid: the loss is no longer finite."""
+    """Training cannot continue, although the config is valid: a value is no longer finite."""
 
     exit_code = 3
+    training_step: int | None = None
+    """The step that failed, counted from 1; None if it was seen later, in samples."""
 
 
 class InterruptedTraining(BaseException):  # libraries may catch any Exception

@@ -16,7 +16,6 @@ from gans.figures import draw
 from gans.files import remove_parts
 from gans.gan import GAN
 from gans.machine import keep_freed_memory
-from gans.nonfinite import NonFiniteError
 from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
 from gans.run.callbacks.interrupt import Interrupt
@@ -197,7 +196,7 @@ def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> Ru
                     final_test(run, trainer, components)
                     diagnose_and_plot(run, config)
                 break
-            except NonFiniteError as error:
+            except TrainingError as error:
                 roll_back(run, config, history, error)
                 interrupt.stop_if_asked()
                 components = build_run(config, branch=history.count("rolled back"))
@@ -247,11 +246,12 @@ def say_how_to_repeat(command: str) -> Iterator[None]:
         raise InterruptedTraining(message, stop.signal_number) from None
 
 
-def roll_back(run: RunFolder, config: RunConfig, history: History, error: NonFiniteError) -> None:
+def roll_back(run: RunFolder, config: RunConfig, history: History, error: TrainingError) -> None:
     """Roll back to the last checkpoint; a TrainingError if the options allow no further rollback."""
     rollbacks = history.count("rolled back")
     if config.on_nan == "stop" or rollbacks == config.rollbacks:
-        history.add("failed", training_step=error.training_step, why=str(error))
+        step = error.training_step or RunFolder(run.path).last_step
+        history.add("failed", training_step=step, why=str(error))
         diagnose_and_plot(run, config)
         hint = (
             f"rollbacks={config.rollbacks} are used up"

@@ -1,14 +1,27 @@
 """Which runs a study makes next."""
 
+from itertools import count
+
 from gans.study.analyse import StudyResult
 from gans.study.define import StudyDefinition
-from gans.study.members import PlannedRun, Planner
+from gans.study.members import PlannedRun, Planner, Runs
 
 
 def planned_runs(definition: StudyDefinition, planner: Planner) -> list[PlannedRun]:
-    """All runs that may count, seed by seed, so that every arm has the first seeds early."""
+    """All runs that may be made, seed by seed, so that every arm has the first seeds early."""
     seeds = max(definition.seeds, definition.most_seeds)
     return [planner.plan(arm, seed) for seed in range(seeds) for arm in definition.all_arms]
+
+
+def runs_that_count(definition: StudyDefinition, planner: Planner, runs: Runs) -> list[PlannedRun]:
+    """The runs that may be made, and those of further seeds as long as there are some."""
+    plans = planned_runs(definition, planner)
+    for seed in count(plans[-1].seed + 1):
+        more = [planner.plan(arm, seed) for arm in definition.all_arms]
+        if not any(runs.begun(plan) for plan in more):
+            return plans
+        plans += more
+    return plans
 
 
 def next_runs(definition: StudyDefinition, planner: Planner, result: StudyResult | None) -> list[PlannedRun]:

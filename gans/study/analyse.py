@@ -30,7 +30,7 @@ class Trouble:
     """The first training step of each."""
     p_value: float
     """Of the exact McNemar test against the baseline, over the seeds in which both could be judged; NaN for the
-    baseline."""
+    baseline, and without such seeds."""
     not_judged: int = 0
     """The number of runs that lack what it takes to tell."""
 
@@ -64,8 +64,8 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
     """Compare, judge and count.
 
     Raises:
-        InputError: for a figure that no run has, or that has no place on its scale, runs whose figures have different
-            protocols, or a run that is there twice.
+        InputError: for a figure that no run has, or none on its scale, runs whose figures have different protocols, or
+            a run that is there twice.
     """
     order = list(definition.all_arms)
     records = sorted(records, key=lambda record: (order.index(record.arm), record.seed))
@@ -83,7 +83,7 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
         troubles=count_troubles(by_arm, definition.baseline),
         protocols=protocols,
         floors={name: floor for record in records for name, floor in record.floors.items()},
-        warnings=list(warnings),
+        warnings=[*warnings, *off_scale(definition.merits, records)],
     )
 
 
@@ -92,11 +92,15 @@ Values = Mapping[str, Mapping[str, Mapping[int, float]]]
 
 
 def compare_values(definition: StudyDefinition, values: Values) -> StudyResult:
-    """The comparisons and the claims of a study, from its figures alone."""
+    """The comparisons and the claims of a study, from its figures alone. A value off its scale counts as missing."""
     merits = {merit.name: merit for merit in definition.merits}
 
+    def on_scale(arm: str, figure: str) -> dict[int, float]:
+        has_place = merits[figure].has_place_for
+        return {seed: value if has_place(value) else math.nan for seed, value in values[arm][figure].items()}
+
     def compare_arms(arm: str, than: str, figure: str, level: float = LEVEL) -> Comparison:
-        return compare(values[arm][figure], values[than][figure], merits[figure], level=level)
+        return compare(on_scale(arm, figure), on_scale(than, figure), merits[figure], level=level)
 
     def compare_part(part: ClaimPart, level: float) -> Comparison:
         return compare_arms(part.arm, part.than or definition.baseline, part.figure, level)
@@ -170,20 +174,28 @@ def require_single(records: Sequence[RunRecord]) -> None:
 
 
 def require_figures(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> None:
-    """Refuse a figure that no run has, and one that has no place on its scale."""
+    """Refuse a figure that no run has, or none on its scale."""
     finished = [record for record in records if record.state == "finished"]
     for merit in merits:
-        if finished and all(math.isnan(record.figures[merit.name]) for record in finished):
+        values = [record.figures[merit.name] for record in finished if not math.isnan(record.figures[merit.name])]
+        if finished and not values:
             raise InputError(
                 f"no run has the figure '{merit.name}': choose from {', '.join(tested_figures(finished[0].run))}"
             )
-        for record in records:
-            if not merit.has_place_for(record.figures[merit.name]):
-                raise InputError(
-                    f"{merit.name} is {record.figures[merit.name]:.4g} in '{record.run.path}', which has no place on "
-                    f"scale={merit.scale}: give it another, such as {{name: {merit.name}, scale: difference, better: "
-                    f"{merit.better}, matters: 0.1}}"
-                )
+        if values and not any(map(merit.has_place_for, values)):
+            raise InputError(off_scale([merit], finished)[0])
+
+
+def off_scale(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> list[str]:
+    """A warning for each value that has no place on its figure's scale, such as 0 among ratios."""
+    return [
+        f"{merit.name} is {record.figures[merit.name]:.4g} in '{record.run.path}', which has no place on "
+        f"scale={merit.scale}, so its pairs are left out: give it another, such as {{name: {merit.name}, scale: "
+        f"difference, better: {merit.better}, matters: 0.1}}"
+        for merit in merits
+        for record in records
+        if not merit.has_place_for(record.figures[merit.name])
+    ]
 
 
 def tested_figures(run: RunFolder) -> list[str]:

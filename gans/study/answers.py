@@ -54,16 +54,20 @@ def describe(arm: str, than: str, found: Comparison) -> str:
     """
     figure, (before, after) = found.figure, found.medians
     pairs = f"{len(found.seeds)} pair{'s' * (len(found.seeds) != 1)}"
-    text = (
-        f"{figure.title}, {arm} against {than}: mean of {pairs} {figure.text(found.mean)} "
-        f"({100 * (1 - found.level):.3g} %: {figure.range_text(found.interval.low, found.interval.high)}), e-value "
-        f"{number(found.evidence)} ({number(1 / found.level)} needed)"
-    )
+    text = f"{figure.title}, {arm} against {than}: "
+    if found.is_same_in_all:
+        text += f"{figure.text(found.mean)} in each of {pairs}, which does not tell how much pairs differ"
+    else:
+        text += (
+            f"mean of {pairs} {figure.text(found.mean)} ({100 * (1 - found.level):.3g} %: "
+            f"{figure.range_text(found.interval.low, found.interval.high)}), e-value {number(found.evidence)} "
+            f"({number(1 / found.level)} needed)"
+        )
     if found.seeds:
         text += f", medians {number(after)} against {number(before)}"
     if found.missing:
         text += f"; without {found.missing} that lack the figure"
-    if found.verdict == "undecided":
+    if found.verdict == "undecided" and not found.is_same_in_all:
         more = max(1, (found.seeds_needed or 0) - len(found.seeds))
         text += (
             f"; about {more} more seed{'s' * (more > 1)} like these would decide: {found.likely_verdict}"

@@ -11,13 +11,13 @@ from gans.config.schema import StudyOptions
 from gans.config.validate import check_options
 from gans.errors import InputError, command_words, hydra_overrides
 from gans.files import require_writable
-from gans.study.allocate import next_runs, planned_runs
+from gans.study.allocate import runs_that_count
 from gans.study.analyse import StudyResult, analyse
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.existing import existing_study, without
 from gans.study.gather import read_planned
 from gans.study.make_runs import run_missing
-from gans.study.members import Planner, Runs
+from gans.study.members import PlannedRun, Planner, Runs
 from gans.study.page import Commands
 from gans.study.publish import publish
 
@@ -47,16 +47,17 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     if checked.seeds is not None:
         definition = definition.model_copy(update={"seeds": checked.seeds})
     planner = Planner(definition)
-    if checked.run:
-        run_missing(definition, planner, checked, name, hydra)
+    go_on = run_missing(definition, planner, checked, name, hydra) if checked.run else ""
     runs = Runs(checked.runs)
-    records, warnings = read_planned(planned_runs(definition, planner), runs, definition.merits)
+    plans = runs_that_count(definition, planner, runs)
+    records, warnings = read_planned(plans, runs, definition.merits)
     warnings += [f"left out: {line}" for line in runs.damaged]
     if not records:
-        hint = "each has failed for the reason above" if checked.run else "leave run=false out to make them"
+        made = "each has failed for the reason above" if checked.run else "leave run=false out to make them"
+        hint = "they go on without this command" if go_on else made
         raise InputError(without(f"no run of this study is finished: {hint}", warnings))
     warnings += planner.warnings
-    result = analyse(definition, records, [*warnings, *missing_runs(definition, planner, runs)])
+    result = analyse(definition, records, [*warnings, *missing_runs(plans, definition.seeds, runs)])
     return publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
 
 
@@ -77,9 +78,10 @@ def refuse_launcher(overrides: Sequence[str]) -> None:
         raise InputError(f"{given[0]} says what makes the runs of a study, and none are made here: leave it out")
 
 
-def missing_runs(definition: StudyDefinition, planner: Planner, runs: Runs) -> list[str]:
-    """A warning that names the first seeds' runs that are not finished; none if all are."""
-    missing = [f"{plan.arm}, seed {plan.seed}" for plan in next_runs(definition, planner, None) if not runs.of(plan)]
+def missing_runs(plans: Sequence[PlannedRun], first_seeds: int, runs: Runs) -> list[str]:
+    """A warning that names runs of the first seeds, or begun ones, that are not over; none if all are."""
+    expected = [plan for plan in plans if plan.seed < first_seeds or runs.begun(plan)]
+    missing = [f"{plan.arm}, seed {plan.seed}" for plan in expected if not runs.of(plan)]
     shown = [*missing[:FEW], *(["..."] if len(missing) > FEW else [])]
     return [f"{len(missing)} runs are missing: {'; '.join(shown)}"] if missing else []
 
@@ -113,9 +115,8 @@ def commands_of(result: StudyResult, planner: Planner, options: StudyOptions) ->
 def seeds_that_decide(result: StudyResult) -> int | None:
     """About how many seeds of each arm would decide the claims that can be decided; None if there are none."""
     parts = [part for judged in result.claims for part in judged.parts]
-    return max(
-        (found.seeds_needed for _, found, state in parts if state == "undecided" and found.seeds_needed), default=None
-    )
+    needed = [found.seeds_needed or 0 for _, found, state in parts if state == "undecided"]
+    return max((seeds for seeds in needed if seeds > result.definition.seeds), default=None)
 
 
 def this_command(**changes: Any) -> str:

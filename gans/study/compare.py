@@ -49,8 +49,15 @@ class Comparison:
         return _of_difference(self.figure, self.mean) if abs(self.mean) > zone / 2 else "no difference that matters"
 
     @property
+    def is_same_in_all(self) -> bool:
+        """Whether all pairs, two or more, have the same difference, so that nothing is known of its spread."""
+        return len(self.differences) > 1 and len({*self.differences}) == 1
+
+    @property
     def effect(self) -> str:
         """The mean difference and its interval in words: "× 0.83 (0.71 to 0.97)"."""
+        if self.is_same_in_all:
+            return f"{self.figure.text(self.mean)} in all {len(self.seeds)} pairs"
         return f"{self.figure.text(self.mean)} ({self.figure.range_text(self.interval.low, self.interval.high)})"
 
 
@@ -83,29 +90,30 @@ def compare(
     seeds = [seed for seed in shared if math.isfinite(ours[seed]) and math.isfinite(theirs[seed])]
     one, other = (numpy.array([values[seed] for seed in seeds], float) for values in (ours, theirs))
     differences = figure.difference(one, other)
-    interval = confidence_sequence(differences, level)
+    interval = figure.possible(confidence_sequence(differences, level))
     evidence = e_value(differences)
+    mean = float(differences.mean()) if seeds else math.nan
     return Comparison(
         figure,
         tuple(seeds),
         missing=len(shared) - len(seeds),
         differences=tuple(differences.tolist()),
         medians=(float(numpy.median(other)), float(numpy.median(one))) if seeds else (math.nan, math.nan),
-        mean=float(differences.mean()) if seeds else math.nan,
+        mean=mean,
         interval=interval,
         evidence=evidence,
         level=level,
-        verdict=_verdict(figure, interval, evidence >= 1 / level),
+        verdict=_verdict(figure, mean, interval, evidence >= 1 / level),
         seeds_needed=seeds_needed(differences, figure.zone, level),
     )
 
 
-def _verdict(figure: FigureOfMerit, interval: Interval, is_established: bool) -> Verdict:
+def _verdict(figure: FigureOfMerit, mean: float, interval: Interval, is_established: bool) -> Verdict:
     if interval.is_within(-figure.zone, figure.zone):
         return "no difference that matters"
     if not is_established:
         return "undecided"
-    return _of_difference(figure, interval.high)
+    return _of_difference(figure, mean)
 
 
 def _of_difference(figure: FigureOfMerit, difference: float) -> Verdict:

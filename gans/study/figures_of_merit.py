@@ -8,6 +8,7 @@ import numpy
 from numpy.typing import NDArray
 
 from gans.errors import InputError
+from gans.study.statistics import Interval
 
 Scale = Literal["ratio", "share", "difference"]
 """How two values are compared: ``ratio``, the log of their quotient, of positive values without an upper end;
@@ -37,6 +38,18 @@ class FigureOfMerit:
         least = 1 if self.scale == "ratio" else 0
         if not self.matters > least:
             raise InputError(f"the smallest {self.name} that matters is {self.matters}: it must be above {least}")
+        if self.scale == "share" and self.matters >= 1:
+            raise InputError(
+                f"the smallest {self.name} that matters is {self.matters}, but no two shares are so far apart: write "
+                "5 points as 0.05"
+            )
+        is_of_run, step = is_of_curves(plain_name(self.name)), self.name.partition("@")
+        if is_of_run and plain_name(self.name) != self.name:
+            raise InputError(f"figures: {self.name}: {plain_name(self.name)} is of a whole run: leave the rest out")
+        if step[1] and not (step[2].isascii() and step[2].isdecimal()):
+            raise InputError(f"figures: {self.name}: after @ comes a training step, such as {step[0]}@3500")
+        if step[1] and self.name.startswith("best."):
+            raise InputError(f"figures: {self.name} is of two moments: leave out best. or @{step[2]}")
 
     def difference(self, value: NDArray[numpy.float64], baseline: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
         """The difference of each pair; for ratios on the log scale.
@@ -64,6 +77,12 @@ class FigureOfMerit:
         if self.scale == "ratio":
             return math.exp(difference) if difference < 700 else math.inf
         return 100 * difference if self.scale == "share" else difference
+
+    def possible(self, interval: Interval) -> Interval:
+        """An interval of differences without those that shares can't have."""
+        if self.scale == "share" and math.isfinite(interval.low):
+            return Interval(max(-1.0, interval.low), min(1.0, interval.high))
+        return interval
 
     def text(self, difference: float) -> str:
         """A difference in words: "× 0.83", "+3.1 points"."""

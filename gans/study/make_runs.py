@@ -9,7 +9,7 @@ from typing import Any
 from gans.config.schema import StudyOptions
 from gans.errors import InputError, command_words, hydra_overrides, hydra_value
 from gans.run.folder import is_run
-from gans.study.allocate import next_runs, planned_runs
+from gans.study.allocate import next_runs, runs_that_count
 from gans.study.analyse import StudyResult, analyse
 from gans.study.define import StudyDefinition
 from gans.study.gather import read_planned
@@ -23,10 +23,13 @@ MANY = 1000
 """Members for the engine of a study: all its runs get the same number of threads, however few are missing."""
 
 
-def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOptions, name: str, hydra: Any) -> None:
+def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOptions, name: str, hydra: Any) -> str:
     """Run what is missing of the study, in rounds, and then, with a budget, more seeds of what is undecided.
 
     A member that fails is told, and left out; a signal ends the command.
+
+    Returns:
+        What to know of runs that go on without this process; "" if none does.
     """
     budget = options.budget
     tried: set[PlannedRun] = set()
@@ -36,16 +39,18 @@ def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOpt
         plans = next_runs(definition, planner, result if budget is not None else None)
         missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
         if not missing:
-            return
+            return ""
         require_folder_for_runs(options.runs[0])
         engine = make_engine(hydra, MANY)
         if budget is not None:  # in rounds, so that what a round has decided gets no more
-            is_first = any(plan.seed < definition.seeds for plan in missing)
-            missing = missing[: budget if is_first else min(budget, engine.at_once or len(definition.all_arms))]
+            first = [plan for plan in missing if plan.seed < definition.seeds]
+            missing = first[:budget] or missing[: min(budget, engine.at_once or len(definition.all_arms))]
             budget -= len(missing)
         tried |= {*missing}
-        if make_runs(definition, planner, missing, Path(options.output) / name / "members", engine, options.runs):
-            return  # members go on
+        go_on = make_runs(definition, planner, missing, Path(options.output) / name / "members", engine, options.runs)
+        if go_on:
+            return go_on
+    return ""
 
 
 def require_folder_for_runs(name: str) -> None:
@@ -120,7 +125,7 @@ def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
 
 def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) -> StudyResult | None:
     """The result of the runs that are over; None while there is too little to analyse."""
-    records, _ = read_planned(planned_runs(definition, planner), runs, definition.merits)
+    records, _ = read_planned(runs_that_count(definition, planner, runs), runs, definition.merits)
     try:
         return analyse(definition, records) if records else None
     except InputError:

@@ -75,7 +75,10 @@ def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str,
         return
     known = sorted({value for names in values.values() for value in names})
     for merit in definition.merits:
-        if plain_name(merit.name) not in known and not is_of_curves(merit.name):
+        name = plain_name(merit.name)
+        of_class = name.startswith("class_share_") or any(name.startswith(f"{value}_of_") for value in known)
+        of_player = name.startswith(("discriminator_", "generator_"))  # a loss or accuracy in the test
+        if not (name in known or is_of_curves(name) or of_class or of_player):
             raise InputError(
                 f"figures: no metric of arm '{arm}' computes {merit.name}: they compute {', '.join(known) or 'nothing'}"
             )
@@ -85,8 +88,8 @@ def settings_text(options: Mapping[str, Any]) -> str:
     return json.dumps(result_settings(options), sort_keys=True)
 
 
-SPLIT = ("_target_", "classes", "size", "channels", "invert", "val_size", "test_size", "split_seed")
-"""Data options that decide which samples are held out."""
+OF_TRAINING = ("batch_size", "limit", "train_size", "label_noise", "replacement")
+"""Data options that do not change which samples are held out."""
 
 
 def split_differences(options: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -95,13 +98,17 @@ def split_differences(options: Mapping[str, Mapping[str, Any]]) -> list[str]:
     Args:
         options: of each arm.
     """
-    splits = {arm: {name: each["data"].get(name) for name in SPLIT} for arm, each in options.items()}
+    splits = {
+        arm: {name: value for name, value in result_settings(each)["data"].items() if name not in OF_TRAINING}
+        for arm, each in options.items()
+    }
     (first, split), *others = splits.items()
     return [
-        f"the arms '{first}' and '{arm}' are judged on other data: data.{name} is {split[name]} and {other[name]}"
+        f"the arms '{first}' and '{arm}' are judged on other data: data.{name} is {split.get(name)} and "
+        f"{other.get(name)}"
         for arm, other in others
-        for name in SPLIT
-        if other[name] != split[name]
+        for name in {**split, **other}
+        if other.get(name) != split.get(name)
     ]
 
 
@@ -110,17 +117,22 @@ class Runs:
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self.damaged: list[str] = []
-        """A line for each folder whose config can't be read."""
+        """A line for each folder whose config or history can't be read."""
         self.by_settings: dict[str, list[RunFolder]] = {}
         for run in run_folders(patterns):
             try:
+                _ = run.history
                 self.by_settings.setdefault(settings_text(run.config), []).append(run)
             except InputError as error:
                 self.damaged.append(str(error))
 
     def of(self, planned: PlannedRun) -> RunFolder | None:
         """The run that has these settings and is over; None if there is none."""
-        return next((run for run in self.by_settings.get(planned.settings, []) if is_over(run)), None)
+        return next((run for run in self.begun(planned) if is_over(run)), None)
+
+    def begun(self, planned: PlannedRun) -> list[RunFolder]:
+        """The runs that have these settings, whether they are over or not."""
+        return self.by_settings.get(planned.settings, [])
 
 
 def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:

@@ -122,16 +122,17 @@ def summary_of(result: StudyResult) -> str:
         f"{len(seeds)} arms ({', '.join(result.definition.all_arms)}) with {each} seeds each, {len(result.records)} "
         "runs"
         + (f", of which {failed} ended in a value that is not finite" if failed else "")
-        + ". Arms are compared in pairs of the same seed: same data, initial weights and latents."
+        + ". Arms are compared in pairs of the same seed, which gives the same data, initial weights and latents "
+        "wherever their settings allow it."
     )
 
 
 def how_sure(result: StudyResult) -> str:
     if result.claims:
         return (
-            "Claims were written down before the runs. All these verdicts are right together with a probability of 95 "
-            "% or more, however often one looked and added seeds; this does not hold for the tables below. Undecided "
-            "means that the runs do not tell yet."
+            "Claims were written down before the runs. With a probability of 95 % or more none of those that are said "
+            "to hold is wrong, however often one looked and added seeds; this does not hold for the tables below. "
+            "Undecided means that the runs do not tell yet."
         )
     return (
         "Nothing was claimed beforehand, so this explores: each comparison has a false alarm with a probability of at "

@@ -71,8 +71,8 @@ def protocol_of(result: StudyResult) -> list[str]:
     steps = sorted({record.run.last_step for record in finished})
     budget = f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}"
     lines = [
-        f"held fixed: {' '.join(definition.common) or 'all settings but those of the arms'}; {budget} training steps. "
-        "A comparison at a fixed budget favours what learns fast: see the curves",
+        f"held fixed: {' '.join(definition.common) or 'all settings but those of the arms and of warnings'}; {budget} "
+        "training steps. A comparison at a fixed budget favours what learns fast: see the curves",
         "figures, of the last checkpoint where nothing else is said: "
         + (", ".join(f"{name}: {full}" for name, full in result.protocols.items()) or "of the curves"),
         f"smallest differences that matter: {', '.join(f'{m.title} {m.text(m.zone)}' for m in definition.merits)}",

@@ -33,7 +33,7 @@ class RunRecord:
     not_judged: tuple[str, ...]
     """The labels that the verdict could not judge."""
     figures: dict[str, float]
-    """Figures of merit by name; NaN where the run lacks one."""
+    """Figures of merit by name; NaN where the run lacks one, as a failed run does but for those of a training step."""
     protocols: dict[str, str]
     """The full name of each figure that a metric computed: ``fid_10000_mnist1``."""
     floors: dict[str, float] = field(default_factory=dict)
@@ -49,6 +49,7 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
     """
     tested = read_results(run.test_results_file) if run.test_results_file.is_file() else None
     verdict = _read_json(run)
+    failed = run.history.failure is not None
     found: dict[str, float] = {}
     protocols: dict[str, str] = {}
     floors: dict[str, float] = {}
@@ -56,12 +57,14 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
         found[figure.name] = math.nan
         name = figure.name.removeprefix("best.")
         checkpoint = "best" if name != figure.name else "last"
-        if name == "seconds":
+        if "@" in name:
+            found[figure.name] = value_at(run, *name.split("@"))
+        elif failed:  # what it has is of another moment of training than in other runs
+            continue
+        elif name == "seconds":
             found[figure.name] = seconds_of(run.history)
         elif name.startswith(LATE):
             found[figure.name] = float(verdict["late_fluctuation"].get(name.removeprefix(LATE), math.nan))
-        elif "@" in name:
-            found[figure.name] = value_at(run, *name.split("@"))
         elif tested and checkpoint in tested.checkpoints:
             full = full_name(tested.checkpoints[checkpoint], name)
             if full:
@@ -72,7 +75,7 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
         arm,
         int(run.config["seed"]),
         run,
-        "failed" if run.history.failure else "finished",
+        "failed" if failed else "finished",
         {label: int(period["first_step"]) for label, period in verdict["labels"].items() if label not in HEALTHY},
         tuple(verdict["not_judged"]),
         found,
@@ -92,8 +95,6 @@ def full_name(tested: CheckpointResults, figure: str) -> str | None:
 
 def value_at(run: RunFolder, figure: str, step: str) -> float:
     """A validation figure at a training step; NaN if none was computed then."""
-    if not step.isdecimal():
-        raise InputError(f"figures: {figure}@{step}: after @ comes a training step, such as {figure}@3500")
     curve = run.curves.get(run.validation_name(figure) or f"val/{figure}")
     if curve is None:
         return math.nan

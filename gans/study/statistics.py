@@ -9,6 +9,8 @@ n differences of mean m and standard deviation s, t = √n (m − μ)/s, ν = n 
 the Bayes factor of a t test with an effect size ~ N(0, g) (Wang and Ramdas 2023, "Anytime-valid t-tests and confidence
 sequences for Gaussian means with unknown variance"; Lai 1976). If μ is the mean, E_n(μ) ever reaches 1/α with a
 probability of at most α, however often one looks.
+
+Differences that are all equal, as of figures with few values, do not tell their spread: nothing follows from them.
 """
 
 import math
@@ -56,6 +58,8 @@ def e_value(differences: Sequence[float] | Values, null: float = 0.0) -> float:
     """The evidence against a mean of ``null``: 20 or more refutes it at 5 %, whenever it is looked at."""
     values = numpy.asarray(differences, float)
     mean, deviation = _summary(values)
+    if deviation == 0:
+        return 1.0
     return float(numpy.exp(log_e_values(numpy.array(mean), numpy.array(deviation), len(values), null)))
 
 
@@ -73,7 +77,7 @@ def confidence_sequence(differences: Sequence[float] | Values, level: float = LE
     1 - level."""
     values = numpy.asarray(differences, float)
     mean, deviation = _summary(values)
-    half = half_width(deviation, len(values), level)
+    half = half_width(deviation, len(values), level) if deviation > 0 else math.inf
     return Interval(mean - half, mean + half) if math.isfinite(half) else Interval(-math.inf, math.inf)
 
 
@@ -86,10 +90,10 @@ def seeds_needed(
         matters: the smallest difference that matters; a sequence within ± it decides too.
 
     Returns:
-        None if ``most`` would not decide, or without two differences.
+        None if ``most`` would not decide, or without two differences that differ.
     """
     values = numpy.asarray(differences, float)
-    if len(values) < 2:
+    if len(values) < 2 or numpy.ptp(values) == 0:
         return None
     mean, deviation = _summary(values)
     for n in range(len(values), most + 1):
@@ -112,7 +116,12 @@ def e_benjamini_hochberg(e_values: Sequence[float], level: float = LEVEL) -> lis
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """The two-sided p-value of the exact McNemar test that both are equally often true. It is not anytime-valid."""
+    """The two-sided p-value of the exact McNemar test that both are equally often true; NaN without pairs.
+
+    It is not anytime-valid.
+    """
+    if not first:
+        return math.nan
     only_first = sum(one and not other for one, other in zip(first, second, strict=True))
     only_second = sum(other and not one for one, other in zip(first, second, strict=True))
     discordant = only_first + only_second

@@ -60,8 +60,8 @@ def words_of_comparisons(result: StudyResult) -> dict[str, str]:
     )
     if claims:
         words[f"{100 * (1 - LEVEL / claims):.3g} %"] = (
-            f"how sure a claim's interval is, so that those of {claims} claims are right together with "
-            f"{100 * (1 - LEVEL):.0f} %."
+            f"how sure each interval of a claim is. With it, none of {claims} claims that are said to hold is wrong, "
+            f"with {100 * (1 - LEVEL):.0f} %."
         )
     words["better, worse"] = "there is a difference; it may be smaller than one that matters."
     words["no difference that matters"] = "the whole interval lies within the shaded zone of small differences."

@@ -102,7 +102,8 @@ def effects_table(result: StudyResult) -> list[list[str]]:
         for merit in merits:
             comparison = figures[merit.name]
             mark = " *" if (arm, merit.name) in result.discoveries else ""
-            cells.append(f"{comparison.effect}, {comparison.verdict}{mark}")
+            lack = f"; {comparison.missing} pairs lack it" if comparison.missing else ""
+            cells.append(f"{comparison.effect}, {comparison.verdict}{mark}{lack}")
         table.append([arm, *cells])
     return table
 

@@ -2,6 +2,7 @@
 
 import math
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from gans.errors import InterruptedTraining, TrainingError
 from gans.gan import GAN
+from gans.metrics.evaluator import Evaluator, GeneratedSamples, MetricResults, Subset
 from gans.run.folder import RunFolder
 from tests.run.runs import Crash, checkpoint, do_at, only_run, points, resume, start
 
@@ -94,3 +96,30 @@ def test_rollbacks_are_bounded(tmp_path: Path) -> None:
         train(tmp_path, "on_nan=rollback", "rollbacks=2", failures=3)
     assert error.value.exit_code == 3
     assert only_run(tmp_path).history.count("rolled back") == 2
+
+
+@pytest.mark.parametrize("on_nan", ["stop", "rollback"])
+def test_samples_that_are_not_finite_are_a_failure_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_nan: str
+) -> None:
+    """Seen in a validation, of which no step of training knows."""
+    evaluate = Evaluator.evaluate
+    seen: list[str] = []
+
+    def evaluate_nan_first(self: Evaluator, subset: Subset, generated: GeneratedSamples) -> MetricResults:
+        seen.append(subset)
+        images = torch.full_like(generated.images, math.nan) if len(seen) == 1 else generated.images
+        return evaluate(self, subset, replace(generated, images=images))
+
+    monkeypatch.setattr(Evaluator, "evaluate", evaluate_nan_first)
+    asked = ("metric=[class_histogram]", "trainer.max_epochs=2", f"on_nan={on_nan}")
+    if on_nan == "rollback":
+        run = start(tmp_path, *asked)
+        assert run.history.count("rolled back") == 1
+        assert run.history.last == "finished"
+    else:
+        with pytest.raises(TrainingError, match="not finite"):
+            start(tmp_path, *asked)
+        failure = only_run(tmp_path).history.failure
+        assert failure is not None
+        assert failure[0] > 0

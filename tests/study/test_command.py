@@ -13,7 +13,7 @@ import pytest
 from gans.errors import InputError
 from gans.files import write_json
 from gans.study.ask import ask
-from gans.study.members import require_metrics
+from gans.study.members import require_metrics, split_differences
 from tests.conftest import ROOT, composed
 from tests.run.runs import tiny
 from tests.study.synthetic import figures_of, read_verdict, write_run
@@ -126,6 +126,9 @@ def test_damaged_runs_are_left_out_by_name(tmp_path: Path) -> None:
 def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
     config = composed("data=digits", "metric=[fid]")
     require_metrics(definition(claims=[], figures=["fid", "late_fluctuation.fid"]), "none", config)
+    tested = ["discriminator_accuracy", "best.generator_loss", "class_share_3", "fid_of_3"]
+    scales = [{"name": name, "scale": "difference", "better": "lower", "matters": 0.1} for name in tested]
+    require_metrics(definition(claims=[], figures=scales), "none", config)
     for figure in ("coverage", "best.coverage", "recall@100"):
         with pytest.raises(InputError, match="fid"):
             require_metrics(definition(claims=[], figures=[figure]), "none", config)
@@ -200,6 +203,21 @@ def test_arms_are_judged_on_the_same_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.classes"):
         ask(asked, None)
     assert "judged on other data" in ask(asked | {"allow_differences": True}, None).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        (["data=ring"], ["data=ring", "data.modes=25"], "data.modes"),
+        (["data=grid"], ["data=grid", "data.spacing=1.0"], "data.spacing"),
+        (["data=digits"], ["data=digits", "data.limit=50", "data.label_noise=0.3", "data.batch_size=7"], ""),
+        (["data=mnist", "data.root=a"], ["data=mnist", "data.root=b"], ""),
+    ],
+)
+def test_data_options_that_decide_what_is_held_out(one: list[str], other: list[str], differ: str) -> None:
+    found = split_differences({"one": composed("model=mlp", *one), "other": composed("model=mlp", *other)})
+    assert ([*found, ""][0] == "") == (differ == "")
+    assert differ in " ".join(found)
 
 
 def test_what_a_verdict_could_not_judge_is_said(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """A study whose truth is known: verdicts, counts, files and page say so."""
 
 import csv
+import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,16 @@ from gans.study.answers import answers
 from gans.study.define import StudyDefinition
 from gans.study.page import Commands
 from gans.study.publish import publish
+from gans.study.record import LATE as LATE_FLUCTUATION
 from gans.study.record import RunRecord, read_record
+from gans.study.write import markdown
 from tests.conftest import composed
 from tests.study.synthetic import COLLAPSE, figures_of, write_run
 
 ARMS = ("none", "better", "equal", "worse", "collapsing")
 SEEDS = range(12)
 COLLAPSED, DIED = (1, 4, 6), 3
+LATE = f"{LATE_FLUCTUATION}discriminator_loss"
 
 
 def definition(**changes: Any) -> StudyDefinition:
@@ -133,6 +139,11 @@ def test_the_same_study_gives_the_same_files(result: StudyResult, tmp_path: Path
         ({"figures": ["fid", "mine"]}, "mine"),
         ({"figures": ["fid", "fid"]}, "twice"),
         ({"figures": [{"name": "fid", "matters": 0.9}]}, "above 1"),
+        ({"figures": [{"name": "recall", "matters": 5}]}, "0.05"),
+        ({"figures": ["fid@best"]}, "training step"),
+        ({"figures": ["best.fid@500"]}, "two moments"),
+        ({"figures": ["best.seconds"]}, "whole run"),
+        ({"figures": ["late_fluctuation.fid@500"]}, "whole run"),
         ({"common": ["seed=3"]}, "seed"),
         ({"claims": [{"text": "", "parts": [{"figure": "kid", "arm": "better", "expect": "lower"}]}]}, "kid"),
         ({"claims": [{"text": "", "parts": [{"figure": "fid", "arm": "best", "expect": "lower"}]}]}, "best"),
@@ -153,12 +164,45 @@ def test_wrong_runs_are_refused(tmp_path: Path) -> None:
                       protocol="500_digits1")  # fmt: skip
     with pytest.raises(InputError, match="different ways"):
         analyse(study, [*records, read_record(other, "none", study.merits)])
-    perfect = write_run(tmp_path / "perfect", RunFolder(tmp_path / "none-0").config | {"seed": 6}, {"fid": 0.0})
-    with pytest.raises(InputError, match=r"perfect.*scale"):
-        analyse(study, [*records, read_record(perfect, "none", study.merits)])
     unknown = definition(claims=[], figures=["coverage"])
     with pytest.raises(InputError, match=r"coverage.*fid"):
         analyse(unknown, [read_record(record.run, record.arm, unknown.merits) for record in records])
+
+
+def test_a_value_off_its_scale_costs_its_pair_alone(tmp_path: Path) -> None:
+    study = definition(claims=[], figures=["fid"])
+    records = records_in(tmp_path, study, range(3))
+    config = RunFolder(tmp_path / "better-0").config
+    perfect = read_record(write_run(tmp_path / "perfect", config | {"seed": 2}, {"fid": 0.0}), "better", study.merits)
+    others = [record for record in records if (record.arm, record.seed) != ("better", 2)]
+    result = analyse(study, [*others, perfect])
+    found = result.comparisons["better"]["fid"]
+    assert (found.seeds, found.missing) == ((0, 1), 1)
+    assert "perfect" in " ".join(result.warnings)
+    assert "lack it" in markdown(result, [])
+    with pytest.raises(InputError, match=r"perfect.*scale"):
+        analyse(study, [perfect])
+
+
+def test_a_failed_run_has_no_figures_of_its_end(tmp_path: Path) -> None:
+    """Neither those of the steps that it made, nor of a test of an earlier checkpoint."""
+    study = definition(claims=[], figures=["fid", "best.fid", "fid@500", "seconds", LATE])
+    config = composed("data=digits")
+    died = write_run(tmp_path / "died", config, figures_of("none", 0), failed_at=700)
+    whole = write_run(tmp_path / "whole", config, figures_of("none", 0))
+    shutil.copy(whole.test_results_file, died.test_results_file)
+    found = read_record(died, "none", study.merits).figures
+    assert {name for name, value in found.items() if math.isfinite(value)} == {"fid@500"}
+    found = read_record(whole, "none", study.merits).figures
+    assert {name for name, value in found.items() if math.isfinite(value)} == {"fid", "fid@500", "seconds", LATE}
+
+
+def test_what_no_pair_could_be_judged_for_has_no_p_value(tmp_path: Path) -> None:
+    study = definition(claims=[], figures=["fid"])
+    records = [replace(record, not_judged=("divergence",)) for record in records_in(tmp_path, study, range(2))]
+    (trouble,) = [each for each in analyse(study, records).troubles["better"] if each.label == "divergence"]
+    assert (trouble.count, trouble.not_judged) == (0, 2)
+    assert math.isnan(trouble.p_value)
 
 
 def test_factors_make_the_product_of_their_levels() -> None:

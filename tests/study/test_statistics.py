@@ -58,9 +58,11 @@ def test_scale_and_sign_do_not_matter(differences: list[float], scale: float) ->
 def test_equal_differences_and_few_of_them() -> None:
     assert e_value([]) == e_value([0.3]) == 1
     assert confidence_sequence([0.3]) == Interval(-math.inf, math.inf)
-    assert e_value([0.0] * 8) < 1
-    assert next(n for n in range(2, 9) if e_value([0.1] * n) >= 20) == 5  # no fewer can decide, whatever they show
-    assert confidence_sequence([0.1] * 5) == Interval(0.1, 0.1)
+    assert e_value([0.0] * 8) == e_value([0.1] * 8) == 1  # their spread is not known
+    assert confidence_sequence([0.1] * 8) == Interval(-math.inf, math.inf)
+    assert seeds_needed([0.1] * 8, 1.0) is None
+    alike = [0.1, 0.1 + 1e-9] * 4
+    assert next(n for n in range(2, 9) if e_value(alike[:n]) >= 20) == 5  # no fewer can decide, whatever they show
 
 
 def test_half_widths_in_standard_deviations() -> None:

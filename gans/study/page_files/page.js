@@ -6,7 +6,7 @@
   // images: one slider moves the windows over the strips of all runs, and a menu chooses the seed
   const slider = document.getElementById("moment"), moment = document.getElementById("moment-text"), seeds = document.getElementById("seed");
   const showImages = () => {
-    let text = "";
+    const shown = new Set();
     document.querySelectorAll(".window").forEach((window) => {
       const steps = JSON.parse(window.dataset.steps);
       const index = Math.min(Number(slider.value), steps.length - 1);
@@ -14,9 +14,9 @@
       window.parentElement.hidden = window.dataset.seed !== seeds.value;
       const step = `step ${steps[index].toLocaleString("en")}`;
       window.parentElement.querySelector("figcaption span").textContent = step;
-      if (!window.parentElement.hidden) text = `training ${step}`;
+      if (!window.parentElement.hidden) shown.add(`training ${step}`);
     });
-    moment.textContent = text;
+    moment.textContent = shown.size === 1 ? [...shown][0] : "";  // runs of other lengths are at other steps
   };
   if (slider) {
     slider.addEventListener("input", showImages);

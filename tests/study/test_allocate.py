@@ -1,0 +1,80 @@
+"""Which runs of a study are made, and which count."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+
+from gans.config.schema import StudyOptions
+from gans.config.validate import check_options
+from gans.study import make_runs
+from gans.study.allocate import runs_that_count
+from gans.study.ask import missing_runs
+from gans.study.define import StudyDefinition
+from gans.study.members import PlannedRun, Planner, Runs
+from tests.conftest import CONF, composed
+from tests.study.synthetic import figures_of, write_run
+
+
+@pytest.fixture
+def planner() -> Iterator[Planner]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield Planner(DEFINITION)
+
+
+DEFINITION = StudyDefinition.model_validate({
+    "question": "Is it better?", "common": ["data=digits", "metric=[fid]"],
+    "arms": {"none": [], "better": ["stabilize=ema"]}, "baseline": "none", "seeds": 3, "most_seeds": 4,
+    "figures": ["fid"],
+    "claims": [{"text": "It is.", "parts": [{"figure": "fid", "arm": "better", "expect": "lower"}]}],
+})  # fmt: skip
+
+
+def make(folder: Path, plan: PlannedRun) -> None:
+    write_run(folder / f"{plan.arm}-{plan.seed}", composed(*plan.overrides), figures_of(plan.arm, plan.seed))
+
+
+def test_seeds_beyond_the_most_count_if_they_are_there(tmp_path: Path, planner: Planner) -> None:
+    for seed in range(6):
+        make(tmp_path, planner.plan("none", seed))
+    make(tmp_path, planner.plan("better", 5))
+    plans = runs_that_count(DEFINITION, planner, Runs([str(tmp_path)]))
+    assert {plan.seed for plan in plans} == {*range(6)}
+
+
+def test_runs_that_began_and_did_not_end_are_named(tmp_path: Path, planner: Planner) -> None:
+    """Of all seeds; others only of the first ones."""
+    for seed in range(4):
+        make(tmp_path, planner.plan("none", seed))
+        make(tmp_path, planner.plan("better", seed))
+    (tmp_path / "better-3" / "history.json").write_text("[]")
+    runs = Runs([str(tmp_path)])
+    (warning,) = missing_runs(runs_that_count(DEFINITION, planner, runs), DEFINITION.seeds, runs)
+    assert "better, seed 3" in warning
+
+
+@pytest.mark.parametrize("budget", [1, 5, 50])
+def test_first_seeds_come_before_a_budget_is_spent_on_more(
+    tmp_path: Path, planner: Planner, monkeypatch: pytest.MonkeyPatch, budget: int
+) -> None:
+    for seed in range(3):
+        make(tmp_path, planner.plan("none", seed))
+        if seed:
+            make(tmp_path, planner.plan("better", seed))
+    rounds: list[list[tuple[str, int]]] = []
+
+    def note(_: Any, __: Any, plans: list[PlannedRun], *___: Any) -> str:
+        rounds.append([(plan.arm, plan.seed) for plan in plans])
+        return ""
+
+    monkeypatch.setattr(make_runs, "make_runs", note)
+    monkeypatch.setattr(make_runs, "make_engine", lambda *_: SimpleNamespace(at_once=2))
+    options = check_options(
+        StudyOptions, composed(f"budget={budget}", f"runs=[{tmp_path}]", f"output={tmp_path}", config_name="study")
+    )
+    make_runs.run_missing(DEFINITION, planner, options, "mine", None)
+    assert rounds[0] == [("better", 0)]
+    assert sum(map(len, rounds)) == min(budget, 3)
