@@ -76,6 +76,7 @@ class GAN(L.LightningModule):
         self.stabilizers = stabilizers
         self.optimizer_factories = (generator_optimizer, discriminator_optimizer)
         self.alternating_updates = discriminator_updates == "alternating"
+        self.updates_per_batch = 2 if self.alternating_updates else 1  # of the discriminator, on a batch
         self.separate_forward = discriminator_updates == "separate"
         self.penalty_share = 1.0 if objective.compares_pairs or self.alternating_updates else 0.5
         self.discriminator_fakes_in_training_mode = discriminator_fakes == "training"

@@ -208,7 +208,8 @@ def _digest(*parts: Tensor | str) -> str:
 
 def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[str, float]:
     """The metric's values, from the user's cache if the same code has computed them of the same samples."""
-    code = Path(inspect.getfile(type(metric))).read_text(encoding="utf-8")
+    files = {Path(inspect.getfile(type(metric))), *Path(__file__).parent.glob("*.py")}
+    code = [path.read_text(encoding="utf-8") for path in sorted(files)]
     options = repr((code, sorted(vars(metric).items()), data.conditional, data.inverted))
     path = cache_folder() / "floors" / f"{name}-{_digest(key, options)[:24]}.json"
     try:

@@ -8,6 +8,8 @@ from torch import Tensor
 from gans.data.progress import ProgressBar
 
 ROWS = 2000
+FEW = 8
+"""Dimensions, such as those of points, for which exact distances cost little."""
 
 
 def radii(features: Tensor, neighbours: int) -> Tensor:
@@ -19,8 +21,13 @@ def radii(features: Tensor, neighbours: int) -> Tensor:
 
 
 def blocks(features: Tensor, others: Tensor) -> Iterator[Tensor]:
-    """The Euclidean distances of all samples to all others, in blocks of rows."""
+    """The Euclidean distances of all samples to all others, in blocks of rows.
+
+    By a matrix product, which rounds small distances, or with few dimensions exactly.
+    """
+    is_exact = features.shape[1] <= FEW
+    mode = "donot_use_mm_for_euclid_dist" if is_exact else "use_mm_for_euclid_dist_if_necessary"
     with ProgressBar("distances", len(features), "images") as bar:
         for rows in features.split(ROWS):
-            yield torch.cdist(rows, others)
+            yield torch.cdist(rows, others, compute_mode=mode)
             bar.update(len(rows))

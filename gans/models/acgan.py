@@ -13,7 +13,7 @@ from gans.gan import GAN
 from gans.generator import Classes, ConditionalGenerator
 from gans.models.dcgan import upward
 from gans.models.layers import Channels, Flatten, Size, Unflatten, batch_norm, halvings, normal
-from gans.update import ScoredBatch, Terms
+from gans.update import Samples, ScoredBatch, Terms
 
 WIDEST = 384
 """Channels of the generator's smallest feature maps."""
@@ -102,18 +102,19 @@ class ACGAN(GAN):
     """Both players also minimize the cross-entropy of the class (equations 2 and 3: L_S + L_C, equal weight)."""
 
     def discriminator_terms(self, batch: ScoredBatch) -> Terms:
-        return super().discriminator_terms(batch) | {"class": self._class_loss(batch)}
+        return super().discriminator_terms(batch) | {"class": self._class_loss(batch.outputs, batch.both)}
 
     def generator_terms(self, batch: ScoredBatch) -> Terms:
-        return super().generator_terms(batch) | {"class": self._class_loss(batch)}
+        fakes = batch.outputs[: len(batch.fake.images)]  # an objective that compares pairs adds reals
+        return super().generator_terms(batch) | {"class": self._class_loss(fakes, batch.fake)}
 
     def accuracies(self, batch: ScoredBatch) -> dict[str, Tensor]:
         predicted = batch.outputs[:, 1:].argmax(1)
         return super().accuracies(batch) | {"class_accuracy": (predicted == batch.both.labels).float()}
 
     @staticmethod
-    def _class_loss(batch: ScoredBatch) -> Tensor:
-        return F.cross_entropy(batch.outputs[:, 1:], batch.both.labels, reduction="none")
+    def _class_loss(outputs: Tensor, samples: Samples) -> Tensor:
+        return F.cross_entropy(outputs[:, 1:], samples.labels, reduction="none")
 
 
 def _block(channels_in: int, channels_out: int, stride: int, dropout: float) -> tuple[nn.Module, ...]:

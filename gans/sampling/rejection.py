@@ -27,7 +27,8 @@ class RejectionSampling(Sampling):
     the other terms of F among the samples scored at once: the higher, the fewer are kept, and the closer to it.
 
     m and gamma are those of the sample's class, if the generator takes classes. The paper trains the discriminator
-    further first; here it stays as it is at the end of training.
+    further first; here it stays as it is at the end of training. With noisy or smoothed targets scores are smaller than
+    log ratios, so that more samples are kept than should be; with minibatch deviation a score depends on the others.
 
     Args:
         percentile: the paper's is 80 for ImageNet.

@@ -29,6 +29,7 @@ class StabilizedGAN(Protocol):
     stabilizers: "Stabilizers"
     optimizer_factories: tuple[OptimizerFactory, OptimizerFactory]
     separate_forward: bool
+    updates_per_batch: int
     training_steps: int
     means: MeanAccumulator
 

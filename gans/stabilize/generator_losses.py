@@ -84,7 +84,7 @@ class TopK(Stabilizer):
 
 
 class Unrolling(Stabilizer):
-    """The generator's loss uses the discriminator after ``steps`` more updates (Metz et al. 2017, equations 7 and 8).
+    """The generator's loss uses the discriminator after ``steps`` more updates (Metz et al. 2017, equations 7 and 10).
 
     The updates are on the generator's fakes, and its gradient flows through them. Each is a step of gradient descent on
     the objective, as long as the discriminator's optimizer would make it (``move_of``), with unaltered targets and
@@ -115,8 +115,8 @@ class Unrolling(Stabilizer):
         fake = fake.with_target(gan.objective.fake_target, desired_real=False)
         real = discriminator_batch.real.with_target(gan.objective.real_target, desired_real=True)
         for _ in range(self.steps):
-            unrolled = PlayerBatch(scoring.with_weights(weights), fake, real, batch.separate_forward)
-            loss = total(mean_terms(gan.discriminator_terms(unrolled.forward())))
+            unrolled = PlayerBatch(scoring.with_weights(weights), fake, real, discriminator_batch.separate_forward)
+            loss = gan.updates_per_batch * total(mean_terms(gan.discriminator_terms(unrolled.forward())))
             gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
             named = zip(weights.items(), gradients, strict=True)
             weights = {name: weight - moves[name](gradient) for (name, weight), gradient in named}

@@ -24,8 +24,10 @@ def require_targets(gan: StabilizedGAN, name: str) -> None:
 class LabelSmoothing(Stabilizer):
     """One-sided: each real target becomes target + U(-width, width); fake targets stay.
 
-    A random form of Salimans et al. 2016, section 3.4, who use the fixed value 0.9. If noisy_labels exchanges a real
-    sample's target, it stays exactly the fake target, whichever stabilizer comes first.
+    The targets' mean stays the real target. Except for hinge, each loss's gradient is linear in the target, so that
+    this only adds noise to it: it does not keep the discriminator unsure, as the fixed 0.9 of Salimans et al. 2016,
+    section 3.4, does (``fixed_label_smoothing``). If noisy_labels exchanges a real sample's target, it stays exactly
+    the fake target, whichever stabilizer comes first.
     """
 
     def __init__(self, width: Annotated[float, Field(ge=0)] = 0.1) -> None:
@@ -48,6 +50,9 @@ class LabelSmoothing(Stabilizer):
 
 class FixedLabelSmoothing(Stabilizer):
     """Each real target moves by ``amount`` of the way to the fake target: 1 becomes 0.9 (Salimans et al. 2016, 3.4).
+
+    A Wasserstein critic needs ``two_sided``: one-sided, a constant added to all its scores changes its loss, so that
+    its level drifts unless weights are clipped.
 
     Args:
         two_sided: fake targets move towards the real target by the same amount (Szegedy et al. 2016, section 7);

@@ -97,7 +97,8 @@ class Lookahead(Stabilizer):
     """Every ``steps`` updates of G both players go back towards slow weights (Chavdarova et al. 2021, algorithm 1).
 
     Lookahead-minimax: slow <- slow + rate (weights - slow), then weights <- slow, for both at once. Slow weights begin
-    as the initial ones; the optimizers' averages and BatchNorm's stay as they are. Defaults: the paper's.
+    as the initial ones; the optimizers' averages and BatchNorm's stay as they are. Defaults: the paper's. With
+    stabilize=[lookahead,ema] EMA averages the weights after the return, with [ema,lookahead] those before.
     """
 
     def __init__(self, steps: Annotated[int, Field(ge=2)] = 5, rate: Annotated[float, Field(gt=0, lt=1)] = 0.5) -> None:

@@ -31,6 +31,7 @@ from gans.metrics.density_coverage import DensityCoverage
 from gans.metrics.fid import FID
 from gans.metrics.inception_score import InceptionScore
 from gans.metrics.kid import KID
+from gans.metrics.manifold import blocks
 from gans.metrics.mode_count import ModeCount
 from gans.metrics.neighbours import Neighbours, nearest
 from gans.metrics.precision_recall import PrecisionRecall
@@ -175,6 +176,14 @@ def test_class_histogram_against_the_sum() -> None:
         "modes": 3,
         "mode_kl": pytest.approx(expected),
     }  # here, real ones are even
+
+
+def test_distances_of_points_are_exact() -> None:
+    """The formula by a matrix product would be off by the size of a mode."""
+    points = 30 + 1e-3 * torch.rand(500, 2, generator=torch.Generator().manual_seed(0))
+    (found,) = blocks(points, points)
+    exact = torch.linalg.vector_norm(points[:, None] - points, dim=2)
+    torch.testing.assert_close(found, exact, rtol=1e-4, atol=0)
 
 
 def test_density_and_coverage_of_points_on_a_line() -> None:

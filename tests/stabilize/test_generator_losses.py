@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import pytest
 import torch
@@ -81,22 +82,27 @@ def test_the_fakes_that_the_discriminator_finds_most_real_are_learned_from(objec
 # --- unrolling --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("updates", "move"), [("joint", 0.5), ("alternating", 1.0)])
 @pytest.mark.parametrize("steps", [1, 3])
-def test_unrolling_goes_through_the_discriminators_answer(steps: int) -> None:
-    """D(x) = psi x, the Wasserstein objective, gradient descent of rate r: each step moves psi by r theta / 2.
+def test_unrolling_goes_through_the_discriminators_answer(
+    steps: int, updates: Literal["joint", "alternating"], move: float
+) -> None:
+    """D(x) = psi x, the Wasserstein objective, gradient descent of rate r: each step moves psi by r theta / 2, or, if
+    the mean over the fakes has an update of its own, by r theta.
 
-    After D's own step, the generator's slope is psi + k r theta; without the gradient through the k unrolled steps it
-    would be psi + k r theta / 2.
+    After D's own step, the generator's slope is psi + k r theta, or psi + 2 k r theta; without the gradient through the
+    k unrolled steps it would be psi + k r theta / 2, or psi + k r theta.
     """
     theta, psi, rate, step = 0.8, 0.3, 0.25, 0.1
     optimizers = partial(torch.optim.SGD, lr=step), partial(torch.optim.SGD, lr=rate)
     stabilizers = Stabilizers({"it": Unrolling(steps)})
-    gan = GAN(DiracGenerator(theta), DiracDiscriminator(psi), Wasserstein(), stabilizers, *optimizers)
+    gan = GAN(DiracGenerator(theta), DiracDiscriminator(psi), Wasserstein(), stabilizers, *optimizers,
+              discriminator_updates=updates)  # fmt: skip
     train(gan, [Batch(torch.zeros(1, 1), torch.zeros(1).long())])
-    psi += rate * theta / 2
+    psi += move * rate * theta
     assert gan.discriminator.get_parameter("psi").item() == pytest.approx(psi, rel=1e-5)
     moved = gan.generator.get_parameter("theta").item()
-    assert moved == pytest.approx(theta - step * (psi + steps * rate * theta), rel=1e-5)
+    assert moved == pytest.approx(theta - step * (psi + 2 * move * steps * rate * theta), rel=1e-5)
 
 
 @pytest.mark.parametrize("make", [partial(torch.optim.Adam, betas=(0.0, 0.9)), partial(torch.optim.RMSprop, alpha=0.9)])
