@@ -1,4 +1,4 @@
-"""A table of runs on points, in Markdown, from their folders: ``python docs/mixtures.py runs``.
+"""A table of runs on points, in Markdown, from their folders: ``python docs/mixtures.py runs``. It skips other runs.
 
 Runs whose result settings differ in nothing but the seed are one row: the mean over them, and its standard error.
 """
@@ -22,11 +22,12 @@ NOT_SHOWN = ("interval",)
 
 
 def figures_of(run: RunFolder) -> dict[str, float]:
-    """The last checkpoint's figures, by the metric's own name."""
+    """The last checkpoint's figures, by the metric's own name; {} for runs on other data."""
     results = read_results(run.test_results_file).checkpoints["last"].results
     parsed = {MetricName.parse(name): value for name, value in results.items()}
     named = {name.figure: value for name, value in parsed.items() if name}
-    return {figure: factor * named[figure] for figure, (factor, _) in FIGURES.items()}
+    is_of_points = named.keys() >= FIGURES.keys()
+    return {figure: factor * named[figure] for figure, (factor, _) in FIGURES.items()} if is_of_points else {}
 
 
 def described(config: dict[str, Any]) -> str:
@@ -48,6 +49,8 @@ def table(parent: Path) -> list[str]:
     groups: dict[str, list[RunFolder]] = defaultdict(list)
     for path in sorted(parent.glob("*/test.json")):
         run = RunFolder(path.parent)
+        if not figures_of(run):
+            continue
         settings = result_settings(run.config) | {"seed": None}
         groups[str(flatten(settings))].append(run)
     lines = [

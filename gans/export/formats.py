@@ -34,7 +34,7 @@ class Format(ABC):
             for name in self.packages:
                 import_module(name)
         except ImportError as error:
-            raise InputError(f"this format needs the package {error.name}: pip install '.[export]'") from error
+            raise InputError(f"this format needs the package {error.name}: pip install -e '.[export]'") from error
 
     @abstractmethod
     def write(self, made: Exportable, path: Path) -> None:

@@ -88,7 +88,7 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self, data: EvaluationData) -> dict[str, float]:
-        """The values by name. The first name is the metric's own."""
+        """The values by name."""
 
     def artifacts(self, data: EvaluationData) -> dict[str, Tensor]:
         """Arrays for the run folder, from which figures are drawn; by default none."""

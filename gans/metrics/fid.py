@@ -9,10 +9,13 @@ from gans.metrics.base import EvaluationData, Metric
 
 
 class FID(Metric):
-    """``fid`` >= 0, 0 for equal means and covariances. The estimate is biased: compare equal numbers of images."""
+    """``fid`` >= 0, 0 for equal means and covariances. The estimate is biased: compare equal numbers of images.
+
+    With at most as many images as features, such as Inception's 2,048, covariances are singular and the bias is large.
+    """
 
     values = ("fid",)
-    minimum = FEATURES + 1  # with fewer, the covariance is singular
+    minimum = FEATURES + 1  # of the package's own features, with regular covariances
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         identity = _Identity(data.real.features.shape[1])
