@@ -40,7 +40,8 @@ from tests.training import (
 IN_TWO_STEPS = {"discriminator_steps.steps": 2, "top_k.interval": 1, "top_k.decay": 0.5, "lookahead.steps": 2}
 """With which the generator moves in two steps, and techniques that wait act in them."""
 
-IN_CI = [pytest.param(name, marks=pytest.mark.slow) if name.startswith("wgan") else name for name in MODELS]
+FAST = ("dcgan", "acgan", "autoencoder", "mlp")
+IN_CI = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
 """Models; those with the networks of another one are left to CI."""
 
 
@@ -88,6 +89,7 @@ def test_every_objective_trains_with_every_model_or_is_refused(model: str, objec
 
 
 @pytest.mark.parametrize("stabilizer", STABILIZERS)
+@pytest.mark.slow
 def test_every_stabilizer_trains_with_every_objective_or_is_refused(stabilizer: str) -> None:
     for objective in OBJECTIVES:
         try:
@@ -119,6 +121,7 @@ def left_by(*stabilizers: str) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("first", STABILIZERS)
+@pytest.mark.slow
 def test_every_pair_of_stabilizers_trains_as_neither_does_alone_or_is_refused(first: str) -> None:
     """In either order; the pairs that do not go together are those that say so."""
     for second in STABILIZERS[STABILIZERS.index(first) + 1 :]:

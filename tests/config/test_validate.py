@@ -20,6 +20,7 @@ from tests.conftest import composed, names
 
 
 @pytest.mark.parametrize("experiment", names("experiment"))
+@pytest.mark.slow
 def test_configs_that_come_with_the_package_need_no_trust(experiment: str) -> None:
     """A run of any of them can be resumed by someone else."""
     config = composed(f"experiment={experiment}")

@@ -228,6 +228,7 @@ def test_mnist_is_known_by_its_content(small_mnist: Path, form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("damage", ["truncated", "altered"])
 @pytest.mark.parametrize("name", SHA256)
+@pytest.mark.slow
 def test_what_lies_there_and_is_not_mnist_is_named(small_mnist: Path, form: str, damage: str, name: str) -> None:
     """Without a try to download it."""
     spoil(small_mnist / name, damage)

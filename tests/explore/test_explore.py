@@ -77,6 +77,7 @@ def grey_levels(first: NDArray[Any], second: NDArray[Any]) -> float:
 
 @needs_chromium
 @pytest.mark.parametrize(("model", "stabilizer"), IN_CI)
+@pytest.mark.slow
 def test_the_browser_makes_the_images_of_pytorch(
     browser: Browser, explored: Callable[..., Made], model: str, stabilizer: str
 ) -> None:

@@ -139,6 +139,7 @@ FAST = ("usual", "30 classes, pale")
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, marks=[] if case in FAST else pytest.mark.slow) for case in CASES])
+@pytest.mark.slow
 def test_nothing_covers_the_data_and_nothing_leaves_the_canvas(tmp_path: Path, case: str) -> None:
     run = CASES[case](tmp_path / "run")
     recorder = Recorder()

@@ -39,6 +39,7 @@ def test_all_metrics_change_no_bit_of_training(tmp_path: Path, model: str) -> No
     assert newest_whole(without.checkpoints, "best") is None
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_has_the_lowest_validation_fid_and_both_are_tested(tmp_path: Path) -> None:
     run = start(
         tmp_path, "model=dcgan", "trainer.max_epochs=4", "metric=[fid,kid,neighbours,precision_recall]",

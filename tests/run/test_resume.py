@@ -87,11 +87,10 @@ def test_what_stabilizers_save_is_found() -> None:
 
 STOPS: list[tuple[str, Moment, int]] = [
     ("autoencoder", "between the players", 2),
-    ("autoencoder", "in the final test", STEPS),
     (STATEFUL, "between the players", 5),
-    ("mlp", "in the evaluation", 3),
 ]
 MORE_STOPS: list[tuple[str, Moment, int]] = [
+    ("mlp", "in the evaluation", 3),
     *((run, "between the players", step) for run in RUNS for step in (1, 4)),
     *((run, "in the evaluation", step) for run in RUNS for step in (3,)),
     *((run, "in the final test", STEPS) for run in RUNS),
@@ -214,7 +213,6 @@ def test_a_signal_inside_a_library_is_the_same(
 
 KILLS: list[tuple[signal.Signals, Moment, int]] = [
     (signal.SIGKILL, "between the players", 4),
-    (signal.SIGTERM, "in the evaluation", 3),
 ]
 MORE_KILLS: list[tuple[str, signal.Signals, Moment, int]] = [
     *(
@@ -224,6 +222,7 @@ MORE_KILLS: list[tuple[str, signal.Signals, Moment, int]] = [
         for step in (1, 4)
     ),
     ("autoencoder", signal.SIGINT, "between the players", 2),
+    ("autoencoder", signal.SIGTERM, "in the evaluation", 3),
     ("autoencoder", signal.SIGKILL, "in the evaluation", 3),
     ("autoencoder", signal.SIGTERM, "in the final test", STEPS),
     ("autoencoder", signal.SIGKILL, "in the final test", STEPS),

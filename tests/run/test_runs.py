@@ -49,6 +49,7 @@ def little(choice: str) -> list[str]:
 
 
 @pytest.mark.parametrize("model", slow_but(("stacked_small",), names("model")))
+@pytest.mark.slow
 def test_every_model_is_a_whole_run(tmp_path: Path, model: str) -> None:
     """All pairs of models and stabilizers take training steps in tests/test_matrix.py."""
     check(start(tmp_path, *little(f"model={model}")))

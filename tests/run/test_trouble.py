@@ -115,6 +115,7 @@ def test_a_run_that_stopped_before_its_first_checkpoint_begins_anew(unbroken: Un
 @pytest.mark.parametrize(
     "name", ["history.json", "versions.json", "config.yaml", "samples/data.npz", "samples/step_0000000.npz"]
 )
+@pytest.mark.slow
 def test_a_damaged_file_is_named(stopped: RunFolder, name: str) -> None:
     figures = run_config(*tiny("figure=[data_set,grids]")).figure
     OmegaConf.save(stopped.config | {"figure": figures}, stopped.config_file)

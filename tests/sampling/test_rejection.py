@@ -140,6 +140,7 @@ def test_samples_without_latents_or_scores_of_their_own_are_refused(make: Callab
 
 
 @pytest.mark.parametrize("model", MODELS)
+@pytest.mark.slow
 def test_samples_of_every_model_can_be_chosen_or_are_refused(model: str) -> None:
     """Of the classes that are asked for."""
     gan, sampling = gan_of(model), RejectionSampling(50, first=20)

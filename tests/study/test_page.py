@@ -23,6 +23,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return publish(result, folder / "study", Commands("again", "more", dict.fromkeys(ARMS, "train")))
 
 
+@pytest.mark.slow
 def test_the_slider_moves_all_images_together(browser: Browser, path: Path) -> None:
     page = open_page(browser, path)
     transforms = "[...document.querySelectorAll('.window img')].map((image) => image.style.transform)"

@@ -149,6 +149,7 @@ def test_there_is_a_slot_for_each_core_or_for_each_gpu(
         *[("ray", option) for option in ("cpus=0", "gpus=-1", "address=5")],
     ],
 )
+@pytest.mark.slow
 def test_bad_options_of_an_engine_are_refused(engine: str, option: str) -> None:
     config = member_config(f"hydra/launcher={engine}", f"hydra.launcher.{option}")
     with pytest.raises(InputError, match=rf"hydra\.launcher\.{option}"):
