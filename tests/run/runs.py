@@ -139,7 +139,9 @@ def assert_same(first: Any, second: Any, place: str = "") -> None:
 def assert_same_training(first: RunFolder, second: RunFolder) -> None:
     """Two runs have the same curves, in both forms, and the same state at their ends, in every bit."""
     assert first.metrics_file.read_bytes() == second.metrics_file.read_bytes()
-    assert points(first) == points(second)
+    curves, others = points(first), points(second)
+    assert curves == others, {tag: (curves.get(tag), others.get(tag)) for tag in curves.keys() | others.keys()
+                              if curves.get(tag) != others.get(tag)}  # fmt: skip
     one, other = (checkpoint(run) for run in (first, second))
     for state in (one, other):
         del state["config"]["runs"], state["file_positions"]["events"]  # names of folders and files
