@@ -112,10 +112,15 @@ def checkpoint(run: RunFolder, kind: Literal["last", "best"] = "last") -> dict[s
 
 
 def points(run: RunFolder) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows: of each curve the steps and values, of images the steps."""
+    """What TensorBoard shows: of each curve the steps and values, of images the steps.
+
+    In order, since TensorBoard reads files of the same second by the names of their processes.
+    """
     events = EventAccumulator(str(run.tensorboard), size_guidance={"images": 100, "scalars": 0})
     events.Reload()
-    curves = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    curves = {
+        tag: sorted((event.step, event.value) for event in events.Scalars(tag)) for tag in events.Tags()["scalars"]
+    }
     return curves | {tag: [(event.step, 0.0) for event in events.Images(tag)] for tag in events.Tags()["images"]}
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -82,6 +83,7 @@ def make_room(job: str) -> None:
     wait_until(lambda: state(job) == "PENDING")
     scancel.kill()  # it sends again, for minutes, what it could not send to a job that is being requeued
     scancel.wait()
+    time.sleep(5)  # for the controller to give up, too: its signal would end the job that starts again
     wait_until(lambda: not ask_again("scontrol", "update", f"jobid={job}", "starttime=now") or state(job) == "RUNNING")
 
 
