@@ -134,6 +134,9 @@ class Run:
         return sorted(path for path in self._folder.figures.glob("*") if path.is_file())
 
 
+Integer = int | numpy.integer[Any]
+
+
 class Generator:
     """A trained generator, which ``load`` reads."""
 
@@ -161,9 +164,9 @@ class Generator:
 
     def sample(
         self,
-        count: int,
-        seed: int = 0,
-        classes: Sequence[int | str] | None = None,
+        count: Integer,
+        seed: Integer = 0,
+        classes: Sequence[Integer | str] | NDArray[Any] | None = None,
         truncation: float | None = None,
     ) -> NDArray[Any]:
         """The images that ``generate.py`` makes with the same options, to the bit.
@@ -185,10 +188,10 @@ class Generator:
 
     def walk(
         self,
-        count: int,
-        walk: int,
-        seed: int = 0,
-        classes: Sequence[int | str] | None = None,
+        count: Integer,
+        walk: Integer,
+        seed: Integer = 0,
+        classes: Sequence[Integer | str] | NDArray[Any] | None = None,
         truncation: float | None = None,
         interpolation: str | None = None,
     ) -> NDArray[numpy.uint8]:
