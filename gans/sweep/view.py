@@ -51,7 +51,7 @@ class View:
 
     def progress(self) -> str:
         """How many members are done, and when all will be, if the others take as long as those of this command."""
-        done, count = len(self.ended), len(self.members)
+        done, count = sum(member.exit_code not in STOPPED for member in self.ended), len(self.members)
         seconds = (time.monotonic() - self.start) * (count - done) / max(1, done - self.before)
         when = f", all in about {timedelta(seconds=round(seconds))}" if self.before < done < count else ""
         return f"{done} of {count} members are done{when}"
