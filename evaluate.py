@@ -1,9 +1,10 @@
 """Judge images from anywhere: ``python evaluate.py images=<folder or .npz> data=mnist``."""
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gans.config.command_line import check_overrides, one_line_errors, prepare, run_command
+from gans.config.command_line import check_overrides, one_line_errors, prepare, refuse_empty_choices, run_command
 from gans.config.resolve import resolve
 
 
@@ -12,6 +13,7 @@ def main(config: DictConfig) -> None:
     with one_line_errors():
         check_overrides()
         options = resolve(config)
+        refuse_empty_choices(HydraConfig.get().overrides.task, options)
 
         from gans.run.evaluate import evaluate  # takes seconds: help and Hydra's errors come before
 

@@ -6,7 +6,14 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gans.config.command_line import check_overrides, one_line_errors, prepare, refuse_idle, run_command
+from gans.config.command_line import (
+    check_overrides,
+    one_line_errors,
+    prepare,
+    refuse_empty_choices,
+    refuse_idle,
+    run_command,
+)
 from gans.config.resolve import resolve, usual_options
 from gans.errors import InputError
 
@@ -37,6 +44,7 @@ def main(config: DictConfig) -> None:
     with one_line_errors():
         check_overrides()
         options = resolve(config)
+        refuse_empty_choices(HydraConfig.get().overrides.task, options)
         refuse_idle(HydraConfig.get().overrides.task, options)
         command = next((name for name in MAY_CHANGE if options[name] is not None), None)
         changed = given_options(command) if command else []

@@ -115,6 +115,18 @@ def check_overrides(overrides: Sequence[str] | None = None) -> None:
             raise InputError(f"{override.input_line}: none stands alone: leave it out, or name nothing else")
 
 
+def refuse_empty_choices(overrides: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Refuse a choice of several, such as ``stabilize=[ema,mine]``, whose file brings nothing, with an InputError."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        group, value = override.key_or_group, override.value()
+        names = [name for name in (value if isinstance(value, list) else [value]) if name != "none"]
+        if group in ANY_OF and len(brought := options[group]) < len(names):
+            raise InputError(
+                f"{override.input_line} brings {', '.join(brought) or 'nothing'}: a file in {group}/ is empty, or "
+                "the files of two have the same key"
+            )
+
+
 def refuse_idle(overrides: Iterable[str], options: Mapping[str, Any]) -> None:
     """Refuse options of train.py that were given, but have no effect beside the others, with an InputError."""
     given = {text.lstrip("+~").partition("=")[0] for text in overrides}

@@ -183,7 +183,7 @@ class Evaluator:
             if (subset == "val" and not metric.during_training) or not metric.applies(data):
                 continue
             if (count := len(data.real.labels)) < metric.minimum:
-                results.left_out[name] = f"{count} held-out images are too few: it needs {metric.minimum}"
+                results.left_out[name] = f"{count} images of each kind are too few: it needs {metric.minimum}"
                 continue
             images, features = metric.image_count(data), self.features.name if metric.uses_features else None
             with ProgressBar(f"{'real images' if cache_key else 'generated images'}, {subset}: {name}"):
@@ -192,6 +192,8 @@ class Evaluator:
                 results.values |= {str(MetricName(figure, *protocol)): value for figure, value in values.items()}
                 if subset == "test" and not cache_key and (artifacts := metric.artifacts(data)):
                     results.artifacts[name] = artifacts
+        if subset == "test" and not results.values | results.left_out:
+            results.left_out = dict.fromkeys(self.metrics, "it is of other data or other networks")
         return results
 
     def _sample(self, samples: Dataset) -> SampleFeatures:

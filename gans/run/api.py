@@ -20,6 +20,7 @@ from gans.config.command_line import (
     check_overrides,
     input_errors,
     make_importable,
+    refuse_empty_choices,
     refuse_hidden,
     refuse_idle,
     silence_lightning,
@@ -236,6 +237,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
             with open_dict(composed):
                 del composed["hydra"]
             options = resolve(composed)
+            refuse_empty_choices(overrides, options)
             refuse_idle(overrides, options)
             usual = usual_options(choices, options)
         for command in ("resume", "test", "draw"):

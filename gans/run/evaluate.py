@@ -54,8 +54,10 @@ def evaluate(options: dict[str, Any]) -> Path:
     if evaluator is None:
         raise InputError("metric=none computes nothing: use metric=[fid], for example")
     results = judge(evaluator, given)
-    if not results.checkpoints["given"].results and not results.left_out:
-        raise InputError(f"metric=[{','.join(config.metric)}]: none of them can be computed of images without classes")
+    if not results.checkpoints["given"].results:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in results.left_out.items())
+        classes = "" if bool((given.labels != NO_CLASS).all()) else " without classes"
+        raise InputError(f"nothing can be computed of these images{classes}. {reasons}")
     with making_folder(file.parent):
         results.write(file)
     Console(width=None if sys.stdout.isatty() else 100).print(results.table(str(source)))

@@ -1,5 +1,6 @@
 """Which runs are the same: the settings that decide results, the runs that have them, and what a run is called."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -37,7 +38,14 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     data = settings.get("data")
     if isinstance(data, dict) and verifies_files(str(data.get("_target_"))):
         settings["data"] = {name: option for name, option in data.items() if name != "root"}
-    return settings
+    return _with_whole_numbers(settings)
+
+
+def settings_text(config: Mapping[str, Any]) -> str:
+    """The result settings as text, which runs have in common if they are the same. Stabilizers act in their order, so
+    that another order is another run."""
+    settings = result_settings(config)
+    return json.dumps([settings, list(settings.get("stabilize", {}))], sort_keys=True)
 
 
 def verifies_files(target: str) -> bool:
@@ -49,7 +57,7 @@ def verifies_files(target: str) -> bool:
 
 def same_runs(config: Mapping[str, Any], runs: Iterable[RunFolder]) -> list[RunFolder]:
     """The runs with a config's result settings, whatever they are called; finished ones first."""
-    settings = result_settings(config)
+    settings = settings_text(config)
     found = [run for run in runs if _settings_of(run) == settings]
     return sorted(found, key=lambda run: run.history.last != "finished")
 
@@ -61,11 +69,20 @@ def finished_before(run: RunFolder, config: Mapping[str, Any]) -> str:
     return f"finished before{f', with {changed}' if changed else ''}: {run.path}"
 
 
-def _settings_of(run: RunFolder) -> dict[str, Any] | None:
+def _settings_of(run: RunFolder) -> str | None:
     try:
-        return result_settings(run.config)
+        return settings_text(run.config)
     except InputError:  # a damaged config is that of no known run
         return None
+
+
+def _with_whole_numbers(options: Any) -> Any:
+    """Options with 1 in place of 1.0, which is the same setting."""
+    if isinstance(options, dict):
+        return {name: _with_whole_numbers(value) for name, value in options.items()}
+    if isinstance(options, list):
+        return [_with_whole_numbers(value) for value in options]
+    return int(options) if isinstance(options, float) and options.is_integer() else options
 
 
 def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import numpy
 
 from gans.errors import InputError
 from gans.study.figures_of_merit import Direction, FigureOfMerit, Scale, figure_of_merit
-from gans.study.statistics import LEVEL, Interval, confidence_sequence, e_value, seeds_needed
+from gans.study.statistics import LEVEL, Interval, are_equal, confidence_sequence, e_value, seeds_needed
 
 Verdict = Literal["better", "worse", "no difference that matters", "undecided"]
 
@@ -51,7 +51,7 @@ class Comparison:
     @property
     def is_same_in_all(self) -> bool:
         """Whether all pairs, two or more, have the same difference, so that nothing is known of its spread."""
-        return len(self.differences) > 1 and len({*self.differences}) == 1
+        return len(self.differences) > 1 and are_equal(self.differences)
 
     @property
     def effect(self) -> str:

@@ -1,6 +1,5 @@
 """The runs that a study asks for, and those of them that exist."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from gans.config.resolve import resolve
 from gans.config.validate import find_target, validate
 from gans.errors import InputError
 from gans.run.folder import RunFolder, is_run, runs_in
-from gans.run.identity import result_settings
+from gans.run.identity import result_settings, settings_text
 from gans.study.define import StudyDefinition
 from gans.study.figures_of_merit import is_of_curves, plain_name
 from gans.study.record import is_over
@@ -82,10 +81,6 @@ def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str,
             raise InputError(
                 f"figures: no metric of arm '{arm}' computes {merit.name}: they compute {', '.join(known) or 'nothing'}"
             )
-
-
-def settings_text(options: Mapping[str, Any]) -> str:
-    return json.dumps(result_settings(options), sort_keys=True)
 
 
 OF_TRAINING = ("batch_size", "limit", "train_size", "label_noise", "replacement")

@@ -26,6 +26,8 @@ LEVEL = 0.05
 EFFECT_VARIANCE = 1.0
 """g, the variance of the effect size, in standard deviations squared, that the test expects."""
 MOST_SEEDS = 1000
+ROUNDING = 1e-6
+"""Differences that differ by less than this share of their size are equal: metrics are in single precision."""
 
 Values = NDArray[numpy.float64]
 
@@ -81,6 +83,12 @@ def confidence_sequence(differences: Sequence[float] | Values, level: float = LE
     return Interval(mean - half, mean + half) if math.isfinite(half) else Interval(-math.inf, math.inf)
 
 
+def are_equal(differences: Sequence[float] | Values) -> bool:
+    """Whether differences, one or more, are equal but for rounding: 0.3 - 0.2 and 0.2 - 0.1 are."""
+    values = numpy.asarray(differences, float)
+    return bool(numpy.ptp(values) <= ROUNDING * numpy.abs(values).max())
+
+
 def seeds_needed(
     differences: Sequence[float] | Values, matters: float, level: float = LEVEL, most: int = MOST_SEEDS
 ) -> int | None:
@@ -93,7 +101,7 @@ def seeds_needed(
         None if ``most`` would not decide, or without two differences that differ.
     """
     values = numpy.asarray(differences, float)
-    if len(values) < 2 or numpy.ptp(values) == 0:
+    if len(values) < 2 or are_equal(values):
         return None
     mean, deviation = _summary(values)
     for n in range(len(values), most + 1):
@@ -132,6 +140,6 @@ def _summary(values: Values) -> tuple[float, float]:
     """Mean and standard deviation; NaN where they do not exist. Equal values have a deviation of exactly 0."""
     if len(values) == 0:
         return math.nan, math.nan
-    if numpy.ptp(values) == 0:
+    if are_equal(values):
         return float(values[0]), 0.0
     return float(values.mean()), float(values.std(ddof=1))

@@ -16,7 +16,7 @@ from gans.config.validate import check_options
 from gans.errors import InputError, config_dirs
 from gans.run import slurm
 from gans.run.folder import RunFolder, lock, runs_in
-from gans.run.identity import finished_before, result_settings, same_runs
+from gans.run.identity import finished_before, same_runs, settings_text
 from gans.sweep.engine import Engine
 from gans.sweep.member import Member
 from gans.sweep.processes import Processes
@@ -91,7 +91,7 @@ def options_of(config: DictConfig) -> dict[str, Any]:
 
 def identity_of(options: Mapping[str, Any]) -> str:
     """A digest that is equal for commands that do the same to the same run."""
-    own = [result_settings(options), *(options[name] for name in ("runs", "resume", "test", "draw"))]
+    own = [settings_text(options), *(options[name] for name in ("runs", "resume", "test", "draw"))]
     return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 

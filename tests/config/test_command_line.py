@@ -7,6 +7,7 @@ import sys
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
@@ -21,6 +22,7 @@ from gans.config.command_line import (
     explain,
     known_names,
     one_line_errors,
+    refuse_empty_choices,
     run_command,
     suggestion,
 )
@@ -214,3 +216,15 @@ def test_a_list_that_hydra_can_not_read_is_shown_with_quotes_around_its_elements
 def test_an_empty_value_is_not_the_current_folder(option: str) -> None:
     with pytest.raises(InputError, match=option):
         resolve(OmegaConf.create({option: {"root": ""} if option == "data" else ""}))
+
+
+@pytest.mark.parametrize("group", ["stabilize", "metric", "figure"])
+@pytest.mark.parametrize(
+    ("chosen", "brought"), [("mine", {}), ("[mine,other]", {"other": {}}), ("[mine,other,third]", {"a": {}, "b": {}})]
+)
+def test_a_choice_whose_file_brings_nothing_is_refused(group: str, chosen: str, brought: dict[str, Any]) -> None:
+    """Its file is empty, or has the key of another: either way a run would be without what was asked for."""
+    with pytest.raises(InputError, match="empty"):
+        refuse_empty_choices([f"{group}={chosen}"], {group: brought})
+    refuse_empty_choices([f"{group}=none", "seed=1", f"{group}.a.weight=2"], {group: {}})
+    refuse_empty_choices([f"{group}={chosen}"], {group: {"x": {}, "y": {}, "z": {}}})

@@ -10,7 +10,7 @@ from gans.config.resolve import flatten
 from gans.errors import InputError
 from gans.run.folder import RunFolder, runs_in
 from gans.run.history import Event
-from gans.run.identity import result_settings, run_name, same_runs
+from gans.run.identity import result_settings, run_name, same_runs, settings_text
 from gans.run.test_results import read_results
 from tests.conftest import composed
 from tests.run.runs import assert_same, checkpoint, start, tiny
@@ -60,6 +60,18 @@ def test_a_run_of_a_version_without_samplings_is_the_same_as_one_that_uses_all()
     without = {name: option for name, option in config.items() if name != "sampling"}
     assert result_settings(without) == result_settings(config)
     assert result_settings(composed("data=mnist", "sampling=drs")) != result_settings(config)
+
+
+def test_the_same_number_is_the_same_run_and_another_order_of_stabilizers_is_another(tmp_path: Path) -> None:
+    options = ("data=digits", "stabilize=[instance_noise,r1]", "stabilize.r1.weight=1")
+    one, other = composed(*options), composed(*options[:2], "stabilize.r1.weight=1.0")
+    assert settings_text(one) == settings_text(other)
+    turned = composed("data=digits", "stabilize=[r1,instance_noise]", options[2])
+    assert settings_text(turned) != settings_text(one)  # what both do to the images, they do in this order
+    (tmp_path / "run").mkdir()
+    RunFolder.create(tmp_path / "run", one).history.add("finished")
+    runs = runs_in(tmp_path)
+    assert [len(same_runs(each, runs)) for each in (other, turned)] == [1, 0]
 
 
 def test_the_folder_of_data_counts_where_no_checksum_verifies_them() -> None:

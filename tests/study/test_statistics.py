@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.stats import nct, norm, t
 
+from gans.study.compare import compare
 from gans.study.statistics import (
     Interval,
     confidence_sequence,
@@ -61,7 +62,12 @@ def test_equal_differences_and_few_of_them() -> None:
     assert e_value([0.0] * 8) == e_value([0.1] * 8) == 1  # their spread is not known
     assert confidence_sequence([0.1] * 8) == Interval(-math.inf, math.inf)
     assert seeds_needed([0.1] * 8, 1.0) is None
-    alike = [0.1, 0.1 + 1e-9] * 4
+    for step in (0.02, 0.1, 0.15):  # of shares such as k/n, whose differences are equal but for rounding
+        shares = numpy.array([step * k for k in range(1, 6)])
+        for kind in (numpy.float32, numpy.float64):
+            found = compare((shares.astype(kind) + kind(step)).tolist(), shares.astype(kind).tolist(), "recall")
+            assert (found.verdict, found.evidence, found.is_same_in_all) == ("undecided", 1, True)
+    alike = [0.1, 0.1 + 1e-5] * 4
     assert next(n for n in range(2, 9) if e_value(alike[:n]) >= 20) == 5  # no fewer can decide, whatever they show
 
 
