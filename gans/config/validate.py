@@ -193,7 +193,7 @@ def check_options(model: type[Model], options: dict[str, Any]) -> Model:
         return model.model_validate(options)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"]))
+        place = ".".join(str(part) for part in problem["loc"] if part not in ("int", "str"))  # members of int | str
         if problem["type"] == "missing":
             raise InputError(
                 f"{place} is missing" + (": another version has written this config" if model is RunConfig else "")

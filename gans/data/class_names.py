@@ -73,6 +73,13 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in Image.registered_extensions()
 
 
+def unreadable(path: Path, error: Exception) -> InputError:
+    """What to say of an .npz file that can't be read."""
+    if "allow_pickle" in str(error):  # NumPy's word for arrays of Python objects
+        return InputError(f"'{path}' holds Python objects: save names as numpy.array(names, dtype=str)")
+    return InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8, as of numpy.savez")
+
+
 def _classes_in_arrays(path: Path) -> list[str]:
     try:
         with numpy.load(path) as arrays:
@@ -83,7 +90,7 @@ def _classes_in_arrays(path: Path) -> list[str]:
             if "labels" not in arrays or present.tolist() == [NONE]:
                 return [ONLY]
     except DAMAGE as error:
-        raise InputError(f"can't read '{path}': {one_line(error)}") from error
+        raise unreadable(path, error) from error
     if names is None:
         return [str(each) for each in present]
     if present.dtype.kind not in "iu" or not 0 <= present.min() <= present.max() < len(names):

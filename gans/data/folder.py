@@ -11,11 +11,20 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from gans.data.batches import Dataset
-from gans.data.class_names import DAMAGE, PARTS, class_folders, find_classes, has_parts, is_array_file, labels_in
+from gans.data.class_names import (
+    DAMAGE,
+    PARTS,
+    class_folders,
+    find_classes,
+    has_parts,
+    is_array_file,
+    labels_in,
+    unreadable,
+)
 from gans.data.image_files import find_images, read_images
 from gans.data.images import ImageData, SetSize, fitted, whole_number
 from gans.data.pixels import with_channels
-from gans.errors import InputError, one_line
+from gans.errors import InputError
 from gans.machine import free_memory
 
 TEST_SHARE = 0.2
@@ -132,7 +141,7 @@ def read_arrays(path: Path, channels: int) -> Dataset:
             images = arrays["images"]
             labels = labels_in(arrays, len(images), path)
     except DAMAGE as error:
-        raise InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8") from error
+        raise unreadable(path, error) from error
     is_of_images = images.ndim in (3, 4) and min(images.shape[1:3]) > 0 and (*images.shape, 1)[3] in (1, 3)
     if images.dtype != numpy.uint8 or not is_of_images:
         raise InputError(

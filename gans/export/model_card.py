@@ -3,6 +3,7 @@
 from gans.export.facts import Facts
 from gans.export.formats import Format
 from gans.export.network import TRIED, Exportable
+from gans.run.network_summary import parameter_count
 
 LICENCE = (
     "Not chosen yet: whoever publishes this file chooses one, and checks what the licence of the training data allows."
@@ -15,7 +16,7 @@ def model_card(made: Exportable, facts: Facts, file_format: Format, file: str, d
     parts = [
         f"# {facts.title}",
         f"`{file}` holds {_article(network)} `{network}` with "
-        f"{sum(weight.numel() for weight in made.generator.parameters()):,} parameters after "
+        f"{parameter_count(made.generator):,} parameters, averages of BatchNorm among them, after "
         f"{made.training_steps:,} training steps of a GAN. Of {TRIED} random samples, the file's differ by at most "
         f"{difference:.1e} from PyTorch's.",
         "## Inputs and output",

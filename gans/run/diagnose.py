@@ -112,9 +112,10 @@ def saturation(run: RunFolder) -> LabelPeriod | None:
 
 
 def poor_samples(run: RunFolder) -> LabelPeriod | None:
-    """Samples are not good to the end: the generator is not trained enough, or training has failed.
+    """Samples are not good at the last evaluation: the generator is not trained enough, or training has failed.
 
-    Good samples have at least a quarter of real images' precision; of points, of their share of high quality.
+    Good samples have at least a quarter of real images' precision (of data that are points: of real points' share near
+    the modes).
     """
     steps, quality = _quality(run)
     bad = _true_ranges(~_are_good(run))
@@ -128,11 +129,12 @@ def poor_samples(run: RunFolder) -> LabelPeriod | None:
 
 
 def collapse(run: RunFolder) -> LabelPeriod | None:
-    """Samples are alike at three evaluations in a row, or at the last one of three or more.
+    """Samples are alike at three evaluations in a row, or at the last one if there were three or more. It may have
+    ended again.
 
-    They are alike if recall < 0.1, or if class_kl or mode_kl exceed those of real images by log 2, as when half of the
-    classes are missing. It does not count while a generator is not trained yet: samples have to be good at the time (a
-    quarter of real images' precision or more), or to have been good and not alike before.
+    Samples are alike if recall < 0.1, or if class KL or mode KL exceeds that of real images by log 2 = 0.69, as when
+    half of the classes are missing. An evaluation counts only if its samples are good (at least a quarter of real
+    images' precision), or if earlier ones were good and not alike: a generator that is not trained yet has not collapsed.
     """
     steps, _ = _quality(run)
     why = _why_alike(run)
@@ -249,7 +251,8 @@ def _lacking_points(run: RunFolder, needed: int) -> str | None:
 
 def _lacking_evaluations(run: RunFolder, needed: int) -> str | None:
     count = len(_quality(run)[0])
-    return None if count >= needed else f"{needed} validations with metric=[precision_recall] or [mixture], has {count}"
+    validations = f"{needed} validation{'s' if needed > 1 else ''}"
+    return None if count >= needed else f"{validations} with metric=[precision_recall] or [mixture], has {count}"
 
 
 DIAGNOSES: dict[str, tuple[Callable[[RunFolder], LabelPeriod | None], Callable[[RunFolder], str | None]]] = {

@@ -19,6 +19,7 @@ from gans.errors import InputError
 from gans.files import making_folder, require_writable
 from gans.metrics.evaluator import Evaluator, GeneratedSamples
 from gans.randomness import derive_seed
+from gans.run.generate import safe_names
 from gans.run.test_results import CheckpointResults, TestResults
 from gans.update import NO_CLASS
 
@@ -74,6 +75,8 @@ def read_given(source: Path, data: ImageData) -> Dataset:
     if names == [ONLY]:
         return images._replace(labels=torch.full_like(images.labels, NO_CLASS))
     own = [data.class_names[number] for number in data.classes]
+    of_folder = dict(zip(safe_names(own), own, strict=True))  # as generate.py calls the folders of its PNGs
+    names = [name if name in own else of_folder.get(name, name) for name in names]
     if unknown := [name for name in names if name not in own]:
         raise InputError(
             f"'{source}' has the classes {', '.join(unknown)}, which data={data.source} has not: its classes are "

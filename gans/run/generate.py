@@ -112,7 +112,7 @@ def write_pngs(folder: Path, samples: LabelledSamples, names: Sequence[str]) -> 
 
 def safe_names(names: Sequence[str], most: int = 60) -> list[str]:
     """Names as folders of any system may be called, each different: others than these get their number in front."""
-    plain = [re.sub(r"[^\w+.-]+", "_", name).strip(".")[:most] for name in names]
+    plain = [re.sub(r"[^\w+. -]+", "_", name)[:most].strip(". ") for name in names]
     lower = [name.lower() for name in plain]
     return [
         name if name and lower.count(name.lower()) == 1 and not RESERVED.fullmatch(name) else f"{number}_{name}"

@@ -132,7 +132,7 @@ def how_sure(result: StudyResult) -> str:
         return (
             "Claims were written down before the runs. With a probability of 95 % or more none of those that are said "
             "to hold is wrong, however often one looked and added seeds; this does not hold for the tables below. "
-            "Undecided means that the runs do not tell yet."
+            "Undecided means that these runs can't tell yet."
         )
     return (
         "Nothing was claimed beforehand, so this explores: each comparison has a false alarm with a probability of at "

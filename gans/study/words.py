@@ -60,10 +60,13 @@ def words_of_comparisons(result: StudyResult) -> dict[str, str]:
     )
     if claims:
         words[f"{100 * (1 - LEVEL / claims):.3g} %"] = (
-            f"how sure each interval of a claim is. With it, none of {claims} claims that are said to hold is wrong, "
-            f"with {100 * (1 - LEVEL):.0f} %."
+            f"how sure the interval of each claim is, so that with {100 * (1 - LEVEL):.0f} % none of {claims} claims "
+            "that are said to hold is wrong. Intervals in the table stand for themselves, and are narrower if there "
+            "are several claims."
         )
+    if claims:
+        words["holds, fails"] = "what the claim expects is so, or is not so: the difference is the other way, or small."
     words["better, worse"] = "there is a difference; it may be smaller than one that matters."
     words["no difference that matters"] = "the whole interval lies within the shaded zone of small differences."
-    words["undecided"] = "the runs do not tell yet. It does not mean that there is no difference."
+    words["undecided"] = "these runs can't tell yet. It does not mean that there is no difference."
     return words

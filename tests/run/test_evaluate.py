@@ -8,12 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from gans.config.build import build_data
+from gans.config.build import build_data, read_data
 from gans.data.batches import Dataset
+from gans.data.images import ImageData
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.metrics.name import MetricName
-from gans.run.evaluate import evaluate
+from gans.run.evaluate import evaluate, read_given
+from gans.run.generate import safe_names
 from gans.run.test_results import read_results
 from tests.conftest import composed, run_config
 
@@ -53,6 +55,22 @@ def test_noise_is_far_worse_than_training_images(digits: Source, tmp_path: Path)
     assert "class_agreement" not in real | noise
     assert noise["fid"] > 20 * real["fid"]
     assert (tmp_path / "there" / "noise.json").is_file()
+
+
+def test_folders_of_generated_images_are_matched_by_the_classes_names(tmp_path: Path) -> None:
+    """Folders that generate.py named after classes stand for them."""
+    names = ["great tit", "fünf", "a:b", "x/y"]
+    pixels = numpy.random.default_rng(0).integers(256, (80, 8, 8), dtype=numpy.uint8)
+    numpy.savez(tmp_path / "mine.npz", images=pixels, labels=numpy.arange(80) % 4, class_names=names)
+    for name in safe_names(names):
+        (tmp_path / "pngs" / name).mkdir(parents=True)
+        Image.fromarray(pixels[0]).save(tmp_path / "pngs" / name / "0.png")
+    data = read_data(composed("data=folder", f"data.root='{tmp_path}/mine.npz'", "data.size=8")["data"], seed=0)
+    assert isinstance(data, ImageData)
+    given = read_given(tmp_path / "pngs", data)
+    found = [data.class_names[number] for number in sorted(given.labels.tolist())]
+    assert sorted(found) == sorted(names)
+    assert "great tit" in safe_names(names)  # no file system refuses spaces
 
 
 def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_equal_differences_and_few_of_them() -> None:
     for step in (0.02, 0.1, 0.15):  # of shares such as k/n, whose differences are equal but for rounding
         shares = numpy.array([step * k for k in range(1, 6)])
         for kind in (numpy.float32, numpy.float64):
-            found = compare((shares.astype(kind) + kind(step)).tolist(), shares.astype(kind).tolist(), "recall")
+            found = compare((shares + step).astype(kind).tolist(), shares.astype(kind).tolist(), "recall")
             assert (found.verdict, found.evidence, found.is_same_in_all) == ("undecided", 1, True)
     alike = [0.1, 0.1 + 1e-5] * 4
     assert next(n for n in range(2, 9) if e_value(alike[:n]) >= 20) == 5  # no fewer can decide, whatever they show
