@@ -134,7 +134,8 @@ def collapse(run: RunFolder) -> LabelPeriod | None:
 
     Samples are alike if recall < 0.1, or if class KL or mode KL exceeds that of real images by log 2 = 0.69, as when
     half of the classes are missing. An evaluation counts only if its samples are good (at least a quarter of real
-    images' precision), or if earlier ones were good and not alike: a generator that is not trained yet has not collapsed.
+    images' precision), or if earlier ones were good and not alike: a generator that is not trained yet has not
+    collapsed.
     """
     steps, _ = _quality(run)
     why = _why_alike(run)
