@@ -254,8 +254,8 @@ def test_samples_are_those_of_the_command_to_the_bit(run: gans.Run) -> None:
     walked = generate(request(run.path, count=3, walk=2, classes=[3, 8], npz=True))
     images = gans.load(run.path).walk(3, 2, classes=(3, 8))
     assert numpy.array_equal(images, numpy.load(walked / "images.npz")["images"])
-    two, zero, classes = map(numpy.array, (2, 0, [3, 8]))
-    with_numpy = gans.load(run.path).walk(numpy.int64(3), two, zero, classes)
+    arrays: dict[str, Any] = {"walk": numpy.array(2), "seed": numpy.array(0), "classes": numpy.array([3, 8])}
+    with_numpy = gans.load(run.path).walk(numpy.int64(3), **arrays)
     assert numpy.array_equal(with_numpy, images)
 
 
