@@ -1,7 +1,7 @@
 """Conversion of Hydra's config to plain values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,15 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         raise InputError(one_line(error)) from error
 
 
-def usual_options(choices: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, Any]:
+def usual_options(choices: Mapping[str, str], options: Mapping[str, Any], search: Sequence[str] = ()) -> dict[str, Any]:
     """The options that the choices of data, model and trainer bring, without values of an experiment or the command.
 
     Args:
         options: of the command, whose ``data.root`` decides which classes there are.
+        search: overrides that say where else choices are found; Hydra knows those of ``--config-dir``.
     """
     overrides = [f"{group}={choices[group]}" for group in ("data", "model", "trainer")]
-    usual = compose("config", overrides)
+    usual = compose("config", [*overrides, *search])
     for group in ("data", "model", "trainer"):
         for name, value in options[group].items():
             if OmegaConf.is_missing(usual[group], name) or name == "root":

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy
 import torch
@@ -27,7 +27,7 @@ from gans.config.command_line import (
 )
 from gans.config.resolve import resolve, usual_options
 from gans.config.schema import RunConfig, SeededChoice
-from gans.config.validate import check_options, validate
+from gans.config.validate import check_options, check_value, validate
 from gans.errors import CONFIG_DIRS, InputError, InterruptedTraining, TrainingError, hydra_value
 from gans.generator import Generator as Network
 from gans.machine import use_cores
@@ -62,6 +62,7 @@ class Config(RunConfig):
     _choices: dict[str, str] = PrivateAttr(default_factory=dict)
     _usual: dict[str, Any] = PrivateAttr(default_factory=dict)
     _folders: Sequence[str] = PrivateAttr(())
+    _checked: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
     def run_name(self) -> str:
@@ -80,7 +81,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._folder = RunFolder.around(Path(path))
+        self._folder = RunFolder.around(as_path(path))
 
     def __repr__(self) -> str:
         return f"gans.Run({str(self.path)!r})"
@@ -208,6 +209,8 @@ class Generator:
         options = plain({"count": count, "seed": seed, "classes": classes, "truncation": truncation})
         options |= plain({"walk": walk, "interpolation": interpolation})
         choice = check_options(SeededChoice, options)
+        if choice.walk is None:
+            raise InputError("walk=None: give the number of images between two samples, such as walk=8")
         return self._sampler.walk(choice, choice.seed).images
 
 
@@ -223,6 +226,11 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
     """
     with input_errors():
         for text in overrides:
+            if not isinstance(text, str):
+                raise InputError(
+                    f"an override is text such as 'seed=3', but this is of the type {type(text).__name__}: pass those "
+                    "of a list one by one, as *options"
+                )
             if text.lstrip("+~").startswith(("hydra.", "hydra/")):
                 raise InputError(f"{text}: Hydra's own settings have no effect in Python: leave it out")
         for override in OverridesParser.create().parse_overrides(list(overrides)):
@@ -239,13 +247,14 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
             options = resolve(composed)
             refuse_empty_choices(overrides, options)
             refuse_idle(overrides, options)
-            usual = usual_options(choices, options)
+            usual = usual_options(choices, options, search)
         for command in ("resume", "test", "draw"):
             if options[command] is not None:
                 use = "gans.resume(path)" if command == "resume" else f"python train.py {command}=..."
                 raise InputError(f"{command}={options[command]} is of an existing run: use {use}")
         config = Config(**validate(options).model_dump())
         config._choices, config._usual, config._folders = choices, usual, folders
+        config._checked = config.model_dump()
         return config
 
 
@@ -267,7 +276,9 @@ def train(*options: str | Config, config_dir: str | Path | None = None) -> Run:
             if len(options) > 1 or config_dir is not None or not isinstance(config := options[0], Config):
                 raise InputError("gans.train takes overrides, or one config of gans.compose and nothing else")
         else:
-            config = compose(*map(str, options), config_dir=config_dir)
+            config = compose(*cast(tuple[str, ...], options), config_dir=config_dir)
+        if config.model_dump() != config._checked:
+            raise InputError("the config was changed after gans.compose had checked it: compose another instead")
         with as_a_command(config._folders):
             return Run(commands.start_or_requeued(validate(config.model_dump()), config.run_name).path)
 
@@ -275,9 +286,9 @@ def train(*options: str | Config, config_dir: str | Path | None = None) -> Run:
 def resume(
     path: str | Path,
     *,
-    max_epochs: int | None = None,
-    max_steps: int | None = None,
-    trust: Sequence[str] = (),
+    max_epochs: Integer | None = None,
+    max_steps: Integer | None = None,
+    trust: Sequence[str] | None = None,
     data_root: str | None = None,
     config_dir: str | Path | None = None,
 ) -> Run:
@@ -285,7 +296,7 @@ def resume(
 
     Args:
         max_epochs, max_steps: another length of training, such as a longer one for a finished run; None: the run's.
-        trust: packages, beside this one and PyTorch, that the run's config may name.
+        trust: packages, beside this one and PyTorch, that the run's config may name; None: no others.
         data_root: where the images of ``data.root`` have been moved to.
         config_dir: the folder with the Python files of your own choices, as in ``compose``.
 
@@ -293,24 +304,24 @@ def resume(
         InputError, TrainingError, InterruptedTraining: as ``train``.
     """
     with input_errors():
-        folder = RunFolder.around(Path(path))
-        limits = {"max_epochs": max_epochs, "max_steps": max_steps}
+        folder = RunFolder.around(as_path(path))
+        limits = plain({"max_epochs": max_epochs, "max_steps": max_steps})
         budget = {name: limit for name, limit in limits.items() if limit is not None}
         with as_a_command(own_folders(config_dir)):
-            config = commands.read_config(folder, list(trust), budget, data_root=data_root)
+            config = commands.read_config(folder, packages(trust), budget, data_root=data_root)
             return Run(commands.resume(folder, config).path)
 
 
 def load(
     path: str | Path,
-    trust: Sequence[str] = (),
+    trust: Sequence[str] | None = None,
     data_root: str | None = None,
     config_dir: str | Path | None = None,
 ) -> Generator:
     """The trained generator of a run folder, a checkpoint or an exported ``.safetensors`` file.
 
     Args:
-        trust: packages, beside this one and PyTorch, whose classes its config may name.
+        trust: packages, beside this one and PyTorch, whose classes its config may name; None: no others.
         data_root: replaces ``data.root`` of its config, for a generator that transforms held-out images.
         config_dir: the folder with the Python files of your own choices, as in ``compose``.
 
@@ -319,7 +330,7 @@ def load(
     """
     with input_errors():
         own_folders(config_dir)
-        return Generator(load_sampler(Path(path), trust, data_root))
+        return Generator(load_sampler(as_path(path), packages(trust), data_root))
 
 
 @contextmanager
@@ -342,7 +353,7 @@ def hydra_state() -> Iterator[None]:
 
 def own_folders(config_dir: str | Path | None) -> list[str]:
     """The user's folder of choices, if any, whose classes can be imported from now on."""
-    folders = [] if config_dir is None else [str(Path(config_dir).absolute())]
+    folders = [] if config_dir is None else [str(as_path(config_dir).absolute())]
     for folder in folders:
         if not Path(folder).is_dir():
             raise InputError(f"config_dir={folder}: there is no such folder")
@@ -364,13 +375,28 @@ def as_a_command(folders: Sequence[str]) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def as_path(path: str | Path) -> Path:
+    """A path; an InputError for what is none."""
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise InputError(f"a path is text or a Path, but this is of the type {type(path).__name__}") from error
+
+
+def packages(trust: Sequence[str] | None) -> list[str]:
+    """The packages to trust; an InputError for what is no list of names."""
+    names: list[str] = [] if trust is None else _plain(trust)
+    check_value(list[str], names, "trust")
+    return names
+
+
 def plain(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as plain Python values: sequences as lists, NumPy's numbers as Python's."""
     return {name: _plain(value) for name, value in options.items()}
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, numpy.generic):
-        return value.item()
-    is_list = isinstance(value, Sequence | numpy.ndarray) and not isinstance(value, str)
+    if isinstance(value, numpy.generic | numpy.ndarray):
+        value = value.tolist()
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
     return [_plain(each) for each in value] if is_list else value

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import numpy
@@ -79,10 +80,15 @@ def compare(
         level: the probability of a false alarm over all looks; with m claims 0.05/m.
 
     Raises:
-        InputError: for sequences of different lengths, or values that have no place on the figure's scale.
+        InputError: for sequences of different lengths, values that have no place on the figure's scale, or other
+            arguments that make no sense.
     """
+    if not (isinstance(level, Real) and 0 < level < 1):
+        raise InputError(f"level={level!r} is no probability: give a number between 0 and 1")
     if isinstance(figure, str):
         figure = figure_of_merit(figure, scale, better, matters)
+    elif not isinstance(figure, FigureOfMerit):
+        raise InputError(f"figure={figure!r} is neither a figure's name nor a FigureOfMerit")
     ours, theirs = (_by_seed(values) for values in (arm, baseline))
     if not isinstance(arm, Mapping) and len(ours) != len(theirs):
         raise InputError(f"{len(ours)} and {len(theirs)} runs are no pairs: give the figures by seed")
@@ -121,4 +127,12 @@ def _of_difference(figure: FigureOfMerit, difference: float) -> Verdict:
 
 
 def _by_seed(values: Mapping[int, float] | Sequence[float]) -> dict[int, float]:
-    return dict(values if isinstance(values, Mapping) else enumerate(values))
+    try:
+        by_seed = dict(values if isinstance(values, Mapping) else enumerate(values))
+    except TypeError as error:
+        raise InputError(f"give figures as a list or by seed, and not as {type(values).__name__}") from error
+    if wrong := [each for each in by_seed.values() if not isinstance(each, Real)]:
+        raise InputError(
+            f"a figure is a number, and not of the type {type(wrong[0]).__name__}: give NaN where a run lacks it"
+        )
+    return by_seed

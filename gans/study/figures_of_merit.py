@@ -2,7 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Real
+from typing import Literal, get_args
 
 import numpy
 from numpy.typing import NDArray
@@ -36,8 +37,8 @@ class FigureOfMerit:
 
     def __post_init__(self) -> None:
         least = 1 if self.scale == "ratio" else 0
-        if not self.matters > least:
-            raise InputError(f"the smallest {self.name} that matters is {self.matters}: it must be above {least}")
+        if not (isinstance(self.matters, Real) and self.matters > least):
+            raise InputError(f"the smallest {self.name} that matters is {self.matters!r}: it must be above {least}")
         if self.scale == "share" and self.matters >= 1:
             raise InputError(
                 f"the smallest {self.name} that matters is {self.matters}, but no two shares are so far apart: write "
@@ -149,6 +150,9 @@ def figure_of_merit(
     Raises:
         InputError: for an unknown figure whose scale, direction or smallest difference that matters is not given.
     """
+    for option, given, choices in (("scale", scale, get_args(Scale)), ("better", better, get_args(Direction))):
+        if given is not None and given not in choices:
+            raise InputError(f"figures.{name}: {option}={given!r}: choose from {', '.join(choices)}")
     known_scale, known_better = KNOWN.get(plain_name(name), (None, None))
     scale, better = scale or known_scale, better or known_better
     if scale is None or better is None:

@@ -1,10 +1,11 @@
 """``import gans``: the same as the commands, from Python."""
 
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -17,9 +18,11 @@ from hydra import compose, initialize_config_dir, version
 from hydra.core.global_hydra import GlobalHydra
 
 import gans
+from gans.config.schema import ONE_OF
 from gans.errors import InputError
 from gans.run import api
 from gans.run.checkpoint_files import newest_whole
+from gans.run.export import write_generator
 from gans.run.folder import RunFolder
 from gans.run.generate import generate
 from tests.conftest import CONF, composed, narrow
@@ -112,6 +115,13 @@ def test_what_the_command_refuses_is_an_input_error_in_one_line(override: str) -
     assert "multirun" not in str(error.value)
 
 
+@pytest.mark.parametrize("function", [gans.compose, gans.train])
+@pytest.mark.parametrize("wrong", [["data=digits"], None, 5], ids=str)
+def test_what_is_no_text_is_no_override(function: Callable[..., Any], wrong: Any) -> None:
+    with pytest.raises(InputError, match=rf"type {type(wrong).__name__}.*\*options"):
+        function("seed=1", wrong)
+
+
 def test_a_package_without_its_options_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "CONF", tmp_path / "conf")
     with pytest.raises(InputError, match="pip install -e"):
@@ -127,6 +137,18 @@ class Quiet(Stabilizer):
 """
 
 
+def test_every_group_may_have_choices_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    usual = {"data": "digits", "model": "dcgan", "objective": "bce", "sampling": "all", "trainer": "default"}
+    assert {*usual} == {*ONE_OF}
+    for group, name in usual.items():
+        (tmp_path / group).mkdir()
+        shutil.copy(CONF / group / f"{name}.yaml", tmp_path / group / f"my_{name}.yaml")
+    config = gans.compose(*(f"{group}=my_{name}" for group, name in usual.items()), config_dir=tmp_path)
+    assert config.model_dump() == gans.compose("data=digits", "model=dcgan").model_dump()
+    assert config.run_name == "my_digits-my_dcgan-my_bce-none-my_all-seed0"
+
+
 def test_choices_of_the_users_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,9 +159,10 @@ def test_choices_of_the_users_own(
     (mine / "stabilize" / "quiet.yaml").write_text("quiet:\n  _target_: quiet_idea.Quiet\n")
     made = gans.train(*ONE_STEP, "stabilize=quiet", f"runs={tmp_path / 'runs'}", config_dir=mine)
     assert made.config["stabilize"] == {"quiet": {"_target_": "quiet_idea.Quiet"}}
-    with pytest.raises(InputError, match=r"trust=\[quiet_idea\]"):
-        gans.resume(made.path, max_steps=2)
-    assert gans.resume(made.path, max_steps=2, trust=["quiet_idea"]).config["trainer"]["max_steps"] == 2
+    for trust in (None, ()):
+        with pytest.raises(InputError, match=r"trust=\[quiet_idea\]"):
+            gans.resume(made.path, max_steps=2, trust=trust)
+    assert gans.resume(made.path, max_steps=numpy.int64(2), trust=["quiet_idea"]).config["trainer"]["max_steps"] == 2
     capsys.readouterr()
     gans.resume(made.path, trust=["quiet_idea"], config_dir=mine)  # finished: prints a command that trains it longer
     words = shlex.split(capsys.readouterr().out)
@@ -189,6 +212,14 @@ def test_nothing_is_left_of_a_run_that_can_not_be(tmp_path: Path, wrong: tuple[A
     assert not list(tmp_path.iterdir())
 
 
+def test_a_config_that_was_changed_is_refused() -> None:
+    changed = gans.compose(*ONE_STEP)
+    changed.data["limit"] = 16
+    for config in (changed, gans.compose(*ONE_STEP).model_copy(update={"seed": 4})):
+        with pytest.raises(InputError, match="compose another"):
+            gans.train(config)
+
+
 def test_a_loss_that_is_not_finite_is_a_training_error(tmp_path: Path) -> None:
     optimizer = "model.generator_optimizer.lr=1e30"
     with pytest.raises(gans.TrainingError):
@@ -223,7 +254,8 @@ def test_samples_are_those_of_the_command_to_the_bit(run: gans.Run) -> None:
     walked = generate(request(run.path, count=3, walk=2, classes=[3, 8], npz=True))
     images = gans.load(run.path).walk(3, 2, classes=(3, 8))
     assert numpy.array_equal(images, numpy.load(walked / "images.npz")["images"])
-    with_numpy = gans.load(run.path).walk(numpy.int64(3), numpy.int64(2), classes=numpy.array([3, 8]))
+    arrays: dict[str, Any] = {"walk": numpy.array(2), "seed": numpy.array(0), "classes": numpy.array([3, 8])}
+    with_numpy = gans.load(run.path).walk(numpy.int64(3), **arrays)
     assert numpy.array_equal(with_numpy, images)
 
 
@@ -239,12 +271,23 @@ def test_a_loaded_generator_tells_what_it_is(run: gans.Run) -> None:
 @pytest.mark.parametrize(
     "options",
     [{"count": 0}, {"count": 1.5}, {"count": 2, "seed": -1}, {"count": 2, "classes": [5]}, {"count": 2, "classes": []},
-     {"count": 2, "classes": "37"}, {"count": 2, "truncation": 0}],
+     {"count": 2, "classes": "37"}, {"count": 2, "classes": numpy.array(3)}, {"count": 2, "truncation": 0},
+     {"count": 2, "walk": None}],
     ids=str,
 )  # fmt: skip
 def test_samples_that_make_no_sense_are_refused(run: gans.Run, options: dict[str, Any]) -> None:
+    generator = gans.load(run.path)
     with pytest.raises(InputError):
-        gans.load(run.path).sample(**options)
+        (generator.walk if "walk" in options else generator.sample)(**options)
+
+
+@pytest.mark.parametrize("trust", [None, (), "fractions", 5, [None]], ids=str)
+def test_a_file_is_trusted_by_a_list_of_packages_only(tmp_path: Path, trust: Any) -> None:
+    config = gans.compose("data=digits").model_dump()
+    config["model"]["generator"]["_target_"] = "fractions.Fraction"
+    write_generator(torch.nn.Identity(), config, 1, tmp_path / "generator.safetensors")
+    with pytest.raises(InputError, match="^trust" if trust else r"trust=\[fractions\]"):
+        gans.load(tmp_path / "generator.safetensors", trust)
 
 
 # --- results ----------------------------------------------------------------------------------------------------------
@@ -266,9 +309,12 @@ def test_a_runs_results_are_read_and_nothing_is_written(run: gans.Run) -> None:
 
 
 def test_folders_that_are_no_run_and_damaged_files_are_input_errors(run: gans.Run, tmp_path: Path) -> None:
-    for read in (gans.Run, gans.load, gans.resume):
+    reads: list[Callable[[Any], Any]] = [gans.Run, gans.load, gans.resume]
+    for read in reads:
         with pytest.raises(InputError, match="nowhere"):
             read(tmp_path / "nowhere")
+        with pytest.raises(InputError, match="NoneType"):
+            read(None)
     copy = tmp_path / "copy"
     copy.mkdir()
     for name in ("config.yaml", "metrics.csv"):

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from gans.errors import InputError
 from gans.run.folder import RunFolder
 from gans.study.analyse import ENDED, StudyResult, analyse
 from gans.study.answers import answers
+from gans.study.compare import compare
 from gans.study.define import StudyDefinition
 from gans.study.page import Commands
 from gans.study.publish import publish
@@ -153,6 +155,21 @@ def test_the_same_study_gives_the_same_files(result: StudyResult, tmp_path: Path
 def test_wrong_definitions_are_refused(changes: dict[str, Any], word: str) -> None:
     with pytest.raises(InputError, match=word):
         definition(**changes)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"level": level} for level in (0, -1, 1, 2, math.nan, None, "0.05")]
+    + [{arm: values} for arm in ("arm", "baseline") for values in ([1.0, None], ["1", "2"], [[1.0], [2.0]], "12", 5)]
+    + [{"figure": 5}, {"scale": "log"}, {"better": "up"}, {"matters": "2"}],
+    ids=str,
+)
+def test_arguments_of_a_comparison_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"arm": [1.0, 2.0], "baseline": numpy.array([3.0, 5.0]), "level": numpy.float32(0.05)}
+    assert compare(**options).seeds == (0, 1)
+    with pytest.raises(InputError) as error:
+        compare(**options | wrong)
+    assert "\n" not in str(error.value)
 
 
 def test_wrong_runs_are_refused(tmp_path: Path) -> None:
