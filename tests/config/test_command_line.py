@@ -26,7 +26,7 @@ from gans.config.command_line import (
 )
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
-from gans.run.generate import new_whole_folder
+from gans.run.folder import new_whole_folder
 from tests.conftest import CONF, ROOT, composed
 
 
