@@ -120,6 +120,8 @@ def refuse_idle(overrides: Iterable[str], options: Mapping[str, Any]) -> None:
     given = {text.lstrip("+~").partition("=")[0] for text in overrides}
     if "rollbacks" in given and options["on_nan"] == "stop":
         raise InputError(f"rollbacks={options['rollbacks']} has an effect with on_nan=rollback only: add it")
+    if options["draw"] is not None and not options["figure"]:
+        raise InputError(f"draw={options['draw']} draws nothing with figure=none: leave it out, or name figures")
     if "formats" in given and not options["figure"]:
         raise InputError(f"formats=[{','.join(options['formats'])}] is of figures, and figure=none draws none")
 
@@ -229,7 +231,7 @@ def explain(error: Exception) -> str:
         name, equals, value = error.override.partition("=")
         if not equals:
             return f"'{name}' is no option: options are written as name=value"
-        quoted = shlex.quote(f"{name}={quoted_value(value)}")
+        quoted = shlex.quote(f"{name}={quoted_value(os.path.expanduser(value))}")
         return f"can't read '{error.override}': write lists as [a,b], and text with special characters as {quoted}"
     message = one_line(error)
     if message.startswith("Could not override '"):

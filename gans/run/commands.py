@@ -217,6 +217,8 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
 
 
 def draw_figures(run: RunFolder, config: RunConfig) -> list[Path]:
+    if not config.figure:
+        return []
     with ProgressBar("drawing the figures"):
         files = draw(run, build_figures(config), config.formats)
     print(f"figures: {len(files)} files in {run.figures}")
