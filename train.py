@@ -1,5 +1,7 @@
 """Train and test a GAN, and draw its figures: ``python train.py model=wgan stabilize=noisy_labels``."""
 
+import shlex
+import sys
 from pathlib import Path
 
 import hydra
@@ -59,7 +61,8 @@ def main(config: DictConfig) -> None:
         prepare()
         use_cores()
         if command == "draw":
-            commands.redraw(RunFolder.around(Path(str(options["draw"]))), validate(options))
+            with commands.say_how_to_repeat(shlex.join(["python", *sys.argv]), "while drawing"):
+                commands.redraw(RunFolder.around(Path(str(options["draw"]))), validate(options))
         elif command:
             run = RunFolder.around(Path(str(options[command])))
             group = {option.partition(".")[0] for option in changed}

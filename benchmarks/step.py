@@ -34,7 +34,6 @@ import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from stopwatch import Stopwatch
 from torch import Tensor
@@ -54,6 +53,7 @@ from gans.models.cpu.layers import use_plain_layers
 from gans.run.callbacks.curves import Curves
 from gans.run.callbacks.metrics_logger import MetricsLogger
 from gans.run.callbacks.progress import Progress
+from gans.run.tensorboard import TensorBoard
 
 MODELS = "dcgan,acgan,wgan,autoencoder"
 STEPS = 100
@@ -242,7 +242,7 @@ def time_package(
     clock = WallClock(warm_up, parts)
     data.train_batches = TimedBatches(data.train_batches, data_watch)
     with tempfile.TemporaryDirectory() as folder:
-        loggers = [MetricsLogger(Path(folder) / "metrics.csv"), TensorBoardLogger(folder, default_hp_metric=False)]
+        loggers = [MetricsLogger(Path(folder) / "metrics.csv"), TensorBoard(Path(folder) / "tensorboard")]
         curves = Curves(config.log_every)
         for owner, name in ((gan, "measure"), (gan.means, "add"), (curves, "on_train_batch_end")):
             logging_watch.wrap(owner, name)

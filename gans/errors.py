@@ -1,7 +1,9 @@
 """Errors that end a command with a one-line message and an exit code, and the commands that messages recommend."""
 
+import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
@@ -30,7 +32,7 @@ class TrainingError(Exception):
 
 
 class InterruptedTraining(BaseException):  # libraries may catch any Exception
-    """Training was stopped by Ctrl-C or SIGTERM, after saving a checkpoint.
+    """Training was stopped by Ctrl-C, SIGTERM or SIGHUP, after saving a checkpoint.
 
     Args:
         signal_number: the signal's number; the exit code is 128 + this number, as in shells.
@@ -40,6 +42,17 @@ class InterruptedTraining(BaseException):  # libraries may catch any Exception
         super().__init__(message)
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+
+
+HANGUP = getattr(signal, "SIGHUP", None)
+"""What a closed terminal or a lost connection sends; None on Windows."""
+
+
+def let_go_of_terminal(number: int) -> None:
+    """After SIGHUP print to files only: to write to a terminal that is gone, or to a pipe to it, would be an error."""
+    for output in (1, 2) if number == HANGUP else ():
+        if not os.path.isfile(output):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output)
 
 
 CONFIG_DIRS: ContextVar[Sequence[str]] = ContextVar("CONFIG_DIRS", default=())

@@ -42,9 +42,16 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def making_folder(path: Path) -> Iterator[None]:
     """Make a folder and its parents; after an error, remove those of them that are new and empty."""
+    with removing_empty(path):
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+
+
+@contextmanager
+def removing_empty(path: Path) -> Iterator[None]:
+    """After an error, remove those of a folder and its parents that are new and empty."""
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        path.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
         for folder in new:

@@ -25,7 +25,15 @@ from yaml import YAMLError
 
 from gans.config.resolve import flatten
 from gans.config.schema import ANY_OF, ONE_OF
-from gans.errors import InputError, InterruptedTraining, TrainingError, config_dirs, one_line
+from gans.errors import (
+    HANGUP,
+    InputError,
+    InterruptedTraining,
+    TrainingError,
+    config_dirs,
+    let_go_of_terminal,
+    one_line,
+)
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 """The options' files, which lie beside the package in the repository."""
@@ -46,7 +54,7 @@ def run_command(main: Callable[[], None]) -> None:
     """Run a function that ``hydra.main`` decorates. Expected errors print one line and no traceback."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing several lines
     arguments = sys.argv[1:]
-    with one_line_errors(), stopped_by_sigterm():
+    with one_line_errors(), stopped_by_signals():
         refuse_sweep(arguments)
         settings = [text for text in arguments if text.lstrip("+~").startswith(("hydra.", "hydra/"))]
         refuse_hydra_settings(settings, sweeps=bool(SWEEP & {*arguments}))
@@ -55,21 +63,25 @@ def run_command(main: Callable[[], None]) -> None:
 
 
 @contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Inside, SIGTERM is raised as an exception, so that what is half-written is removed, as after Ctrl-C."""
+def stopped_by_signals() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP are raised as exceptions, so that what is half-written is removed, as after Ctrl-C."""
 
     def stop(number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # it may be sent again, and what is cleaned up then must not be cut short
+        let_go_of_terminal(number)
+        for each in heard:  # they may be sent again, and what is cleaned up then must not be cut short
+            signal.signal(each, signal.SIG_IGN)
         raise InterruptedTraining(f"stopped by {signal.Signals(number).name}", number)
 
-    if current_thread() is not main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, stop)
+    numbers = (signal.SIGTERM, HANGUP) if current_thread() is main_thread() else ()
+    # nohup ignores SIGHUP
+    heard = [number for number in numbers if number is not None and signal.getsignal(number) == signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
@@ -132,6 +144,8 @@ def refuse_idle(overrides: Iterable[str], options: Mapping[str, Any]) -> None:
     given = {text.lstrip("+~").partition("=")[0] for text in overrides}
     if "rollbacks" in given and options["on_nan"] == "stop":
         raise InputError(f"rollbacks={options['rollbacks']} has an effect with on_nan=rollback only: add it")
+    if options["draw"] is not None and not options["figure"]:
+        raise InputError(f"draw={options['draw']} draws nothing with figure=none: leave it out, or name figures")
     if "formats" in given and not options["figure"]:
         raise InputError(f"formats=[{','.join(options['formats'])}] is of figures, and figure=none draws none")
 
@@ -241,7 +255,7 @@ def explain(error: Exception) -> str:
         name, equals, value = error.override.partition("=")
         if not equals:
             return f"'{name}' is no option: options are written as name=value"
-        quoted = shlex.quote(f"{name}={quoted_value(value)}")
+        quoted = shlex.quote(f"{name}={quoted_value(os.path.expanduser(value))}")
         return f"can't read '{error.override}': write lists as [a,b], and text with special characters as {quoted}"
     message = one_line(error)
     if message.startswith("Could not override '"):

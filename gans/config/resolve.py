@@ -25,8 +25,11 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     try:
         options = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         assert isinstance(options, dict)
-        if empty := [name for name, value in flatten(options).items() if value == ""]:
-            raise InputError(f"{empty[0]}= is empty: give it a value, or leave it out")
+        for name, value in flatten(options).items():
+            if value == "":
+                raise InputError(f"{name}= is empty: give it a value, or leave it out")
+            if re.search("(^|')~/", str(value)):
+                raise InputError(f"{name}={value}: ~ is replaced by shells only: write the full path")
         return {str(name): option for name, option in options.items()}
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error

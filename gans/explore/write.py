@@ -19,7 +19,7 @@ from gans.files import require_writable, write_text
 from gans.gan import GAN
 from gans.models.cpu.layers import use_plain_layers
 from gans.run.export import find_weights, load_gan, load_generator
-from gans.run.folder import RunFolder, new_folder
+from gans.run.folder import RunFolder, new_whole_folder
 
 LARGEST = 100_000_000
 """The largest page, in bytes: browsers open larger ones slowly or not at all."""
@@ -79,8 +79,8 @@ def explore(request: ExploreConfig) -> Explorer:
             f"the page would have {len(page) / 1e6:.0f} MB, more than the {LARGEST / 1e6:.0f} MB that browsers open "
             "well: use a generator with fewer parameters"
         )
-    folder = new_folder(output.parent, output.name)
-    write_text(folder / "explore.html", page)
+    with new_whole_folder(output) as folder:
+        write_text(folder / "explore.html", page)
     return Explorer(folder / "explore.html", [f"without the discriminator's score: {no_score}"] if no_score else [])
 
 

@@ -1,5 +1,6 @@
 """The formats in which a trained generator is written, and how each is read again."""
 
+import io
 import logging
 import warnings
 from abc import ABC, abstractmethod
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from gans.errors import InputError
 from gans.export.network import Exportable, exportable
+from gans.files import replacing
 from gans.run.export import load_generator, write_generator
 
 OPSET = 18
@@ -88,7 +90,9 @@ network = torch.jit.load("{file}")
     def write(self, made: Exportable, path: Path) -> None:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # TorchScript is deprecated, and asked for
-            torch.jit.save(torch.jit.trace(made.network, made.inputs(2)), path)
+            torch.jit.save(torch.jit.trace(made.network, made.inputs(2)), content := io.BytesIO())
+        with replacing(path) as file:  # PyTorch does not say why it can't write to one
+            file.write(content.getvalue())
 
     def run(self, path: Path, made: Exportable, inputs: tuple[Tensor, ...]) -> Tensor:
         with warnings.catch_warnings(), torch.no_grad():

@@ -15,7 +15,7 @@ from gans.export.model_card import model_card
 from gans.export.network import TRIED, Exportable, exportable, run_of
 from gans.files import replacing, require_writable, write_text
 from gans.run.export import find_weights, load_generator
-from gans.run.folder import new_folder
+from gans.run.folder import new_whole_folder
 
 TOLERANCE = 1e-5
 """The largest difference of a pixel in [0, 1] between the file and PyTorch."""
@@ -49,7 +49,10 @@ def export(request: ExportConfig) -> Exported:
         try:
             file_format.write(made, written)
             difference = difference_from_pytorch(file_format, written, made)
-        except (InputError, OSError):
+        except InputError:
+            raise
+        except OSError as error:  # such as of a full disk, which names no file
+            error.filename = error.filename or str(written)
             raise
         except Exception as error:  # exporters and runtimes have errors of their own for what they do not know
             name = type(made.generator).__name__
@@ -60,12 +63,12 @@ def export(request: ExportConfig) -> Exported:
                 f"more than {TOLERANCE:g}, so it was not kept: use format=safetensors"
             )
         content = written.read_bytes()
-    folder = new_folder(output.parent, output.name)
-    with replacing(folder / written.name) as target:
-        target.write(content)
-    card = folder / "model_card.md"
-    write_text(card, model_card(made, facts, file_format, written.name, difference))
-    return Exported(folder / written.name, card, difference)
+    card = model_card(made, facts, file_format, written.name, difference)
+    with new_whole_folder(output) as folder:
+        with replacing(folder / written.name) as target:
+            target.write(content)
+        write_text(folder / "model_card.md", card)
+    return Exported(folder / written.name, folder / "model_card.md", difference)
 
 
 def difference_from_pytorch(file_format: Format, path: Path, made: Exportable) -> float:

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gans.files import Format
+from gans.files import Format, replacing
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every letter that a PDF holds
 
@@ -43,13 +43,14 @@ class FigureFolder:
         figure.draw_without_rendering()  # the layout needs the ticks of the layout before it
         for suffix in self.formats:
             file = self.path / f"{name}.{suffix}"
-            with matplotlib.rc_context(STYLE):
-                figure.savefig(file, dpi=DPI, metadata=WITHOUT_DATE[suffix])
+            with matplotlib.rc_context(STYLE), replacing(file) as target:
+                figure.savefig(target, format=suffix, dpi=DPI, metadata=WITHOUT_DATE[suffix])
             self.files.append(file)
 
     def save_film(self, name: str, frames: Sequence[Image.Image], last: int = 10) -> None:
         """Save ``name.gif``, which shows its last frame ``last`` times as long as others. It has this one format."""
         durations = [FRAME_MS] * (len(frames) - 1) + [last * FRAME_MS]
         file = self.path / f"{name}.gif"
-        frames[0].save(file, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        with replacing(file) as target:
+            frames[0].save(target, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
         self.files.append(file)

@@ -133,7 +133,7 @@ class Run:
     @property
     def figures(self) -> list[Path]:
         """The files of the figures."""
-        return sorted(path for path in self._folder.figures.glob("*") if path.is_file())
+        return sorted(path for path in self._folder.figures.glob("[!.]*") if path.is_file())
 
 
 Integer = int | numpy.integer[Any]

@@ -1,5 +1,6 @@
 """The commands of train.py: start, resume, test or draw a run; start, resume or return a sweep member."""
 
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -23,7 +24,7 @@ from gans.run.checkpoint_files import recover_previous
 from gans.run.diagnose import diagnose
 from gans.run.export import read_checkpoint
 from gans.run.final_test import final_test
-from gans.run.folder import RunFolder, lock, new_folder, runs_in
+from gans.run.folder import RunFolder, lock, new_whole_folder, runs_in
 from gans.run.history import History
 from gans.run.identity import finished_before, same_runs
 from gans.run.rewind import rewind
@@ -46,8 +47,7 @@ def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
     components = build_run(config)
     options = config.model_dump()
     with ExitStack() as stack:
-        with claim(config) if once else nullcontext():
-            folder = new_folder(Path(config.runs), name)
+        with claim(config) if once else nullcontext(), new_whole_folder(Path(config.runs) / name) as folder:
             stack.enter_context(lock(folder))
             run = RunFolder.create(folder, options)
         run.history.add("started", slurm_job=slurm.job(), data_sha256=components.data.data_sha256)
@@ -147,6 +147,7 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
     """Test a run again, without training. Replaces test.json, verdict.json, the figures and the samples of the test."""
     run.refuse_links_out()
     with lock(run.path):
+        remove_parts(run.path)
         checkpoint = last_checkpoint(run)
         if checkpoint is None:
             raise InputError(f"'{run.path}' has no checkpoint to test: it stopped before its first one")
@@ -156,7 +157,10 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
         own = {f"sampling.{name}": value for name, value in config.sampling.items() if name != "_target_"}
         changed = {"sampling": components.sampling.choice, **own} if config.sampling != run_sampling(run) else {}
         repeat = again("test", run, config, changed)
-        with say_how_to_repeat(repeat), Interrupt(Checkpoints(run, config, components.best_by)) as interrupt:
+        with (
+            say_how_to_repeat(repeat, "in the test"),
+            Interrupt(Checkpoints(run, config, components.best_by)) as interrupt,
+        ):
             final_test(run, make_tester(run, config, components, interrupt), components)
             diagnose_and_plot(run, config)
     return run
@@ -178,6 +182,7 @@ def redraw(run: RunFolder, config: RunConfig) -> None:
     """
     run.refuse_links_out()
     with lock(run.path):
+        remove_parts(run.path)
         files = draw_figures(run, config)
     if not files:
         raise InputError(f"'{run.path}' has no data for figure=[{','.join(config.figure)}]: nothing was drawn")
@@ -212,6 +217,8 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
 
 
 def draw_figures(run: RunFolder, config: RunConfig) -> list[Path]:
+    if not config.figure:
+        return []
     with ProgressBar("drawing the figures"):
         files = draw(run, build_figures(config), config.formats)
     print(f"figures: {len(files)} files in {run.figures}")
@@ -237,13 +244,14 @@ def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterato
 
 
 @contextmanager
-def say_how_to_repeat(command: str) -> Iterator[None]:
-    """Raise an error that says how to repeat a test that a signal stopped."""
+def say_how_to_repeat(command: str, when: str) -> Iterator[None]:
+    """Raise an error that says how to repeat a command that a signal stopped."""
     try:
         yield
-    except InterruptedTraining as stop:
-        message = f"{stop} in the test. Repeat it with: {command}"
-        raise InterruptedTraining(message, stop.signal_number) from None
+    except (InterruptedTraining, KeyboardInterrupt) as stop:
+        number = getattr(stop, "signal_number", signal.SIGINT)
+        message = f"stopped by {signal.Signals(number).name} {when}. Repeat it with: {command}"
+        raise InterruptedTraining(message, number) from None
 
 
 def roll_back(run: RunFolder, config: RunConfig, history: History, error: TrainingError) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from gans.errors import InputError, one_line, shell_command
-from gans.files import making_folder, write_text
+from gans.files import making_folder, removing_empty, write_text
 from gans.metrics.name import MetricName
 from gans.run.history import History
 from gans.run.metrics_file import read_rows
@@ -45,6 +46,20 @@ def new_folder(parent: Path, name: str) -> Path:
             attempt += 1
         except OSError as error:
             raise InputError(f"can't make '{folder}': {error.strerror}") from error
+
+
+@contextmanager
+def new_whole_folder(path: Path) -> Iterator[Path]:
+    """A new folder, named as ``new_folder`` does, which an error removes again."""
+    with removing_empty(path.parent):
+        folder = new_folder(path.parent, path.name)
+        try:
+            yield folder
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):  # such as of a full disk, which names no file
+                error.filename = error.filename or str(folder)
+            raise
 
 
 def is_run(path: Path) -> bool:

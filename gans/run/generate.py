@@ -1,9 +1,8 @@
 """The command generate.py: samples of a trained generator as a labelled grid, a film, an array or single images."""
 
 import re
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from gans.figures.drawing import BLUE, MANY, set_title
 from gans.figures.files import FigureFolder, padded
 from gans.figures.names import row_label, run_title
 from gans.figures.sheets import film_frame, in_rows, picture
-from gans.files import making_folder, require_writable
-from gans.run.folder import RunFolder, new_folder
+from gans.files import require_writable
+from gans.run.folder import RunFolder, new_whole_folder
 from gans.run.sample import LabelledSamples, Sampler, Walks, load_sampler
 
 SHOWN = 400
@@ -54,20 +53,6 @@ def require_match(sampler: Sampler, request: GenerateConfig) -> None:
         raise InputError("pngs: this generator makes points, not images: use npz=true")
     if request.pngs and request.walk is not None:
         raise InputError("pngs=true writes samples, but with walk=... most images lie between them: use npz=true")
-
-
-@contextmanager
-def new_whole_folder(path: Path) -> Iterator[Path]:
-    """A new folder, named as ``new_folder`` does, which an error removes again."""
-    with making_folder(path.parent):
-        folder = new_folder(path.parent, path.name)
-        try:
-            yield folder
-        except BaseException as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, OSError):  # such as of a full disk, which names no file
-                error.filename = error.filename or str(folder)
-            raise
 
 
 def write_samples(sampler: Sampler, request: GenerateConfig, seed: int, folder: Path) -> None:

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 
+from gans.errors import HANGUP
+
 REQUEUE_SIGNAL = getattr(signal, "SIGUSR1", None)
 """``sbatch --signal=USR1@90`` sends it 90 seconds before the time limit or preemption."""
 
@@ -23,8 +25,8 @@ def was_requeued() -> bool:
 
 def stop_signals() -> list[int]:
     """The signals that ask this process to save and stop."""
-    signals: list[int] = [signal.SIGINT, signal.SIGTERM]
-    return signals if job() is None or REQUEUE_SIGNAL is None else [*signals, REQUEUE_SIGNAL]
+    requeue_signal = None if job() is None else REQUEUE_SIGNAL
+    return [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP, requeue_signal) if number is not None]
 
 
 def insists(number: int, seconds: float) -> bool:

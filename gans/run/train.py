@@ -4,7 +4,7 @@ import sys
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 
 from gans.config.build import RunComponents, build
 from gans.config.schema import RunConfig
@@ -22,6 +22,7 @@ from gans.run.callbacks.samples import Samples
 from gans.run.checkpoint_files import VerifiedCheckpointIO, newest_whole
 from gans.run.folder import RunFolder
 from gans.run.network_summary import parameter_count
+from gans.run.tensorboard import TensorBoard
 
 
 def train(run: RunFolder, config: RunConfig, components: RunComponents, interrupt: Interrupt) -> L.Trainer:
@@ -34,7 +35,7 @@ def train(run: RunFolder, config: RunConfig, components: RunComponents, interrup
             file=sys.stderr,
             flush=True,
         )
-    if components.best_by is None:
+    if components.best_by is None and config.metric:
         print("no best checkpoint will be saved: that needs metric=[fid,...] and enough validation images")
     checkpoint = newest_whole(run.checkpoints, "last")
     trainer.fit(components.gan, datamodule=components.data, ckpt_path=checkpoint)
@@ -43,7 +44,7 @@ def train(run: RunFolder, config: RunConfig, components: RunComponents, interrup
 
 def make_trainer(run: RunFolder, config: RunConfig, components: RunComponents, interrupt: Interrupt) -> L.Trainer:
     loggers: list[Logger] = [
-        TensorBoardLogger(run.path, name="", version=run.tensorboard.name, default_hp_metric=False),
+        TensorBoard(run.tensorboard),
         MetricsLogger(run.metrics_file),
     ]
     curves = Curves(config.log_every)

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from gans.figures.files import STYLE
-from gans.files import write_text
+from gans.files import replacing, write_text
 from gans.metrics.name import MetricName
 from gans.study.analyse import StudyResult
 from gans.study.figures_of_merit import TITLES, FigureOfMerit
@@ -167,7 +167,8 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
         with matplotlib.rc_context(_options(name)):
             figure.savefig(text, format="svg", transparent=True, metadata=NO_METADATA)
             figure.set_layout_engine("none")  # it is laid out, which takes most of the time
-            figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+            with replacing(folder / f"{name}.pdf") as file:
+                figure.savefig(file, format="pdf", metadata={"CreationDate": None})
         written[name] = text.getvalue()
         write_text(folder / f"{name}.svg", written[name])
     return written

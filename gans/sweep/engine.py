@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from gans.config.schema import Options
+from gans.errors import let_go_of_terminal
 from gans.run import slurm
 from gans.sweep.member import Member
 
@@ -96,6 +97,7 @@ def received_signals() -> Iterator[list[int]]:
 
     def take(number: int, _: object) -> None:
         nonlocal latest
+        let_go_of_terminal(number)
         if not received or slurm.insists(number, time.monotonic() - latest):
             received.append(number)
             latest = time.monotonic()

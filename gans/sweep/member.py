@@ -13,7 +13,7 @@ from gans.run import slurm
 
 LEADER = "GANS_SWEEP_LEADER"
 """Environment variable of a member: the process id of its leader; "none" on SLURM, where it outlives the leader."""
-KILLED, STOPPED = 137, (143, 130, 138)
+KILLED, STOPPED = 137, (143, 130, 138, 129)
 """Exit codes of a command that SIGKILL has ended, as when memory runs out, and of one that was asked to stop."""
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl: the signal that a process gets when its parent dies."""

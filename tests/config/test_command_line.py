@@ -23,12 +23,13 @@ from gans.config.command_line import (
     known_names,
     one_line_errors,
     refuse_empty_choices,
+    refuse_idle,
     run_command,
     suggestion,
 )
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
-from gans.run.generate import new_whole_folder
+from gans.run.folder import new_whole_folder
 from tests.conftest import CONF, ROOT, composed
 
 
@@ -190,6 +191,11 @@ def test_an_option_that_needs_another_is_not_given_alone(idle: str, needed: str)
         gans.compose(*others, idle)
 
 
+def test_drawing_no_figures_is_refused() -> None:
+    with pytest.raises(InputError, match="draw=run draws nothing"):
+        refuse_idle(["draw=run", "figure=none"], composed("data=digits", "figure=none", "draw=run"))
+
+
 def test_what_has_an_effect_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     check(monkeypatch, "hydra.launcher.n_jobs=2", "hydra.mode=MULTIRUN", "stabilize=[ema,r1]", "data=digits", "seed=1")
 
@@ -210,6 +216,16 @@ def test_a_list_that_hydra_can_not_read_is_shown_with_quotes_around_its_elements
     shown = explain(error.value).partition("characters as ")[2]
     (override,) = OverridesParser.create().parse_overrides(shlex.split(shown))
     assert override.value() == ["großes Dreieck", "fünf", "ö", "3"]
+
+
+@pytest.mark.parametrize("value", ["~/a", ["b", "~/a"], {"root": "~/a"}])
+def test_a_home_folder_that_no_shell_has_replaced_is_refused(monkeypatch: pytest.MonkeyPatch, value: Any) -> None:
+    with pytest.raises(InputError, match=r"option.*~/a.*full path"):
+        resolve(OmegaConf.create({"option": value}))
+    monkeypatch.setenv("HOME", "/home/me")
+    with pytest.raises(OverrideParseException) as error:
+        OverridesParser.create().parse_overrides(["runs=~/a"])
+    assert explain(error.value).endswith("""'runs="/home/me/a"'""")
 
 
 @pytest.mark.parametrize("option", ["resume", "test", "runs", "data"])

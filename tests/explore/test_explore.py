@@ -233,6 +233,19 @@ def test_a_run_may_delete_the_checkpoint_meanwhile(
     assert not explore(request(ExploreConfig, copied)).notes
 
 
+def test_a_full_disk_leaves_no_folder(
+    explored: Callable[..., Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    run, _ = explored("dcgan", "stabilize=none")
+    monkeypatch.setattr(write, "write_text", full)
+    with pytest.raises(OSError, match="page"):
+        explore(request(ExploreConfig, run.path, output=str(tmp_path / "new" / "page")))
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_a_discriminator_the_page_says_so(explored: Callable[..., Made], tmp_path: Path) -> None:
     run, _ = explored("dcgan", "stabilize=none")
     alone = tmp_path / "file.safetensors"

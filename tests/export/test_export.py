@@ -118,6 +118,21 @@ def test_a_file_that_differs_is_refused_and_nothing_is_left(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("when", ["the trial", "the end"])
+def test_a_full_disk_is_named_and_leaves_no_folder(
+    trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    run = trained(*TESTED)
+    owner = FORMATS["safetensors"] if when == "the trial" else sys.modules[export.__module__]
+    monkeypatch.setattr(owner, "write" if when == "the trial" else "write_text", full)
+    with pytest.raises(OSError, match=r"generator.safetensors" if when == "the trial" else "out"):
+        export(request(ExportConfig, run.path, format="safetensors", output=str(tmp_path / "new" / "out")))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_its_runtime_refuses_is_refused_too(
     trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,15 +1,18 @@
 """The files of figures."""
 
+import os
 import re
 from pathlib import Path
 
 import numpy
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 from gans.config.build import build_figures
-from gans.errors import InputError
+from gans.errors import InputError, InterruptedTraining
 from gans.figures import draw
-from gans.figures.files import Format
+from gans.figures.files import FigureFolder, Format
 from gans.run import commands
 from tests.conftest import run_config
 from tests.figures.folders import curves_of, fake_run, image_samples, point_samples
@@ -55,6 +58,34 @@ def test_a_run_is_drawn_again_without_its_data_or_checkpoints(tmp_path: Path) ->
     assert run.config_file.read_bytes() == kept
     with pytest.raises(InputError, match="modes"):
         commands.redraw(run, run_config("figure=[modes]"))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.svg", "a.pdf", "film.gif"])
+def test_a_stopped_drawing_leaves_the_figure_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def draw_one(size: int) -> None:
+        if name == "film.gif":
+            folder.save_film("film", [Image.new("L", (size, size))] * 2)
+        else:
+            folder.save("a", Figure(figsize=(size, size)))
+
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    folder = FigureFolder(tmp_path, [each for each in FORMATS if name.endswith(each)])
+    draw_one(2)
+    (file,) = tmp_path.iterdir()
+    assert file.name == name
+    before = file.read_bytes()
+    monkeypatch.setattr(os, "fsync", stop)
+    with (
+        pytest.raises(InterruptedTraining, match=r"^stopped by SIGINT while drawing. Repeat it with: .*draw"),
+        commands.say_how_to_repeat("python train.py draw=run", "while drawing"),
+    ):
+        draw_one(3)
+    assert [*tmp_path.iterdir()] == [file]
+    assert file.read_bytes() == before
 
 
 def test_the_formats_are_an_option_of_a_run(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_noise_is_far_worse_than_training_images(digits: Source, tmp_path: Path)
 def test_folders_of_generated_images_are_matched_by_the_classes_names(tmp_path: Path) -> None:
     """Folders that generate.py named after classes stand for them."""
     names = ["great tit", "fünf", "a:b", "x/y"]
-    pixels = numpy.random.default_rng(0).integers(256, (80, 8, 8), dtype=numpy.uint8)
+    pixels = numpy.random.default_rng(0).integers(256, size=(80, 8, 8), dtype=numpy.uint8)
     numpy.savez(tmp_path / "mine.npz", images=pixels, labels=numpy.arange(80) % 4, class_names=names)
     for name in safe_names(names):
         (tmp_path / "pngs" / name).mkdir(parents=True)

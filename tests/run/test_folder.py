@@ -1,6 +1,7 @@
 """What a run leaves in its folder."""
 
 import json
+import shutil
 import string
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,7 @@ from gans.run.checkpoint_files import checkpoints_in
 from gans.run.folder import RunFolder, new_folder
 from gans.run.test_results import read_results
 from tests.conftest import narrow, run_config
-from tests.run.runs import points, start
+from tests.run.runs import only_run, points, resume, start, stopped_run
 
 FIGURES = "figure=[curves,data_set,grids,metrics,neighbours,pairs,modes]"
 
@@ -55,6 +56,19 @@ def test_a_run_folder_holds_what_the_readme_says(tmp_path: Path) -> None:
 def test_without_figures_nothing_is_drawn(tmp_path: Path) -> None:
     run = start(tmp_path, "figure=none")
     assert [path.name for path in run.figures.iterdir()] == ["models.txt"]
+
+
+@pytest.mark.parametrize("name", ["~/runs", "jos\u00e9 $HOME {x}", "a::b"])
+def test_a_folder_of_any_name_holds_all_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A stopped run is moved there and resumed."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    folder = Path(name)
+    folder.parent.mkdir(exist_ok=True)
+    shutil.move(stopped_run(tmp_path / "made").path.parent, folder)
+    run = resume(only_run(folder))
+    assert {path.name for path in tmp_path.iterdir()} == {folder.parts[0]}
+    assert [step for step, _ in points(run)["train/generator_loss"]] == [2, 4, 6]
 
 
 def test_a_second_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:

@@ -251,22 +251,29 @@ def test_a_deleted_folder_ends_the_run_in_one_line(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "runs").exists()
 
 
+def full_disk(_: int) -> None:
+    """In place of ``os.fsync``."""
+    raise OSError(28, "No space left on device")
+
+
 def test_a_full_disk_ends_the_run_in_one_line(
     unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill(_: GAN) -> None:
-        def full(_: int) -> None:
-            raise OSError(28, "No space left on device")
-
-        patch.setattr(os, "fsync", full)
-
     with monkeypatch.context() as patch:
-        do_at(patch, "between the players", 3, fill)
+        do_at(patch, "between the players", 3, lambda _: patch.setattr(os, "fsync", full_disk))
         with pytest.raises(InputError, match=r"^No space left on device: .*resume="):
             start(tmp_path)
     run = only_run(tmp_path)
     assert not list(run.path.rglob("*.part"))
     assert_same_training(unbroken(), resume(run))
+
+
+def test_a_run_that_a_full_disk_lets_not_start_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", full_disk)
+        with pytest.raises(OSError, match=r"config\.yaml"):
+            start(tmp_path / "runs")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(

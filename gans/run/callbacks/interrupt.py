@@ -11,14 +11,14 @@ from typing import Any, Self
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from gans.errors import InterruptedTraining
+from gans.errors import InterruptedTraining, let_go_of_terminal
 from gans.gan import GAN
 from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
 
 
 class Interrupt(Callback):
-    """Raises ``InterruptedTraining`` after Ctrl-C, SIGTERM or, in a SLURM job, ``slurm.REQUEUE_SIGNAL``.
+    """Raises ``InterruptedTraining`` after Ctrl-C, SIGTERM, SIGHUP or, in a SLURM job, ``slurm.REQUEUE_SIGNAL``.
 
     Used as a context manager. After the first signal, it finishes and saves the current step, and raises; it raises at
     once if the last step is saved, as in a test. A second Ctrl-C kills the process, without a new
@@ -82,6 +82,7 @@ class Interrupt(Callback):
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
+        let_go_of_terminal(number)
         if self._received is not None:
             if slurm.insists(number, monotonic() - self._received_at):
                 signal.signal(number, signal.SIG_DFL)
