@@ -50,8 +50,9 @@ class View:
             self.live.update(table, refresh=True)
 
     def progress(self) -> str:
-        """How many members are done, and when all will be, if the others take as long as those of this command."""
+        """How many members are done, and when all will be, if none is stopped and all take as long as those before."""
         done, count = sum(member.exit_code not in STOPPED for member in self.ended), len(self.members)
         seconds = (time.monotonic() - self.start) * (count - done) / max(1, done - self.before)
-        when = f", all in about {timedelta(seconds=round(seconds))}" if self.before < done < count else ""
+        goes_on = self.before < done < count and done == len(self.ended)
+        when = f", all in about {timedelta(seconds=round(seconds))}" if goes_on else ""
         return f"{done} of {count} members are done{when}"

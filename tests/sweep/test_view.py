@@ -11,7 +11,8 @@ from gans.sweep.view import View
 def test_without_a_terminal_each_end_is_one_whole_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The time left follows from the members that have ended since the start: not from those that had before."""
+    """The time left follows from the members that have ended since the start: not from those that had before. One that
+    was stopped is not done, and then nobody knows when all will be."""
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     members = [Member(f"seed={seed}", [], Path("log")) for seed in range(4)]
@@ -25,9 +26,9 @@ def test_without_a_terminal_each_end_is_one_whole_line(
             view.refresh()
     output, errors = capsys.readouterr()
     lines = output.splitlines()
-    assert [f"{number + 1} of 4" in line for number, line in enumerate(lines)] == [True] * 4
+    assert [f"{done} of 4" in line for done, line in zip((1, 2, 2, 3), lines, strict=True)] == [True] * 4
     assert [f"seed={number}: {outcome}" in line for number, (outcome, line) in enumerate(
         zip(("finished", "failed", "stopped", "finished"), lines, strict=True))] == [True] * 4  # fmt: skip
-    assert ["0:02:00" in lines[1], "0:01:00" in lines[2]] == [True, True]
-    assert ["0:0" in line for line in (lines[0], lines[3])] == [False, False]
+    assert "0:02:00" in lines[1]
+    assert ["0:0" in line for line in (lines[0], lines[2], lines[3])] == [False] * 3
     assert errors == ""
