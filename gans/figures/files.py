@@ -1,7 +1,11 @@
 """Where figures are saved, in one or more formats."""
 
 import logging
-from collections.abc import Sequence
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,25 @@ WITHOUT_DATE: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pd
 def padded(number: int, largest: int, digits: int = 4) -> str:
     """A number with leading zeros, so that names up to the largest number sort as the numbers do."""
     return f"{number:0{max(digits, len(str(largest)))}d}"
+
+
+@contextmanager
+def one_line_for_missing_letters() -> Iterator[None]:
+    """Matplotlib warns of each letter of each text that its font lacks: print one line for all instead."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    letters = set()
+    for each in caught:
+        if found := re.match(r"Glyph (\d+) .*missing from", str(each.message)):
+            letters.add(chr(int(found[1])))
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if letters:
+        print(
+            f"warning: the figures show boxes for {''.join(sorted(letters))}, which their font lacks: name another one "
+            "as font.family in the file matplotlibrc",
+            file=sys.stderr,
+        )
 
 
 class FigureFolder:

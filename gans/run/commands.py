@@ -14,6 +14,7 @@ from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError, InterruptedTraining, TrainingError, shell_command
 from gans.figures import draw
+from gans.figures.files import one_line_for_missing_letters
 from gans.files import remove_parts
 from gans.gan import GAN
 from gans.machine import keep_freed_memory
@@ -219,7 +220,7 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
 def draw_figures(run: RunFolder, config: RunConfig) -> list[Path]:
     if not config.figure:
         return []
-    with ProgressBar("drawing the figures"):
+    with ProgressBar("drawing the figures"), one_line_for_missing_letters():
         files = draw(run, build_figures(config), config.formats)
     print(f"figures: {len(files)} files in {run.figures}")
     return files

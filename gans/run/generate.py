@@ -15,7 +15,7 @@ from gans.config.schema import GenerateConfig
 from gans.data.progress import ProgressBar
 from gans.errors import InputError
 from gans.figures.drawing import BLUE, MANY, set_title
-from gans.figures.files import FigureFolder, padded
+from gans.figures.files import FigureFolder, one_line_for_missing_letters, padded
 from gans.figures.names import row_label, run_title
 from gans.figures.sheets import film_frame, in_rows, picture
 from gans.files import require_writable
@@ -36,7 +36,7 @@ def generate(request: GenerateConfig) -> Path:
     require_match(sampler, request)
     output = Path(request.output) if request.output else _run_folder(Path(request.run)) / "generated"
     require_writable(output.parent)
-    with new_whole_folder(output) as folder:
+    with new_whole_folder(output) as folder, one_line_for_missing_letters():
         for seed in request.seed:
             of_seed = folder / f"seed{seed}" if len(request.seed) > 1 else folder
             of_seed.mkdir(exist_ok=True)

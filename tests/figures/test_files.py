@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from pathlib import Path
 
 import numpy
@@ -12,7 +13,7 @@ from PIL import Image
 from gans.config.build import build_figures
 from gans.errors import InputError, InterruptedTraining
 from gans.figures import draw
-from gans.figures.files import FigureFolder, Format
+from gans.figures.files import FigureFolder, Format, one_line_for_missing_letters
 from gans.run import commands
 from tests.conftest import run_config
 from tests.figures.folders import curves_of, fake_run, image_samples, point_samples
@@ -97,3 +98,16 @@ def test_the_formats_are_an_option_of_a_run(tmp_path: Path) -> None:
 def test_other_formats_are_refused(formats: str) -> None:
     with pytest.raises(InputError, match="formats"):
         run_config(f"formats={formats}")
+
+
+def test_letters_that_the_font_lacks_are_named_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figure = Figure()
+    figure.suptitle("日本, fünf, 日本")
+    with warnings.catch_warnings(record=True) as others, one_line_for_missing_letters():
+        FigureFolder(tmp_path, ["png", "pdf"]).save("figure", figure)
+        warnings.warn("mine", stacklevel=1)
+    assert [str(each.message) for each in others] == ["mine"]
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "日本," in printed
+    assert "ü" not in printed
