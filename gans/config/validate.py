@@ -114,7 +114,8 @@ def validate_values(node: Any, path: str, supplied: Sequence[str] = (), trusted:
             continue
         if name not in options:
             raise InputError(
-                f"{path}.{name} is not an option of {node['_target_']}: choose from {', '.join(options) or 'none'}"
+                f"{path}.{name} is not an option of {node['_target_']}: choose from {', '.join(options) or 'none'}; "
+                f"where another choice brings it, ~{path}.{name} leaves it out"
             )
         if not (isinstance(value, Mapping) and "_target_" in value):  # an object is checked when it is built
             check_value(options[name], value, f"{path}.{name}")

@@ -24,8 +24,13 @@ ONLY = "image"
 
 def find_classes(root: Path) -> list[str]:
     """The names of the classes in a folder or an .npz file; an InputError if there is neither."""
-    if is_array_file(root):
-        return _classes_in_arrays(root)
+    names = _classes_in_arrays(root) if is_array_file(root) else _classes_in_folders(root)
+    if unusable := [name for name in names if "${" in name]:
+        raise InputError(f"'{root}': '{unusable[0]}' can't be the name of a class, since it contains ${{: rename it")
+    return names
+
+
+def _classes_in_folders(root: Path) -> list[str]:
     if not root.is_dir():
         no_such = f"'{root.absolute()}': there is no such folder, nor .npz file"
         raise InputError(f"{no_such}: give another data.root (of evaluate.py: images)")
@@ -39,8 +44,6 @@ def find_classes(root: Path) -> list[str]:
     if len({*map(tuple, of_parts)}) > 1:
         different = sorted(set(of_parts[0]) ^ set(of_parts[-1]))
         raise InputError(f"'{root}': train and test need the same class folders, but differ in {listed(different)}")
-    if unusable := [name for name in of_parts[0] if "${" in name]:
-        raise InputError(f"'{root}': '{unusable[0]}' can't be the name of a class, since it contains ${{: rename it")
     return of_parts[0] or [ONLY]
 
 

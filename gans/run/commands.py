@@ -222,7 +222,8 @@ def draw_figures(run: RunFolder, config: RunConfig) -> list[Path]:
         return []
     with ProgressBar("drawing the figures"), one_line_for_missing_letters():
         files = draw(run, build_figures(config), config.formats)
-    print(f"figures: {len(files)} files in {run.figures}")
+    count = f"{len(files)} file{'s' * (len(files) > 1)} in {run.figures}"
+    print(f"figures: {count if files else 'none, since the run has no data for ' + ', '.join(config.figure)}")
     return files
 
 

@@ -98,7 +98,7 @@ def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mappi
     parts = [choices["data"] + plain("".join(map(str, data.get("classes", []))))]
     parts += [f"{data[name]}{word}" for name, word in (("size", "px"), ("channels", "channels")) if data.get(name)]
     parts += [f"{word}{data[name]}" for name, word in (("limit", "limit"), ("train_size", "size")) if data.get(name)]
-    parts += [choices["model"], choices["objective"], "+".join(config["stabilize"]) or "none"]
+    parts += [choices["model"], choices["objective"], "+".join(map(plain, config["stabilize"])) or "none"]
     if (optimizers := optimizer_names(config["model"])) != optimizer_names(usual["model"]):
         parts.append("+".join(optimizers))
     parts += [choices["sampling"]] if choices.get("sampling", "all") != "all" else []

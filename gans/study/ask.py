@@ -43,7 +43,11 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     require_writable(Path(checked.output))
     if name is None:
         return compare_existing(checked, figures)
-    definition = check_options(StudyDefinition, options["study"] | ({"figures": options["figures"]} if figures else {}))
+    own_figures = {"figures": options["figures"]} if figures else {}
+    try:
+        definition = check_options(StudyDefinition, options["study"] | own_figures)
+    except InputError as error:
+        raise InputError(f"study={name}: {error}") from error
     if checked.seeds is not None:
         definition = definition.model_copy(update={"seeds": checked.seeds})
     planner = Planner(definition)

@@ -10,9 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gans.config.command_line import fail
+from gans.config.command_line import fail, make_importable
 from gans.config.resolve import resolve
-from gans.config.validate import check_options
+from gans.config.validate import check_options, validate
 from gans.errors import InputError, config_dirs
 from gans.run import slurm
 from gans.run.folder import RunFolder, lock, runs_in
@@ -39,6 +39,8 @@ def run_sweep(configs: Sequence[DictConfig]) -> None:
             both = " and ".join(f"'{' '.join(commands[each])}'" for each in (first, number))
             raise InputError(f"{both} would be the same run twice: leave one out")
     hydra = configs[0].hydra
+    make_importable(config_dirs(hydra))
+    refuse_if_all_are_wrong(options)
     # the same sweep has the same folder, where it finds members that it has left in SLURM
     folder = Path(hydra.sweep.dir) / sha256("".join(identities).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,6 +51,22 @@ def run_sweep(configs: Sequence[DictConfig]) -> None:
         skip_if_finished(member, each, runs[each["runs"]])
     run_members(members, make_engine(hydra, len(members), configs[0].trainer.accelerator), View(members))
     sys.exit(exit_code_of(members))
+
+
+def refuse_if_all_are_wrong(options: Sequence[dict[str, Any]]) -> None:
+    """Refuse a sweep of which no member could start, with the first one's InputError, before anything is written.
+
+    Where some could, the others fail by themselves.
+    """
+    errors = []
+    for each in options:
+        try:
+            validate(each)
+        except InputError as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
 
 
 def flags_of(hydra: Any) -> list[str]:

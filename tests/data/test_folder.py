@@ -168,6 +168,8 @@ def test_arrays_of_an_npz_file(labelled: bool, shape: tuple[int, ...], tmp_path:
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 3, "class_names": ["a", "b"]},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) / 9, "class_names": ["a", "b"]},
         {"images": numpy.zeros((9, 0, 0), numpy.uint8)},
+        {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.array(["a", "${seed}", "c"] * 3)},
+        {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.array(["a", "b", "c"] * 3, object)},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 2, "class_names": "ab"},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 2, "class_names": []},
     ],

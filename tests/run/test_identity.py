@@ -107,6 +107,11 @@ def test_runs_are_found_by_their_settings_finished_ones_first(tmp_path: Path) ->
             ["model.discriminator_optimizer._target_=torch.optim.AdamW"],
             "digits-dcgan-bce-none-kerasadam+adamw-seed0",
         ),
+        (
+            "digits dcgan bce",
+            ["+stabilize={e/ma: {_target_: gans.stabilize.weights.EMA}}"],
+            "digits-dcgan-bce-e_ma-seed0",
+        ),
         ("digits dcgan bce", ["data.classes=[8,3]"], "digits83-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["trainer.max_epochs=50"], "digits-dcgan-bce-none-seed0"),
         ("digits dcgan bce", ["trainer.max_epochs=5"], "digits-dcgan-bce-none-5epochs-seed0"),

@@ -20,6 +20,7 @@ from gans.sweep.launch import (
     identity_of,
     make_engine,
     options_of,
+    refuse_if_all_are_wrong,
     run_members,
     run_sweep,
     skip_if_finished,
@@ -102,6 +103,15 @@ def test_a_sweep_does_not_run_the_same_run_twice(
 def test_members_read_the_files_that_the_sweep_reads() -> None:
     assert flags_of(member_config().hydra) == []
     assert flags_of(member_config(name="study").hydra) == ["--config-name", "study"]
+
+
+def test_a_sweep_of_which_no_member_is_right_writes_nothing(tmp_path: Path) -> None:
+    """Where one is right, the others fail by themselves."""
+    wrong, right = (tiny(each, f"runs={tmp_path}") for each in ("data.limit=0", "seed=1"))
+    with pytest.raises(InputError, match="limit"):
+        run_sweep([member_config(*wrong), member_config(*wrong, "seed=1")])
+    assert not [*tmp_path.iterdir()]
+    refuse_if_all_are_wrong([options_of(member_config(*each)) for each in (wrong, right)])
 
 
 def test_members_that_differ_are_not_twins() -> None:
