@@ -140,15 +140,16 @@ def test_a_signal_between_two_steps_waits_for_a_checkpoint(
 
 
 def test_a_closed_terminal_saves_the_run_and_nohup_goes_on(tmp_path: Path) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "dup2", lambda *_: None)  # the tests' own output goes on
-        do_at(patch, "between the players", 3, lambda _: signal.raise_signal(signal.SIGHUP))
-        with pytest.raises(InterruptedTraining, match=r"stopped by SIGHUP.*resume=") as end:
-            start(tmp_path)
-    assert end.value.exit_code == 129
-    assert checkpoint(only_run(tmp_path))["training_steps"] == 3
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may have been started by nohup
     try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "dup2", lambda *_: None)  # the tests' own output goes on
+            do_at(patch, "between the players", 3, lambda _: signal.raise_signal(signal.SIGHUP))
+            with pytest.raises(InterruptedTraining, match=r"stopped by SIGHUP.*resume=") as end:
+                start(tmp_path)
+        assert end.value.exit_code == 129
+        assert checkpoint(only_run(tmp_path))["training_steps"] == 3
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with pytest.MonkeyPatch.context() as patch:
             do_at(patch, "between the players", 5, lambda _: signal.raise_signal(signal.SIGHUP))
             assert resume(only_run(tmp_path)).history.last == "finished"
