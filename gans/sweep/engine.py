@@ -74,6 +74,8 @@ class Engine(Options, ABC):
                     room = len(waiting) if self.at_once is None else self.at_once - len(running)
                     if not received and (new := waiting[:room]):
                         self.start(new)
+                        for member in new:
+                            member.has_process = self.at_once is not None
                         running, waiting = running + new, waiting[room:]
                     for _ in received[answered:]:
                         self.stop(running, kill=answered > 0)

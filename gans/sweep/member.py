@@ -30,6 +30,9 @@ class Member:
     exit_code: int | None = None
     """None until it has ended; of a command that a signal has killed 128 more than the signal's number."""
 
+    has_process: bool = False
+    """Whether it runs or has run; stays False where something else decides when it runs, such as SLURM."""
+
     @property
     def failure(self) -> str:
         """Why it failed: the last error that it has printed, or else its last line; "" if it did not fail."""

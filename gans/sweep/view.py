@@ -52,7 +52,8 @@ class View:
     def progress(self) -> str:
         """How many members are done, and when all will be, if none is stopped and all take as long as those before."""
         done, count = sum(member.exit_code not in STOPPED for member in self.ended), len(self.members)
-        seconds = (time.monotonic() - self.start) * (count - done) / max(1, done - self.before)
+        half_done = sum(member.has_process and member.exit_code is None for member in self.members) / 2  # on average
+        seconds = (time.monotonic() - self.start) * (count - done) / max(1, done - self.before + half_done)
         goes_on = self.before < done < count and done == len(self.ended)
         when = f", all in about {timedelta(seconds=round(seconds))}" if goes_on else ""
         return f"{done} of {count} members are done{when}"

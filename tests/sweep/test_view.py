@@ -8,6 +8,20 @@ from gans.sweep.member import Member
 from gans.sweep.view import View
 
 
+def test_members_that_run_side_by_side_are_half_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the first of many that end together would promise many times the time that all take."""
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    members = [Member(f"seed={seed}", [], Path("log"), has_process=seed < 4) for seed in range(8)]
+    with View(members) as view:
+        now = 100.0
+        members[0].exit_code = 0
+        view.refresh()
+    assert "1 of 8 members are done, all in about 0:04:40" in capsys.readouterr().out  # 7 of them, 1 + 3/2 in 100 s
+
+
 def test_without_a_terminal_each_end_is_one_whole_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
