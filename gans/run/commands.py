@@ -219,6 +219,7 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
 
 def draw_figures(run: RunFolder, config: RunConfig) -> list[Path]:
     if not config.figure:
+        print(f"figures: none; the run is {run.path}")
         return []
     with ProgressBar("drawing the figures"), one_line_for_missing_letters():
         files = draw(run, build_figures(config), config.formats)

@@ -121,7 +121,7 @@ def points(run: RunFolder) -> dict[str, list[tuple[int, float]]]:
     curves = {
         tag: sorted((event.step, event.value) for event in events.Scalars(tag)) for tag in events.Tags()["scalars"]
     }
-    return curves | {tag: [(event.step, 0.0) for event in events.Images(tag)] for tag in events.Tags()["images"]}
+    return curves | {tag: sorted((event.step, 0.0) for event in events.Images(tag)) for tag in events.Tags()["images"]}
 
 
 def assert_same(first: Any, second: Any, place: str = "") -> None:
