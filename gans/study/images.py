@@ -76,5 +76,5 @@ def picture_of_points(points: NDArray[numpy.float32], extent: float) -> Pixels:
 
 def png_url(pixels: Pixels) -> str:
     content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "PNG", optimize=True)
+    Image.fromarray(pixels).save(content, "PNG")  # smallest would take seven times as long for 3 % fewer bytes
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
