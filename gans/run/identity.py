@@ -42,8 +42,10 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings_text(config: Mapping[str, Any]) -> str:
-    """The result settings as text, which runs have in common if they are the same. Stabilizers act in their order, so
-    that another order is another run."""
+    """The result settings as text: two runs are the same if their texts are equal.
+
+    Stabilizers act in the order in which they are named, so runs with another order have another text.
+    """
     settings = result_settings(config)
     return json.dumps([settings, list(settings.get("stabilize", {}))], sort_keys=True)
 

@@ -89,12 +89,9 @@ def compare(
         figure = figure_of_merit(figure, scale, better, matters)
     elif not isinstance(figure, FigureOfMerit):
         raise InputError(f"figure={figure!r} is neither a figure's name nor a FigureOfMerit")
-    ours, theirs = (_by_seed(values) for values in (arm, baseline))
-    if not isinstance(arm, Mapping) and len(ours) != len(theirs):
-        raise InputError(f"{len(ours)} and {len(theirs)} runs are no pairs: give the figures by seed")
-    shared = sorted(ours.keys() & theirs.keys())
-    seeds = [seed for seed in shared if math.isfinite(ours[seed]) and math.isfinite(theirs[seed])]
-    one, other = (numpy.array([values[seed] for seed in seeds], float) for values in (ours, theirs))
+    pairs = _pairs(arm, baseline)
+    seeds = [seed for seed, pair in pairs.items() if all(map(math.isfinite, pair))]
+    one, other = numpy.array([pairs[seed] for seed in seeds], float).reshape(-1, 2).T
     differences = figure.difference(one, other)
     interval = figure.possible(confidence_sequence(differences, level))
     evidence = e_value(differences)
@@ -102,7 +99,7 @@ def compare(
     return Comparison(
         figure,
         tuple(seeds),
-        missing=len(shared) - len(seeds),
+        missing=len(pairs) - len(seeds),
         differences=tuple(differences.tolist()),
         medians=(float(numpy.median(other)), float(numpy.median(one))) if seeds else (math.nan, math.nan),
         mean=mean,
@@ -124,6 +121,16 @@ def _verdict(figure: FigureOfMerit, mean: float, interval: Interval, is_establis
 
 def _of_difference(figure: FigureOfMerit, difference: float) -> Verdict:
     return "better" if (difference < 0) == (figure.better == "lower") else "worse"
+
+
+def _pairs(
+    arm: Mapping[int, float] | Sequence[float], baseline: Mapping[int, float] | Sequence[float]
+) -> dict[int, tuple[float, float]]:
+    """Both arms' figures of each seed that both have, in order of the seeds."""
+    ours, theirs = (_by_seed(values) for values in (arm, baseline))
+    if not isinstance(arm, Mapping) and len(ours) != len(theirs):
+        raise InputError(f"{len(ours)} and {len(theirs)} runs are no pairs: give the figures by seed")
+    return {seed: (ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())}
 
 
 def _by_seed(values: Mapping[int, float] | Sequence[float]) -> dict[int, float]:
