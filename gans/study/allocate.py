@@ -3,6 +3,7 @@
 from itertools import count
 
 from gans.study.analyse import StudyResult
+from gans.study.claims import JudgedClaim
 from gans.study.define import StudyDefinition
 from gans.study.members import PlannedRun, Planner, Runs
 
@@ -40,10 +41,14 @@ def next_runs(definition: StudyDefinition, planner: Planner, result: StudyResult
 
 def undecided_arms(result: StudyResult) -> set[str]:
     """The arms of undecided claims; without claims, those whose first figure is undecided, with the baseline."""
-    baseline = result.definition.baseline
     if result.claims:
-        parts = [part for judged in result.claims if judged.judgement == "undecided" for part, _, _ in judged.parts]
-        return {arm for part in parts for arm in (part.arm, part.than or baseline)}
+        return {arm for judged in result.claims if judged.judgement == "undecided" for arm in arms_of(judged, result)}
     figure = result.definition.merits[0].name
     found = {arm for arm, figures in result.comparisons.items() if figures[figure].verdict == "undecided"}
-    return found | {baseline} if found else set()
+    return found | {result.definition.baseline} if found else set()
+
+
+def arms_of(judged: JudgedClaim, result: StudyResult) -> set[str]:
+    """The arms that a claim compares."""
+    compared = {each for part, _, _ in judged.parts for each in (part.arm, result.definition.compared_with(part))}
+    return {each for each in compared if isinstance(each, str)}

@@ -99,11 +99,13 @@ def compare_values(definition: StudyDefinition, values: Values) -> StudyResult:
         has_place = merits[figure].has_place_for
         return {seed: value if has_place(value) else math.nan for seed, value in values[arm][figure].items()}
 
-    def compare_arms(arm: str, than: str, figure: str, level: float = LEVEL) -> Comparison:
-        return compare(on_scale(arm, figure), on_scale(than, figure), merits[figure], level=level)
+    def compare_arms(arm: str, than: str | float, figure: str, level: float = LEVEL) -> Comparison:
+        found = on_scale(arm, figure)
+        reference = on_scale(than, figure) if isinstance(than, str) else dict.fromkeys(found, than)
+        return compare(found, reference, merits[figure], level=level)
 
     def compare_part(part: ClaimPart, level: float) -> Comparison:
-        return compare_arms(part.arm, part.than or definition.baseline, part.figure, level)
+        return compare_arms(part.arm, definition.compared_with(part), part.figure, level)
 
     comparisons = {arm: {figure: compare_arms(arm, definition.baseline, figure) for figure in merits}
                    for arm in definition.all_arms if arm != definition.baseline}  # fmt: skip

@@ -28,7 +28,8 @@ def answers(result: StudyResult) -> list[Answer]:
                 judged.claim.source,
                 judged.judgement,
                 tuple(
-                    f"expected {part.expect}{_state(state, judged)}: {describe(part.arm, part.than or baseline, found)}"
+                    f"expected {part.expect}{_state(state, judged)}: "
+                    + describe(part.arm, result.definition.compared_with(part), found)
                     for part, found, state in judged.parts
                 ),
             )
@@ -46,17 +47,18 @@ def _state(state: str, judged: JudgedClaim) -> str:
     return f", {state}" if len(judged.parts) > 1 else ""
 
 
-def describe(arm: str, than: str, found: Comparison) -> str:
+def describe(arm: str, than: str | float, found: Comparison) -> str:
     """What a comparison found, in words.
 
     "FID, ema against none: mean of 8 pairs × 0.435 (97.5 %: 0.297 to 0.637), e-value 515 (40 needed), medians 11.8
     against 25.5".
     """
     figure, (before, after) = found.figure, found.medians
-    pairs = f"{len(found.seeds)} pair{'s' * (len(found.seeds) != 1)}"
-    text = f"{figure.title}, {arm} against {than}: "
+    kind = "pair" if isinstance(than, str) else "run"
+    pairs = f"{len(found.seeds)} {kind}{'s' * (len(found.seeds) != 1)}"
+    text = f"{figure.title}, {arm} against {than if isinstance(than, str) else number(than)}: "
     if found.is_same_in_all:
-        text += f"{figure.text(found.mean)} in each of {pairs}, which does not tell how much pairs differ"
+        text += f"{figure.text(found.mean)} in each of {pairs}, which does not tell how much {kind}s differ"
     else:
         text += (
             f"mean of {pairs} {figure.text(found.mean)} ({100 * (1 - found.level):.3g} %: "
@@ -91,12 +93,12 @@ def rows(result: StudyResult) -> Iterator[dict[str, str | int | float]]:
             }
     for judged in result.claims:
         for part, comparison, state in judged.parts:
-            than = part.than or result.definition.baseline
+            than = result.definition.compared_with(part)
             yield _row("claim", judged.claim.text, part.arm, than, comparison, state) | {"e_bh": ""}
 
 
 def _row(
-    kind: str, claim: str, arm: str, than: str, comparison: Comparison, verdict: str
+    kind: str, claim: str, arm: str, than: str | float, comparison: Comparison, verdict: str
 ) -> dict[str, str | int | float]:
     figure = comparison.figure
     return {

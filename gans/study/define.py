@@ -34,8 +34,8 @@ class ClaimPart(Options):
 
     figure: str
     arm: str
-    than: str | None = None
-    """The arm that it is compared with; None for the baseline."""
+    than: str | float | None = None
+    """The arm, or the number, that it is compared with; None for the baseline."""
     expect: Literal["lower", "higher", "no difference"]
 
 
@@ -97,8 +97,10 @@ class StudyDefinition(Options):
                 where = f"claims[{number}] ('{claim.text}')"
                 self._require(part.figure, names, f"{where}: figure", "figures")
                 self._require(part.arm, list(arms), f"{where}: arm", "arms")
-                self._require(part.than or self.baseline, list(arms), f"{where}: than", "arms")
-                if part.arm == (part.than or self.baseline):
+                than = self.compared_with(part)
+                if isinstance(than, str):
+                    self._require(than, list(arms), f"{where}: than", "arms")
+                if part.arm == than:
                     raise InputError(f"{where} compares the arm '{part.arm}' with itself")
         return self
 
@@ -117,6 +119,10 @@ class StudyDefinition(Options):
             ", ".join(name for name, _ in chosen): [text for _, overrides in chosen for text in overrides]
             for chosen in levels
         }
+
+    def compared_with(self, part: ClaimPart) -> str | float:
+        """The arm, or the number, that a claim's part is compared with."""
+        return self.baseline if part.than is None else part.than
 
     @property
     def merits(self) -> list[FigureOfMerit]:

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from gans.errors import InputError
 from gans.study.statistics import Interval
 
-Scale = Literal["ratio", "share", "difference"]
+Scale = Literal["ratio", "share", "correlation", "difference"]
 """How two values are compared: ``ratio``, the log of their quotient, of positive values without an upper end;
-``share``, the difference of values from 0 to 1, shown in points; ``difference``, of any values."""
+``share``, the difference of values from 0 to 1, shown in points; ``correlation``, the difference of values from -1 to
+1; ``difference``, of any values."""
 Direction = Literal["lower", "higher"]
 
 MINUS = "−"
-MATTERS: dict[Scale, float] = {"ratio": 1.2, "share": 0.05}
+TRAINING_STEP = "training_step"
+LATE_FLUCTUATION, RANK_CORRELATION = "late_fluctuation.", "rank_correlation."
+"""How the names of figures of a run's curves begin."""
+MATTERS: dict[Scale, float] = {"ratio": 1.2, "share": 0.05, "correlation": 0.2}
 """The smallest difference that matters, unless a study says otherwise."""
 
 
@@ -44,6 +48,11 @@ class FigureOfMerit:
                 f"the smallest {self.name} that matters is {self.matters}, but no two shares are so far apart: write "
                 "5 points as 0.05"
             )
+        if self.name.startswith(RANK_CORRELATION) and self.name.count(".") != 2:
+            raise InputError(
+                f"figures: {self.name}: write {RANK_CORRELATION}<curve>.<validation figure>, such as "
+                f"{RANK_CORRELATION}training_step.fid"
+            )
         is_of_run, step = is_of_curves(plain_name(self.name)), self.name.partition("@")
         if is_of_run and plain_name(self.name) != self.name:
             raise InputError(f"figures: {self.name}: {plain_name(self.name)} is of a whole run: leave the rest out")
@@ -65,8 +74,8 @@ class FigureOfMerit:
 
     def has_place_for(self, value: float) -> bool:
         """Whether a value is one of the scale's: positive for ratios, from 0 to 1 for shares. NaN is."""
-        outside = {"ratio": value <= 0, "share": value < 0 or value > 1, "difference": False}
-        return not outside[self.scale]
+        outside = {"ratio": value <= 0, "share": value < 0 or value > 1, "correlation": abs(value) > 1}
+        return not outside.get(self.scale, False)
 
     @property
     def zone(self) -> float:
@@ -80,9 +89,10 @@ class FigureOfMerit:
         return 100 * difference if self.scale == "share" else difference
 
     def possible(self, interval: Interval) -> Interval:
-        """An interval of differences without those that shares can't have."""
-        if self.scale == "share" and math.isfinite(interval.low):
-            return Interval(max(-1.0, interval.low), min(1.0, interval.high))
+        """An interval of differences without those that the scale can't have."""
+        most = {"share": 1.0, "correlation": 2.0}.get(self.scale, math.inf)
+        if math.isfinite(interval.low):
+            return Interval(max(-most, interval.low), min(most, interval.high))
         return interval
 
     def text(self, difference: float) -> str:
@@ -90,19 +100,32 @@ class FigureOfMerit:
         if math.isnan(difference):
             return "–"
         value = self.shown(difference)
-        text = {"ratio": f"× {value:.3g}", "share": f"{value:+.1f} points", "difference": f"{value:+.3g}"}[self.scale]
+        text = {"ratio": f"× {value:.3g}", "share": f"{value:+.1f} points"}.get(self.scale, f"{value:+.3g}")
         return text.replace("-", MINUS)
 
     def range_text(self, low: float, high: float) -> str:
         """An interval in words: "0.71 to 0.97"."""
         if math.isinf(low) or math.isinf(high):
             return "any"
-        form = {"ratio": ".3g", "share": "+.1f", "difference": "+.3g"}[self.scale]
+        form = {"ratio": ".3g", "share": "+.1f"}.get(self.scale, "+.3g")
         return f"{self.shown(low):{form}} to {self.shown(high):{form}}".replace("-", MINUS)
 
     @property
     def title(self) -> str:
-        return TITLES.get(self.name, self.name.replace("_", " ").replace(".", ": "))
+        if self.name.startswith(RANK_CORRELATION):
+            curve, figure = curve_and_figure(self.name)
+            return f"rank correlation of {_title(curve)} and {_title(figure)}"
+        return _title(self.name)
+
+
+def _title(name: str) -> str:
+    return TITLES.get(name, name.replace("_", " ").replace(".", ": "))
+
+
+def curve_and_figure(name: str) -> tuple[str, str]:
+    """What a figure ``rank_correlation.<curve>.<figure>`` is of."""
+    curve, figure = name.removeprefix(RANK_CORRELATION).split(".")
+    return curve, figure
 
 
 def plain_name(figure: str) -> str:
@@ -112,7 +135,14 @@ def plain_name(figure: str) -> str:
 
 def is_of_curves(figure: str) -> bool:
     """Whether a figure is of the run as a whole, and not of its test."""
-    return figure == "seconds" or figure.startswith("late_fluctuation.")
+    return figure == "seconds" or figure.startswith((LATE_FLUCTUATION, RANK_CORRELATION))
+
+
+def values_behind(figure: str) -> tuple[str, ...]:
+    """The losses, accuracies and metrics that a figure is made of."""
+    if figure.startswith(RANK_CORRELATION):
+        return tuple(name for name in curve_and_figure(figure) if name != TRAINING_STEP)
+    return () if figure == "seconds" else (plain_name(figure).removeprefix(LATE_FLUCTUATION),)
 
 
 def _known(scale: Scale, better: Direction, *names: str) -> dict[str, tuple[Scale, Direction]]:
@@ -138,6 +168,12 @@ TITLES = {
     "late_fluctuation.discriminator_loss": "late fluctuation of D's loss",
     "late_fluctuation.generator_loss": "late fluctuation of G's loss",
     "late_fluctuation.fid": "late fluctuation of FID",
+    TRAINING_STEP: "the training step",
+    **{
+        f"{player}_{value}": f"{letter}'s {value}"
+        for player, letter in (("discriminator", "D"), ("generator", "G"))
+        for value in ("loss", "accuracy")
+    },
     "high_quality": "share of good samples",
 }
 
@@ -154,6 +190,8 @@ def figure_of_merit(
         if given is not None and given not in choices:
             raise InputError(f"figures.{name}: {option}={given!r}: choose from {', '.join(choices)}")
     known_scale, known_better = KNOWN.get(plain_name(name), (None, None))
+    if name.startswith(RANK_CORRELATION):
+        known_scale, known_better = "correlation", KNOWN.get(name.rpartition(".")[2], (None, None))[1]
     scale, better = scale or known_scale, better or known_better
     if scale is None or better is None:
         raise InputError(

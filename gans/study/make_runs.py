@@ -9,7 +9,7 @@ from typing import Any
 from gans.config.schema import StudyOptions
 from gans.errors import InputError, command_words, hydra_overrides, hydra_value
 from gans.run.folder import is_run
-from gans.study.allocate import next_runs, runs_that_count
+from gans.study.allocate import arms_of, next_runs, runs_that_count
 from gans.study.analyse import StudyResult, analyse
 from gans.study.define import StudyDefinition
 from gans.study.gather import read_planned
@@ -116,10 +116,8 @@ def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
     """
     lines = []
     for judged in result.claims:
-        arms = {arm for part, _, _ in judged.parts for arm in (part.arm, part.than or result.definition.baseline)}
-        lines.append(
-            f"so far {judged.judgement}, {sum(arm in arms for arm in waiting)} runs to come: {judged.claim.text}"
-        )
+        to_come = sum(arm in arms_of(judged, result) for arm in waiting)
+        lines.append(f"so far {judged.judgement}, {to_come} runs to come: {judged.claim.text}")
     return lines
 
 

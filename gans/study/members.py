@@ -13,7 +13,7 @@ from gans.errors import InputError
 from gans.run.folder import RunFolder, is_run, runs_in
 from gans.run.identity import result_settings, settings_text
 from gans.study.define import StudyDefinition
-from gans.study.figures_of_merit import is_of_curves, plain_name
+from gans.study.figures_of_merit import values_behind
 from gans.study.record import is_over
 
 
@@ -74,13 +74,14 @@ def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str,
         return
     known = sorted({value for names in values.values() for value in names})
     for merit in definition.merits:
-        name = plain_name(merit.name)
-        of_class = name.startswith("class_share_") or any(name.startswith(f"{value}_of_") for value in known)
-        of_player = name.startswith(("discriminator_", "generator_"))  # a loss or accuracy in the test
-        if not (name in known or is_of_curves(name) or of_class or of_player):
-            raise InputError(
-                f"figures: no metric of arm '{arm}' computes {merit.name}: they compute {', '.join(known) or 'nothing'}"
-            )
+        for name in values_behind(merit.name):
+            of_class = name.startswith("class_share_") or any(name.startswith(f"{value}_of_") for value in known)
+            of_player = name.startswith(("discriminator_", "generator_"))  # a loss or accuracy
+            if not (name in known or of_class or of_player):
+                raise InputError(
+                    f"figures: no metric of arm '{arm}' computes {name}, for {merit.name}: they compute "
+                    f"{', '.join(known) or 'nothing'}"
+                )
 
 
 OF_TRAINING = ("batch_size", "limit", "train_size", "label_noise", "replacement")

@@ -74,7 +74,7 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
         axes.set_xlim(low - 0.08 * (high - low), high + 0.08 * (high - low))
     axes.set_yticks(range(len(arms)), arms)
     axes.set_ylim(len(arms) - 0.5, -0.5)
-    unit = {"ratio": " (log scale)", "share": " in points", "difference": ""}[merit.scale]
+    unit = {"ratio": " (log scale)", "share": " in points"}.get(merit.scale, "")
     axes.set_xlabel(f"against {result.definition.baseline}{unit}; {merit.better} is better", color=INK)
     axes.set_title(merit.title, color=INK, fontsize=11)
     axes.tick_params(axis="x", labelsize=8)

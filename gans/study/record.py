@@ -12,9 +12,9 @@ from gans.metrics.name import MetricName
 from gans.run.folder import RunFolder
 from gans.run.history import History
 from gans.run.test_results import CheckpointResults, read_results
-from gans.study.figures_of_merit import FigureOfMerit
+from gans.study.figures_of_merit import LATE_FLUCTUATION, RANK_CORRELATION, FigureOfMerit, curve_and_figure
+from gans.study.rank_correlation import rank_correlation
 
-LATE = "late_fluctuation."
 HEALTHY = ("healthy", "not judged")
 ENDS = ("stopped", "failed", "finished", "rolled back")
 
@@ -63,8 +63,10 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
             continue
         elif name == "seconds":
             found[figure.name] = seconds_of(run.history)
-        elif name.startswith(LATE):
-            found[figure.name] = float(verdict["late_fluctuation"].get(name.removeprefix(LATE), math.nan))
+        elif name.startswith(LATE_FLUCTUATION):
+            found[figure.name] = float(verdict["late_fluctuation"].get(name.removeprefix(LATE_FLUCTUATION), math.nan))
+        elif name.startswith(RANK_CORRELATION):
+            found[figure.name] = rank_correlation(run, *curve_and_figure(name))
         elif tested and checkpoint in tested.checkpoints:
             full = full_name(tested.checkpoints[checkpoint], name)
             if full:

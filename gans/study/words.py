@@ -2,7 +2,7 @@
 
 from gans.run.diagnose import definition_of
 from gans.study.analyse import ENDED, StudyResult
-from gans.study.figures_of_merit import plain_name
+from gans.study.figures_of_merit import RANK_CORRELATION, plain_name
 from gans.study.statistics import LEVEL
 
 MEANINGS = {
@@ -27,19 +27,25 @@ MEANINGS = {
     "training steps. What changes the loss itself changes this too.",
     "late_fluctuation.fid": "standard deviation of validation FID over the second half of training, by its mean.",
     "seconds": "time of training and test.",
+    RANK_CORRELATION: "whether the two rise and fall together over the validations of a run (Spearman): 1 always, -1 "
+    "never, 0 no relation. Of a training curve, the mean since the validation before counts.",
 }
 """The figures of the package, in a sentence."""
 
 
 def glossary(result: StudyResult) -> list[tuple[str, str]]:
     """The words of a result, with their meanings."""
-    figures = {merit.title: MEANINGS.get(plain_name(merit.name), "") for merit in result.definition.merits}
+    figures = {merit.title: meaning_of(merit.name) for merit in result.definition.merits}
     labels = [trouble.label for troubles in result.troubles.values() for trouble in troubles]
     diagnoses = {label: definition_of(label) for label in labels}
     if ENDED in labels:
         diagnoses[ENDED] = "a loss or weight became infinite or not a number, and training stopped."
     words = words_of_comparisons(result) | figures | diagnoses
     return [(word, meaning) for word, meaning in words.items() if meaning]
+
+
+def meaning_of(figure: str) -> str:
+    return MEANINGS.get(RANK_CORRELATION if figure.startswith(RANK_CORRELATION) else plain_name(figure), "")
 
 
 def words_of_comparisons(result: StudyResult) -> dict[str, str]:

@@ -16,9 +16,9 @@ from gans.study.analyse import ENDED, StudyResult, analyse
 from gans.study.answers import answers
 from gans.study.compare import compare
 from gans.study.define import StudyDefinition
+from gans.study.figures_of_merit import LATE_FLUCTUATION
 from gans.study.page import Commands
 from gans.study.publish import publish
-from gans.study.record import LATE as LATE_FLUCTUATION
 from gans.study.record import RunRecord, read_record
 from gans.study.write import markdown
 from tests.conftest import composed
@@ -27,6 +27,7 @@ from tests.study.synthetic import COLLAPSE, figures_of, write_run
 ARMS = ("none", "better", "equal", "worse", "collapsing")
 SEEDS = range(12)
 COLLAPSED, DIED = (1, 4, 6), 3
+COMMANDS = Commands("again", "more", dict.fromkeys(ARMS, "train"))
 LATE = f"{LATE_FLUCTUATION}discriminator_loss"
 
 
@@ -99,8 +100,7 @@ def test_failed_runs_are_counted_and_never_dropped_in_silence(result: StudyResul
 
 
 def test_files_and_page_say_so(result: StudyResult, tmp_path: Path) -> None:
-    commands = Commands("again", "more", dict.fromkeys(ARMS, "train"))
-    page = publish(result, tmp_path / "study", commands).read_text(encoding="utf-8")
+    page = publish(result, tmp_path / "study", COMMANDS).read_text(encoding="utf-8")
     assert "<h1>What helps &lt;a GAN&gt; of known truth?</h1>" in page
     assert page.count('class="verdict"') == len(result.claims)
     assert "http://" not in page.replace("http://www.w3.org", "")
@@ -123,9 +123,8 @@ def test_files_and_page_say_so(result: StudyResult, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_same_study_gives_the_same_files(result: StudyResult, tmp_path: Path) -> None:
-    commands = Commands("again", "more", dict.fromkeys(ARMS, "train"))
     for name in ("one", "other"):
-        publish(result, tmp_path / name, commands)
+        publish(result, tmp_path / name, COMMANDS)
     files = [{path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*")
               if path.is_file() and path.suffix != ".0"} for name in ("one", "other")]  # fmt: skip
     assert files[0] == files[1]
