@@ -42,10 +42,15 @@ def require_classes(gan: GAN, data: Source) -> None:
 
 def require_batches(gan: GAN, data: Source) -> None:
     pack_size = gan.stabilizers.pack_size
-    if data.batch_size % pack_size or (gan.separate_forward and data.batch_size < 2 * pack_size):
+    if data.batch_size % pack_size:
         raise InputError(
-            f"data.batch_size={data.batch_size} can't be divided into packs of {pack_size} samples, or has too few of "
-            f"them: use a larger multiple of {pack_size}"
+            f"data.batch_size={data.batch_size} can't be divided into packs of {pack_size} samples: use a multiple of "
+            f"{pack_size}"
+        )
+    if gan.separate_forward and data.batch_size < 2 * pack_size:
+        raise InputError(
+            f"data.batch_size={data.batch_size} is too small for a discriminator that sees reals and fakes apart, and "
+            f"compares the samples of each: use {2 * pack_size} or more"
         )
     if data.batch_size == 1 and any(isinstance(module, nn.BatchNorm1d) for module in gan.modules()):
         raise InputError("data.batch_size=1 is too small for BatchNorm: use 2 or more")

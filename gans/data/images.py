@@ -2,6 +2,7 @@
 
 import hashlib
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -112,9 +113,7 @@ class ImageData(Source):
     def split(self) -> tuple[Dataset, Dataset, Dataset]:
         train, test = self.labelled_images()
         count = whole_number(self.val_size, train.labels)
-        if count:
-            self._require_pairs(train.labels)
-        held_out, others = self._split(train, count, "val_size") if count else (slice(0), slice(None))
+        held_out, others = self._split(train, count, "val_size", self.class_names) if count else (slice(0), slice(None))
         val, train = train.select(held_out), train.select(others)
         train, val, test = (self._keep_classes(images) for images in (train, val, test))
         self._check_classes({"training": train, "validation": val, "test": test})
@@ -123,7 +122,7 @@ class ImageData(Source):
     def choose_training(self, pool: Dataset) -> Tensor:
         if self.limit is None or self.limit >= len(pool.labels):
             return super().choose_training(pool)
-        kept, _ = self._split(pool, self.limit, "limit")
+        kept, _ = self._split(pool, self.limit, "limit", [self.class_names[number] for number in self.classes])
         return kept
 
     def with_label_noise(self) -> Dataset:
@@ -162,15 +161,6 @@ class ImageData(Source):
                 f"{count} names; they are {labels.dtype}, from {labels.min()} to {labels.max()}"
             )
 
-    def _require_pairs(self, labels: Tensor) -> None:
-        """Refuse a class of the source with a single image, which can't be divided."""
-        counts = labels.bincount(minlength=len(self.class_names)).tolist()
-        if rare := [name for name, count in zip(self.class_names, counts, strict=True) if count == 1]:
-            raise InputError(
-                f"data.val_size={self.val_size}: {listed(rare)} has one training image, which can't be divided: add "
-                "images, remove the class, or use data.val_size=0"
-            )
-
     def _check_classes(self, sets: dict[str, Dataset]) -> None:
         for name, images in sets.items():
             found = set(images.labels.unique().tolist())
@@ -188,8 +178,19 @@ class ImageData(Source):
         pixels, labels = images.select(index_of[images.labels] >= 0)
         return Dataset(255 - pixels if self.invert else pixels, index_of[labels])
 
-    def _split(self, images: Dataset, size: int, option: str) -> tuple[Tensor, Tensor]:
-        """The sorted indices of ``size`` images, stratified by class, and of the remaining images."""
+    def _split(self, images: Dataset, size: int, option: str, names: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The sorted indices of ``size`` images, stratified by class, and of the remaining images.
+
+        Args:
+            names: of the labels.
+        """
+        counts = images.labels.bincount(minlength=len(names)).tolist()
+        if rare := [name for name, count in zip(names, counts, strict=True) if count == 1]:
+            undivided = {"val_size": "0", "limit": "null"}[option]
+            raise InputError(
+                f"data.{option}={getattr(self, option)}: {listed(rare)} has one training image, which can't be "
+                f"divided: add images, remove the class, or use data.{option}={undivided}"
+            )
         total, classes = len(images.labels), len(images.labels.unique())
         if not classes <= size <= total - classes:
             raise InputError(f"data.{option}={size} must lie between {classes}, one per class, and {total - classes}")

@@ -1,6 +1,9 @@
 """The number of classes that the generator reaches (Che et al. 2017; Lin et al. 2018, section 4.1)."""
 
+import math
+
 import torch
+from scipy.stats import entropy
 from torch import Tensor
 
 from gans.metrics.base import EvaluationData, ImageMetric
@@ -18,9 +21,10 @@ class ModeCount(ImageMetric):
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         counts = self._counts(data)
-        shares = counts.double() / counts.sum().clamp(min=1)
-        distance = torch.special.xlogy(shares, shares * len(counts)).sum()
-        return {"modes": float(counts.count_nonzero()), "mode_kl": max(0.0, distance.item())}
+        even = torch.ones(len(counts))
+        # where no image shows one of the run's classes: as if all showed the same one, the worst value
+        divergence = entropy(counts, even) if counts.any() else math.log(len(counts))
+        return {"modes": float(counts.count_nonzero()), "mode_kl": float(divergence)}
 
     def artifacts(self, data: EvaluationData) -> dict[str, Tensor]:
         return {"counts": self._counts(data)}

@@ -3,10 +3,10 @@
 import copy
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 from typing_extensions import override
 
@@ -19,11 +19,16 @@ PROTOCOLS = {"short": (3_000, 3), "full": (60_000, 10)}
 """Numbers of images and epochs. The full one is published; it takes many minutes on a CPU, the short one seconds."""
 
 
+LEAST = 24
+"""Images: of fewer, not even two would select the epoch."""
+
+
 class SyntheticAccuracy(ImageMetric):
     """``synthetic_accuracy``: the accuracy on held-out images of a CNN trained on generated images only.
 
-    The CNN trains with Adam at 1e-3 and batch size 64. A twelfth of the generated images (5,000 of 60,000) selects the
-    best epoch. The metric's name has the numbers of all generated images and of epochs.
+    The CNN trains with Adam at 1e-3 and batch size 64, or fewer if there are fewer images. A twelfth of the generated
+    images (5,000 of 60,000) selects the best epoch. The metric's name has the numbers of all generated images and of
+    epochs.
 
     Args:
         protocol: short, or the published one; ``PROTOCOLS`` has the numbers.
@@ -41,7 +46,7 @@ class SyntheticAccuracy(ImageMetric):
     def __init__(
         self,
         protocol: Literal["short", "full"] = "short",
-        images: PositiveInt | None = None,
+        images: Annotated[int, Field(ge=LEAST)] | None = None,
         epochs: PositiveInt | None = None,
         during_training: bool = False,
     ) -> None:
@@ -55,7 +60,7 @@ class SyntheticAccuracy(ImageMetric):
         self.images, self.epochs = images or self.images, epochs or self.epochs
 
     def applies(self, data: EvaluationData) -> bool:
-        return super().applies(data) and data.conditional
+        return super().applies(data) and data.conditional and data.source_size >= LEAST
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         assert self.epochs is not None
@@ -80,8 +85,9 @@ def accuracy_of_training_on(images: Dataset, real: Dataset, epochs: int, classes
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         best, best_state = -1.0, network.state_dict()
         for _ in train_classifier(
-            network, optimizer, train, epochs=epochs, batch_size=64, seed=0, title="synthetic_accuracy"
-        ):
+            network, optimizer, train, epochs=epochs, batch_size=min(64, len(train.labels)), seed=0,
+            title="synthetic_accuracy",
+        ):  # fmt: skip
             value = accuracy(network, network, held_out)
             if value > best:
                 best, best_state = value, copy.deepcopy(network.state_dict())

@@ -90,7 +90,8 @@ def load_gan(path: Path, trust: Sequence[str] = ()) -> GAN:
 
 
 def find_weights(path: Path, *, whole: bool = False) -> Path:
-    """The file with the weights: the path itself, or in a run folder the exported generator or the last checkpoint.
+    """The file with the weights: the path itself, or in a run folder the exported generator or the last checkpoint,
+    whichever is of the last training step.
 
     Args:
         whole: whether the discriminator is needed too, which only checkpoints have.
@@ -105,8 +106,9 @@ def find_weights(path: Path, *, whole: bool = False) -> Path:
         return path
     run = RunFolder.around(path)
     run.refuse_links_out()
-    exported = run.generator_file.is_file() and not whole
-    file = run.generator_file if exported else newest_whole(run.checkpoints, "last")
+    exported = run.generator_file if run.generator_file.is_file() and not whole else None
+    is_finished = run.history.last == "finished"  # a run that trains on has an exported generator of before
+    file = (exported if is_finished else None) or newest_whole(run.checkpoints, "last") or exported
     if file is None:
         raise InputError(f"'{path}' has no trained generator yet: training has not saved one")
     return file

@@ -20,11 +20,12 @@ from gans.data.batches import Batch, Dataset
 from gans.data.pixels import to_display, to_pixels
 from gans.data.progress import ProgressBar
 from gans.errors import InputError
+from gans.gan import GAN
 from gans.generator import Classes, Inputs
 from gans.randomness import Streams
 from gans.run.export import TrainedGenerator, find_weights, load_gan, load_generator
 from gans.run.folder import RunFolder
-from gans.sampling.base import MakeInputs, Sampling
+from gans.sampling.base import Sampling
 from gans.sampling.latents import INTERPOLATIONS, truncate
 from gans.update import NO_CLASS
 
@@ -107,6 +108,7 @@ class Sampler:
     """Draws samples with a trained generator.
 
     Args:
+        gan: the generator's GAN, if ``sampling`` needs its discriminator.
         data_root: replaces ``data.root`` of its config, for a generator that transforms held-out images.
         trust: packages, beside this one and torch, that its config may name.
     """
@@ -116,14 +118,14 @@ class Sampler:
         trained: TrainedGenerator,
         classes: KnownClasses,
         sampling: Sampling,
-        make_inputs: MakeInputs,
+        gan: GAN | None,
         data_root: str | None = None,
         trust: Sequence[str] = (),
     ) -> None:
         self.trained = trained
         self.classes = classes
         self.sampling = sampling
-        self.make_inputs = make_inputs
+        self.gan = gan
         self.data_root = data_root
         self.trust = trust
 
@@ -148,6 +150,11 @@ class Sampler:
 
     def _require_walk(self, choice: SampleChoice, walk: int) -> None:
         network = self.trained.network
+        if self.sampling.protocol is not None:
+            raise InputError(
+                f"walk={walk} passes through samples that sampling={self.sampling.choice} would not keep: use one of "
+                "them"
+            )
         if network.takes_images or network.makes_points:
             what = "transforms images, and has no latents" if network.takes_images else "makes points, not images"
             raise InputError(f"walk={walk} leads from one generated image to the next, but this generator {what}")
@@ -226,7 +233,8 @@ class Sampler:
             names = self.classes.chosen_names if choice.classes is None else choice.classes
             wanted = torch.tensor(self.classes.indices(names))
             classes = wanted[torch.arange(count) * len(wanted) // count]
-        inputs = self.make_inputs(count, Streams(seed, "generate")("latent"), batch, classes)
+        make_inputs = self.sampling.inputs_of(network, self.gan)  # for each seed anew: it remembers what it has seen
+        inputs = make_inputs(count, Streams(seed, "generate")("latent"), batch, classes)
         if choice.truncation is not None:
             latents, *others = inputs.arguments
             inputs = inputs._replace(arguments=(truncate(latents, choice.truncation), *others))
@@ -286,8 +294,7 @@ def load_sampler(
     classes = KnownClasses.of(chosen if isinstance(chosen, list) else [], names)
     if data_root is not None and not trained.network.takes_images:
         raise InputError(f"data_root={data_root}: this generator needs no images: leave it out")
-    make_inputs = sampling.inputs_of(trained.network, gan)
-    return Sampler(trained, classes, sampling, make_inputs, data_root, trust)
+    return Sampler(trained, classes, sampling, gan, data_root, trust)
 
 
 def select(inputs: Inputs, rows: slice) -> Inputs:

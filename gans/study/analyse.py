@@ -13,7 +13,7 @@ from gans.study.claims import JudgedClaim, judge_claims
 from gans.study.compare import Comparison, compare
 from gans.study.define import ClaimPart, StudyDefinition
 from gans.study.figures_of_merit import FigureOfMerit
-from gans.study.record import RunRecord
+from gans.study.record import RunRecord, of_real_images
 from gans.study.statistics import LEVEL, e_benjamini_hochberg, mcnemar
 
 ENDED = "ended by a value that is not finite"
@@ -158,7 +158,7 @@ def common_protocols(records: Sequence[RunRecord]) -> dict[str, str]:
     for record in records:
         for figure, full in record.protocols.items():
             before, first = found.setdefault(figure, (full, record))
-            if before != full:
+            if of_real_images(before) != of_real_images(full):  # which samples were used is a setting like others
                 raise InputError(
                     f"{figure} was computed in different ways: {before} in '{first.run.path}', {full} in "
                     f"'{record.run.path}'. Test them again with the same options, or leave some out"

@@ -195,8 +195,8 @@ def figure_of_merit(
     scale, better = scale or known_scale, better or known_better
     if scale is None or better is None:
         raise InputError(
-            f"figures.{name}: it is none of the package's own ({', '.join(KNOWN)}), so it needs scale and better, such "
-            "as {scale: ratio, better: lower}"
+            f"figures.{name}: how it is compared is known of {', '.join(KNOWN)} only: say its scale and what is "
+            "better, such as {scale: ratio, better: lower}"
         )
     matters = MATTERS.get(scale) if matters is None else matters
     if matters is None:

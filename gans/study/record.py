@@ -72,7 +72,8 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
             if full:
                 found[figure.name] = tested.checkpoints[checkpoint].results[full]
                 protocols[figure.name] = full
-                floors |= {figure.name: tested.floors[full]} if full in tested.floors else {}
+                of_real = of_real_images(full)
+                floors |= {figure.name: tested.floors[of_real]} if of_real in tested.floors else {}
     return RunRecord(
         arm,
         int(run.config["seed"]),
@@ -93,6 +94,12 @@ def full_name(tested: CheckpointResults, figure: str) -> str | None:
         return figure
     names = {name: MetricName.parse(name) for name in tested.results}
     return next((name for name, parsed in names.items() if parsed and parsed.figure == figure), None)
+
+
+def of_real_images(full_name: str) -> str:
+    """The name that a test figure has if it is of real images, with its protocol."""
+    parsed = MetricName.parse(full_name)
+    return str(parsed.of_real_images) if parsed else full_name
 
 
 def value_at(run: RunFolder, figure: str, step: str) -> float:

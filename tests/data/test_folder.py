@@ -131,6 +131,8 @@ def test_a_class_with_one_training_image_is_named(tmp_path: Path) -> None:
             write(tmp_path / name / f"{index}.png")
     with pytest.raises(InputError, match=r"val_size.*c has one"):
         data_in(tmp_path)
+    with pytest.raises(InputError, match=r"limit=6.*c has one.*data.limit=null"):
+        data_in(tmp_path, "data.val_size=0", "data.limit=6", "data.batch_size=2")
 
 
 def test_a_flat_folder_is_one_class(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Metrics: known answers, laws, and agreement with reference implementations, on real handwritten digits."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -178,6 +179,15 @@ def test_class_histogram_against_the_sum() -> None:
     }  # here, real ones are even
 
 
+def test_no_image_of_the_classes_is_as_bad_as_one_class_only() -> None:
+    """Of a run on the classes 3 and 8: all images are 3s, or all are 1s, which is neither."""
+    sample = synthetic(gaussian(50), torch.nn.functional.one_hot(torch.full((50,), 3), 10).float())
+    other = synthetic(gaussian(50), torch.nn.functional.one_hot(torch.full((50,), 1), 10).float())
+    of_one, of_none = (ModeCount().compute(replace(between(sample, fake), classes=[3, 8])) for fake in (sample, other))
+    assert of_one == {"modes": 1, "mode_kl": pytest.approx(math.log(2))}
+    assert of_none == {"modes": 0, "mode_kl": pytest.approx(math.log(2))}
+
+
 def test_distances_of_points_are_exact() -> None:
     """The formula by a matrix product would be off by the size of a mode."""
     points = 30 + 1e-3 * torch.rand(500, 2, generator=torch.Generator().manual_seed(0))
@@ -276,6 +286,18 @@ def test_synthetic_accuracy_names_the_number_of_its_images(data: ImageData, data
     evaluation_data = data_of(data.train_images)
     assert SyntheticAccuracy(images=60_000).image_count(evaluation_data) == 1400  # no more than the source has
     assert SyntheticAccuracy(images=500).image_count(evaluation_data) == 500
+
+
+@pytest.mark.parametrize("count", [24, 50, 64, 70])
+def test_synthetic_accuracy_trains_on_few_images(data: ImageData, count: int) -> None:
+    few = data.train_pool.select(slice(count))
+    assert 0 <= accuracy_of_training_on(few, data.test_images, epochs=1, classes=10) <= 1
+
+
+def test_synthetic_accuracy_is_left_out_where_images_are_too_few(data: ImageData, data_of: DataOf) -> None:
+    evaluation_data = replace(data_of(data.train_images), conditional=True)
+    assert SyntheticAccuracy().applies(replace(evaluation_data, source_size=24))
+    assert not SyntheticAccuracy().applies(replace(evaluation_data, source_size=23))
 
 
 def test_the_full_protocol_is_the_published_one_and_the_short_one_a_small_part_of_it() -> None:

@@ -1,6 +1,7 @@
 """Images from trained generators, and files that are none."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from gans.config.validate import check_options
 from gans.errors import InputError
 from gans.generator import ConditionalGenerator
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, newest_whole
-from gans.run.export import FORMAT, load_generator
+from gans.run.export import FORMAT, find_weights, load_generator
 from gans.run.folder import RunFolder
 from gans.run.generate import generate, safe_names
 from gans.run.sample import KnownClasses, LabelledSamples, Sampler, load_sampler
@@ -210,6 +211,18 @@ def test_several_seeds_give_what_each_gives_alone(trained: Callable[..., RunFold
         assert not numpy.array_equal(images(alone), images(generate(request(run.path, count=3, seed=seed, npz=True))))
 
 
+@pytest.mark.slow
+def test_several_seeds_of_chosen_samples_give_what_each_gives_alone(trained: Callable[..., RunFolder]) -> None:
+    run = trained("model=dcgan")
+    drs = {"_target_": "gans.sampling.rejection.RejectionSampling", "percentile": 10, "first": 50}
+    both = generate(request(run.path, count=3, seed=[4, 2], npz=True, sampling=drs))
+    for seed in (4, 2):
+        alone = generate(request(run.path, count=3, seed=seed, npz=True, sampling=drs))
+        assert numpy.array_equal(images(alone), images(both / f"seed{seed}"))
+    with pytest.raises(InputError, match="walk=8"):
+        generate(request(run.path, count=3, walk=8, sampling=drs))
+
+
 def test_class_folders_are_read_back_as_they_were_written(trained: Callable[..., RunFolder]) -> None:
     run = conditional_run(trained, "acgan")
     written = generate(request(run.path, count=6, npz=True, pngs=True))
@@ -305,6 +318,16 @@ def test_the_exported_generator_is_the_checkpoints(trained: Callable[..., RunFol
     weights = [each.network.state_dict() for each in (exported, checkpointed)]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_a_run_that_trains_on_is_sampled_where_it_is(trained: Callable[..., RunFolder], tmp_path: Path) -> None:
+    """The exported generator is of before."""
+    run = RunFolder(shutil.copytree(trained("model=dcgan").path, tmp_path / "run"))
+    assert find_weights(run.path) == run.generator_file
+    run.history.add("resumed", training_step=1, slurm_job=None)
+    assert find_weights(run.path) == newest_whole(run.checkpoints, "last")
+    shutil.rmtree(run.checkpoints)
+    assert find_weights(run.path) == run.generator_file
 
 
 def test_a_checkpoint_that_was_altered_is_refused(trained: Callable[..., RunFolder], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from gans.study.ask import ask
 from gans.study.members import require_metrics, split_differences
 from tests.conftest import composed
 from tests.run.runs import tiny
-from tests.study.synthetic import figures_of, read_verdict, write_run
+from tests.study.synthetic import PROTOCOL, figures_of, read_verdict, write_run
 from tests.study.test_known_truth import definition
 from tests.test_commands import OUTSIDE, run
 
@@ -46,6 +46,18 @@ def test_runs_that_exist_are_compared_by_a_group(tmp_path: Path) -> None:
     assert (found["arm"], found["than"], found["pairs"]) == ("ema", "none", "6")
     links = sorted((page.parent / "tensorboard").glob("*/*"))
     assert not links or all(link.is_symlink() for link in links)
+
+
+def test_ways_to_sample_are_compared(tmp_path: Path) -> None:
+    """Their figures have other names, since a name says which samples it is of."""
+    for choice, protocol in (("all", PROTOCOL), ("drs", "1000_80drs_digits1")):
+        config = composed("data=digits", f"sampling={choice}")
+        for seed in range(3):
+            name = tmp_path / "runs" / f"{choice}-{seed}"
+            write_run(name, config | {"seed": seed}, figures_of(choice, seed), protocol=protocol)
+    page = ask(question(f"runs=[{tmp_path}/runs]", "by=sampling", "baseline=Sampling", f"output={tmp_path}"), None)
+    found = rows(page.parent / "comparisons.csv")[0]
+    assert (found["arm"], found["than"], found["pairs"]) == ("RejectionSampling", "Sampling", "3")
 
 
 def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
