@@ -130,7 +130,7 @@ class GAN(L.LightningModule):
         if not self.stabilizers.skips_generator(self.training_steps):
             with self.toggled_optimizer(generator_optimizer):
                 batch = self.generator_batch(data, random).forward()
-                terms = self.stabilizers.generator_terms(self.generator_terms(batch), batch, whole)
+                terms = self.stabilizers.generator_terms(self, self.generator_terms(batch), batch, whole)
                 self.update("generator", generator_optimizer, batch, terms)
             self.stabilizers.after_generator(self)
 

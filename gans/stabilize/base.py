@@ -80,7 +80,9 @@ class Stabilizer(nn.Module):
         """Whether training step ``step``, counted from 0, leaves out the generator's update."""
         return False
 
-    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
+    def generator_terms(
+        self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> Terms:
         """Replace the generator's loss terms.
 
         Args:
@@ -141,9 +143,11 @@ class Stabilizers(Stabilizer):
     def skips_generator(self, step: int) -> bool:
         return any(stabilizer.skips_generator(step) for stabilizer in self)
 
-    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
+    def generator_terms(
+        self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> Terms:
         for stabilizer in self:
-            terms = stabilizer.generator_terms(terms, batch, discriminator_batch)
+            terms = stabilizer.generator_terms(gan, terms, batch, discriminator_batch)
         return terms
 
     def after_generator(self, gan: StabilizedGAN) -> None:
