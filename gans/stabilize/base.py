@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gans.errors import InputError
 from gans.generator import Generator
 from gans.means import MeanAccumulator
 from gans.objectives import Objective
@@ -158,3 +159,10 @@ class Stabilizers(Stabilizer):
         for stabilizer in self:
             generator = stabilizer.sampling_generator(generator)
         return generator
+
+
+def refuse_beside(gan: StabilizedGAN, name: str, other: type[Stabilizer], why: str) -> None:
+    """Refuse another technique beside one of this name."""
+    found = [key for key, each in gan.stabilizers.named.items() if isinstance(each, other)]
+    if found:
+        raise InputError(f"stabilize=[{','.join(sorted((name, *found)))}]: {why}: use one of them")

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from gans.errors import InputError
-from gans.stabilize.base import StabilizedGAN, Stabilizer
+from gans.stabilize.base import StabilizedGAN, Stabilizer, refuse_beside
 from gans.stabilize.layers import last_layer
 from gans.update import PlayerBatch, Samples, ScoredBatch, Terms, mean_terms, total
 
@@ -120,13 +120,6 @@ class Unrolling(Stabilizer):
             weights = {name: weight - moves[name](gradient) for (name, weight), gradient in named}
         unrolled = PlayerBatch(scoring.with_weights(weights), batch.fake, batch.real, batch.separate_forward)
         return gan.generator_terms(unrolled.forward())
-
-
-def refuse_beside(gan: StabilizedGAN, name: str, other: type[Stabilizer], why: str) -> None:
-    """Refuse another technique beside one of this name."""
-    found = [key for key, each in gan.stabilizers.named.items() if isinstance(each, other)]
-    if found:
-        raise InputError(f"stabilize=[{','.join(sorted((name, *found)))}]: {why}: use one of them")
 
 
 def move_of(optimizer: Optimizer, weight: nn.Parameter) -> Callable[[Tensor], Tensor]:

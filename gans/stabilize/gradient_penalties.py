@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gans.errors import InputError
 from gans.randomness import Streams
-from gans.stabilize.base import StabilizedGAN, Stabilizer
+from gans.stabilize.base import StabilizedGAN, Stabilizer, refuse_beside
 from gans.stabilize.weights import WeightClipping
 from gans.update import PlayerBatch, Terms
 
@@ -158,11 +158,9 @@ class DigGAN(GradientPenalty):
 
 def refuse_clipping(gan: StabilizedGAN, name: str, target: float) -> None:
     """Refuse weight clipping, which keeps the gradient's norm far below a positive target."""
-    if target > 0 and any(isinstance(other, WeightClipping) for other in gan.stabilizers):
-        raise InputError(
-            f"stabilize=[weight_clipping,{name}]: both bound the critic's gradient, and clipped weights never reach "
-            f"stabilize.{name}.target={target:g}: use one of them"
-        )
+    if target > 0:
+        why = f"both bound the critic's gradient, and clipped weights never reach stabilize.{name}.target={target:g}"
+        refuse_beside(gan, name, WeightClipping, why)
 
 
 def per_sample(images: Tensor) -> tuple[int, ...]:
