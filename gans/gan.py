@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gans.data.batches import Batch
+from gans.data.pixels import UNIT, rescale
 from gans.errors import InputError
 from gans.generator import Generator, Inputs
 from gans.means import MeanAccumulator
@@ -212,8 +213,8 @@ class GAN(L.LightningModule):
         return self.discriminator(images)
 
     def real_samples(self, data: Batch) -> Samples:
-        low, high = self.generator.pixel_range
-        return self._samples(low + (high - low) * data.images, data.labels, desired_real=True)
+        images = rescale(data.images, UNIT, self.generator.pixel_range)
+        return self._samples(images, data.labels, desired_real=True)
 
     def fake_samples(self, generator: nn.Module, inputs: Inputs, *, desired_real: bool) -> Samples:
         return self._samples(generator(*inputs.arguments), inputs.labels, desired_real=desired_real)
@@ -271,14 +272,9 @@ class GAN(L.LightningModule):
         network = self.stabilizers.sampling_generator(self.generator)
         was_training = network.training
         network.eval()
-        images = self.to_unit(network(*inputs.arguments))
+        images = rescale(network(*inputs.arguments).float(), self.generator.pixel_range, UNIT)
         network.train(was_training)
         return images
-
-    def to_unit(self, images: Tensor) -> Tensor:
-        """From the generator's pixel range to [0, 1], float32."""
-        low, high = self.generator.pixel_range
-        return (images.float() - low) / (high - low)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["training_steps"] = self.training_steps

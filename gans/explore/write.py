@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gans.config.schema import ExploreConfig
+from gans.data.pixels import UNIT, rescale
 from gans.data.progress import ProgressBar
 from gans.errors import InputError
 from gans.explore.page import Scores, render
@@ -44,8 +45,7 @@ class ScoreNetwork(nn.Module):
         self.gan = gan
 
     def forward(self, images: Tensor, classes: Tensor) -> Tensor:
-        low, high = self.gan.generator.pixel_range
-        return self.gan.discriminate(low + (high - low) * images, classes)
+        return self.gan.discriminate(rescale(images, UNIT, self.gan.generator.pixel_range), classes)
 
 
 def explore(request: ExploreConfig) -> Explorer:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gans.data.batches import Batch
+from gans.data.pixels import UNIT, rescale
 from gans.errors import InputError
 from gans.generator import Generator
 from gans.models.cpu.layers import use_plain_layers
@@ -27,12 +28,10 @@ class ImageNetwork(nn.Module):
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = generator
-        self.low, self.high = generator.pixel_range
-        self.makes_points = generator.makes_points
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        made = self.generator(*inputs)
-        return made if self.makes_points else ((made - self.low) / (self.high - self.low)).clamp(0, 1)
+        made = rescale(self.generator(*inputs), self.generator.pixel_range, UNIT)
+        return made if self.generator.makes_points else made.clamp(0, 1)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from gans.data.pixels import rescale
 from gans.errors import InputError
 from gans.randomness import Streams
 from gans.stabilize.base import StabilizedGAN, Stabilizer
@@ -39,6 +40,8 @@ class InstanceNoise(Stabilizer):
 
 Policy = Annotated[list[Literal["brightness", "contrast", "translation", "cutout"]], Field(min_length=1)]
 
+AUGMENTED = (-1.0, 1.0)
+
 
 class Augmentations(Stabilizer):
     """Base class of augmentations, which work on images in [-1, 1] as in the papers, for any pixel range."""
@@ -48,7 +51,7 @@ class Augmentations(Stabilizer):
     def __init__(self, policy: Policy | None = None) -> None:
         super().__init__()
         self.policy = list(AUGMENTATIONS) if policy is None else policy
-        self.pixel_range = (-1.0, 1.0)
+        self.pixel_range = AUGMENTED
 
     def attach(self, gan: StabilizedGAN) -> None:
         if gan.generator.makes_points:
@@ -60,11 +63,8 @@ class Augmentations(Stabilizer):
 
     def augment_in_range(self, images: Tensor, random: Streams) -> Tensor:
         """Augment images in the GAN's pixel range; the shape stays the same."""
-        if self.pixel_range == (-1, 1):
-            return self.augment(images, random(self.name))
-        low, high = self.pixel_range
-        augmented = self.augment((2 * images - (high + low)) / (high - low), random(self.name))
-        return (augmented * (high - low) + (high + low)) / 2
+        augmented = self.augment(rescale(images, self.pixel_range, AUGMENTED), random(self.name))
+        return rescale(augmented, AUGMENTED, self.pixel_range)
 
     def augment(self, images: Tensor, random: torch.Generator) -> Tensor:
         """Augment images in [-1, 1]; the shape stays the same. Default: all of the policy, in its order."""
