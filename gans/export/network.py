@@ -1,9 +1,7 @@
 """A trained generator as a network from named inputs to images in [0, 1]."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +14,6 @@ from gans.generator import Generator
 from gans.models.cpu.layers import use_plain_layers
 from gans.randomness import Streams
 from gans.run.export import TrainedGenerator
-from gans.run.folder import RunFolder
 
 TRIED = 16
 """The number of samples by which a file is checked."""
@@ -78,10 +75,3 @@ def exportable(trained: TrainedGenerator, trust: Sequence[str] = ()) -> Exportab
     if count != len(names):
         raise InputError(f"{type(generator).__name__} has {count} inputs, but only {', '.join(names)} can be exported")
     return made
-
-
-def run_of(path: Path) -> RunFolder | None:
-    """The run folder that a path names, or lies in; None for a file elsewhere."""
-    with suppress(InputError):
-        return RunFolder.around(path)
-    return None
