@@ -123,7 +123,7 @@ class GAN(L.LightningModule):
                 batch = part.forward()
                 terms = self.discriminator_terms(batch)
                 if part is parts[-1]:
-                    terms |= self.penalties(batch if part is whole else whole, random)
+                    terms |= self.penalties(whole if self.alternating_updates else batch, random)
                 self.update("discriminator", discriminator_optimizer, batch, terms)
                 scored.append(batch)
         self.stabilizers.after_discriminator(self, scored)

@@ -221,7 +221,7 @@ class RunFolder:
         arrays = load_arrays(self.samples_file("data"))
         return arrays["images"], arrays["labels"]
 
-    @property
+    @cached_property
     def class_names(self) -> dict[int, str]:
         """The names of the source's classes; empty for a run of an older version."""
         arrays = self._arrays("data") or {}
