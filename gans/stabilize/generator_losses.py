@@ -90,7 +90,7 @@ class Unrolling(Stabilizer):
     without penalties, clipping or momentum. Afterwards the discriminator is as before.
 
     Args:
-        steps: the default is the paper's for images (section 3.3).
+        steps: the default is one of the paper's, which compares 0, 1, 5 and 10 (section 3.3).
     """
 
     def __init__(self, steps: PositiveInt = 5) -> None:

@@ -33,7 +33,8 @@ class GradientPenalty(Stabilizer, ABC):
         weight: factor of the penalty, added to E[fakes] + E[reals] as in the papers. If the discriminator's loss is
             the mean over both, it takes half of each penalty.
         interval: the penalty is computed every ``interval`` steps and multiplied by it (lazy regularization, Karras et
-            al. 2020, section 3.1, who also adapt Adam's learning rate and betas; here these do not change).
+            al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 3.1, who also adapt Adam's
+            learning rate and betas; here these do not change).
     """
 
     name: str

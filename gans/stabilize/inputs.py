@@ -18,7 +18,7 @@ from gans.update import ScoredBatch
 class InstanceNoise(Stabilizer):
     """Adds noise N(0, deviation²); the deviation falls linearly to 0 over the first ``steps`` training steps.
 
-    Sønderby et al. 2017, section 4, who also anneal it linearly from 0.1.
+    Sønderby et al. 2017, who also anneal it linearly from 0.1.
 
     Args:
         deviation: in the units of the discriminator's inputs: pixels in [-1, 1] or [0, 1], or coordinates.
@@ -90,7 +90,7 @@ class DiffAugment(Augmentations):
 class AdaptiveAugmentation(Augmentations):
     """DiffAugment's augmentations, each applied to each image with an adaptive probability (ADA).
 
-    Karras et al. 2020, "Training generative adversarial networks with limited data", section 3.1: r_t is the share of
+    Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3: r_t is the share of
     real samples classified as real minus the share classified as fake. The probability rises while r_t is above
     ``target``, and falls otherwise. The paper has more augmentations; these suit digits.
 
