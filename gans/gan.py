@@ -46,7 +46,7 @@ class GAN(L.LightningModule):
             uses its moving averages, no dropout) or "training".
         generator_batches: samples in the generator's update, as a multiple of the reals in a batch.
         seed: all random numbers of training step t are a function of (seed, t).
-        branch: another number gives training other random numbers; the order of the data stays.
+        branch: selects other random numbers for training, as after a rollback; the order of the data stays.
 
     Raises:
         InputError: if the arguments do not fit together, or a stabilizer has no effect on this GAN.

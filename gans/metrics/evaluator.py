@@ -191,7 +191,7 @@ class Evaluator:
                 if subset == "test" and not cache_key and (artifacts := metric.artifacts(data)):
                     results.artifacts[name] = artifacts
         if subset == "test" and not results.values | results.left_out:
-            results.left_out = dict.fromkeys(self.metrics, "it is of other data or other networks")
+            results.left_out = dict.fromkeys(self.metrics, "it does not apply to this data or model")
         return results
 
     def _sample(self, samples: Dataset) -> SampleFeatures:

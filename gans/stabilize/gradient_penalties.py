@@ -48,7 +48,8 @@ class GradientPenalty(Stabilizer, ABC):
         if any(isinstance(module, BATCH_NORMS) for module in gan.discriminator.modules()):
             raise InputError(
                 f"stabilize.{self.name} needs the gradient of each sample's score, but this discriminator's "
-                "BatchNorm mixes the samples of a batch: use one without it, such as model=dcgan's, or spectral_norm"
+                "BatchNorm mixes the samples of a batch: use model=dcgan, whose discriminator has none, or "
+                "stabilize=spectral_norm"
             )
 
     def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:

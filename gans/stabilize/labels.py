@@ -16,8 +16,8 @@ def require_targets(gan: StabilizedGAN, name: str) -> None:
     """Refuse an objective that does not use targets."""
     if not gan.objective.has_targets:
         raise InputError(
-            f"stabilize.{name} alters the targets of samples, but {type(gan.objective).__name__} has no targets, it "
-            "compares scores: use another one, such as objective=bce"
+            f"stabilize.{name} alters the targets of samples, but {type(gan.objective).__name__} has none, since it "
+            "compares scores: use another objective, such as objective=bce"
         )
 
 
