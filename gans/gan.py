@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gans.data.batches import Batch
+from gans.data.pixels import UNIT, rescale
 from gans.errors import InputError
 from gans.generator import Generator, Inputs
 from gans.means import MeanAccumulator
@@ -45,7 +46,7 @@ class GAN(L.LightningModule):
             uses its moving averages, no dropout) or "training".
         generator_batches: samples in the generator's update, as a multiple of the reals in a batch.
         seed: all random numbers of training step t are a function of (seed, t).
-        branch: another number gives training other random numbers; the order of the data stays.
+        branch: selects other random numbers for training, as after a rollback; the order of the data stays.
 
     Raises:
         InputError: if the arguments do not fit together, or a stabilizer has no effect on this GAN.
@@ -122,7 +123,7 @@ class GAN(L.LightningModule):
                 batch = part.forward()
                 terms = self.discriminator_terms(batch)
                 if part is parts[-1]:
-                    terms |= self.penalties(batch if part is whole else whole, random)
+                    terms |= self.penalties(whole if self.alternating_updates else batch, random)
                 self.update("discriminator", discriminator_optimizer, batch, terms)
                 scored.append(batch)
         self.stabilizers.after_discriminator(self, scored)
@@ -130,7 +131,7 @@ class GAN(L.LightningModule):
         if not self.stabilizers.skips_generator(self.training_steps):
             with self.toggled_optimizer(generator_optimizer):
                 batch = self.generator_batch(data, random).forward()
-                terms = self.stabilizers.generator_terms(self.generator_terms(batch), batch, whole)
+                terms = self.stabilizers.generator_terms(self, self.generator_terms(batch), batch, whole)
                 self.update("generator", generator_optimizer, batch, terms)
             self.stabilizers.after_generator(self)
 
@@ -212,8 +213,8 @@ class GAN(L.LightningModule):
         return self.discriminator(images)
 
     def real_samples(self, data: Batch) -> Samples:
-        low, high = self.generator.pixel_range
-        return self._samples(low + (high - low) * data.images, data.labels, desired_real=True)
+        images = rescale(data.images, UNIT, self.generator.pixel_range)
+        return self._samples(images, data.labels, desired_real=True)
 
     def fake_samples(self, generator: nn.Module, inputs: Inputs, *, desired_real: bool) -> Samples:
         return self._samples(generator(*inputs.arguments), inputs.labels, desired_real=desired_real)
@@ -271,14 +272,9 @@ class GAN(L.LightningModule):
         network = self.stabilizers.sampling_generator(self.generator)
         was_training = network.training
         network.eval()
-        images = self.to_unit(network(*inputs.arguments))
+        images = rescale(network(*inputs.arguments).float(), self.generator.pixel_range, UNIT)
         network.train(was_training)
         return images
-
-    def to_unit(self, images: Tensor) -> Tensor:
-        """From the generator's pixel range to [0, 1], float32."""
-        low, high = self.generator.pixel_range
-        return (images.float() - low) / (high - low)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["training_steps"] = self.training_steps

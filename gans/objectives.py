@@ -120,8 +120,8 @@ class Hinge(Objective):
 class RelativisticPairing(Objective):
     """-log sigmoid(D(real) - D(fake)) for the discriminator, -log sigmoid(D(fake) - D(real)) for the generator.
 
-    RpGAN (Jolicoeur-Martineau 2019, equations 11 and 12), used by R3GAN (Huang et al. 2024, equation 2). There is one
-    loss for each pair. Only differences of scores matter, so targets are not used.
+    RpGAN (Jolicoeur-Martineau 2019, which calls it RSGAN; equations 11 and 12), used by R3GAN (Huang et al. 2024,
+    equation 2). There is one loss for each pair. Only differences of scores matter, so targets are not used.
     """
 
     compares_pairs = True

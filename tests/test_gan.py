@@ -8,7 +8,7 @@ from typing_extensions import override
 from gans.randomness import Streams
 from gans.stabilize import Stabilizer
 from gans.stabilize.base import StabilizedGAN
-from gans.update import PlayerBatch, ScoredBatch, mean_terms, total
+from gans.update import PlayerBatch, ScoredBatch, Terms, mean_terms, total
 from tests.training import gan_of, points_gan, random_batch, random_points, same, train, weights
 
 UPDATES = ["joint", "separate", "alternating"]
@@ -60,8 +60,8 @@ class Replay(Stabilizer):
 
     @override
     def generator_terms(
-        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
-    ) -> dict[str, Tensor]:
+        self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> Terms:
         self.played.append(batch.scores)
         return terms
 

@@ -1,4 +1,4 @@
-"""Conversion of samples for files and figures."""
+"""Conversion of samples between ranges, and for files and figures."""
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +8,19 @@ GREY = (0.299, 0.587, 0.114)
 """The weights of red, green and blue in a grey value (ITU-R BT.601)."""
 ROWS = 1000
 """Images that are converted at once, to save memory."""
+
+Range = tuple[float, float]
+"""The lowest and the highest value of pixels."""
+UNIT: Range = (0.0, 1.0)
+"""The range of the data's pixels. Points are not scaled: their generators have this range too."""
+
+
+def rescale(samples: Tensor, old: Range, new: Range) -> Tensor:
+    """Map values linearly from one range to another."""
+    if old == new:
+        return samples
+    scale = (new[1] - new[0]) / (old[1] - old[0])
+    return new[0] - scale * old[0] + scale * samples
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -8,18 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from gans.config.schema import ExploreConfig
+from gans.data.pixels import UNIT, rescale
 from gans.data.progress import ProgressBar
 from gans.errors import InputError
 from gans.explore.page import Scores, render
 from gans.explore.program import Program, write_program
 from gans.explore.weights import pack, round_weights
 from gans.export.facts import facts_of
-from gans.export.network import TRIED, Exportable, ImageNetwork, exportable, run_of
-from gans.files import require_writable, write_text
+from gans.export.network import TRIED, Exportable, ImageNetwork, exportable
+from gans.files import write_text
 from gans.gan import GAN
 from gans.models.cpu.layers import use_plain_layers
 from gans.run.export import find_weights, load_gan, load_generator
-from gans.run.folder import RunFolder, new_whole_folder
+from gans.run.folder import RunFolder, new_whole_folder, output_folder, run_of
 
 LARGEST = 100_000_000
 """The largest page, in bytes: browsers open larger ones slowly or not at all."""
@@ -44,8 +45,7 @@ class ScoreNetwork(nn.Module):
         self.gan = gan
 
     def forward(self, images: Tensor, classes: Tensor) -> Tensor:
-        low, high = self.gan.generator.pixel_range
-        return self.gan.discriminate(low + (high - low) * images, classes)
+        return self.gan.discriminate(rescale(images, UNIT, self.gan.generator.pixel_range), classes)
 
 
 def explore(request: ExploreConfig) -> Explorer:
@@ -61,8 +61,7 @@ def explore(request: ExploreConfig) -> Explorer:
     if made.generator.makes_points:
         raise InputError(f"'{path}' makes points, not images: explore.py is for models of images; see figures/ instead")
     run = run_of(path)
-    output = Path(request.output) if request.output else (run.path if run else path.parent) / "explore"
-    require_writable(output.parent)
+    output = output_folder(request.output, path, "explore")
     with ProgressBar("writing the page"):
         programs = {"generator": write_program(made.network, made.inputs(1))}
         refuse_rounding(made)

@@ -6,7 +6,7 @@ from typing import Any
 
 from gans.export.network import Exportable
 from gans.figures.names import class_names, metric_label, run_title
-from gans.metrics.name import MetricName
+from gans.metrics.name import MetricName, of_class
 from gans.run.folder import RunFolder
 from gans.run.test_results import read_results
 
@@ -71,7 +71,7 @@ def _figures(run: RunFolder, training_steps: int) -> list[TestFigure]:
     figures = []
     for name, value in tested.results.items() if tested else ():
         parsed = MetricName.parse(name)
-        if parsed and not (parsed.figure.startswith("class_share_") or "_of_" in parsed.figure):
+        if parsed and not of_class(parsed.figure):
             floor = results.floors.get(str(parsed.of_real_images))
             figures.append(TestFigure(name, metric_label(parsed.figure), value, floor))
     return figures

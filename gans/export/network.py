@@ -1,21 +1,19 @@
 """A trained generator as a network from named inputs to images in [0, 1]."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gans.data.batches import Batch
+from gans.data.pixels import UNIT, rescale
 from gans.errors import InputError
 from gans.generator import Generator
 from gans.models.cpu.layers import use_plain_layers
 from gans.randomness import Streams
 from gans.run.export import TrainedGenerator
-from gans.run.folder import RunFolder
 
 TRIED = 16
 """The number of samples by which a file is checked."""
@@ -27,12 +25,10 @@ class ImageNetwork(nn.Module):
     def __init__(self, generator: Generator) -> None:
         super().__init__()
         self.generator = generator
-        self.low, self.high = generator.pixel_range
-        self.makes_points = generator.makes_points
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        made = self.generator(*inputs)
-        return made if self.makes_points else ((made - self.low) / (self.high - self.low)).clamp(0, 1)
+        made = rescale(self.generator(*inputs), self.generator.pixel_range, UNIT)
+        return made if self.generator.makes_points else made.clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -79,10 +75,3 @@ def exportable(trained: TrainedGenerator, trust: Sequence[str] = ()) -> Exportab
     if count != len(names):
         raise InputError(f"{type(generator).__name__} has {count} inputs, but only {', '.join(names)} can be exported")
     return made
-
-
-def run_of(path: Path) -> RunFolder | None:
-    """The run folder that a path names, or lies in; None for a file elsewhere."""
-    with suppress(InputError):
-        return RunFolder.around(path)
-    return None

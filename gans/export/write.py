@@ -12,10 +12,10 @@ from gans.errors import InputError, one_line
 from gans.export.facts import facts_of
 from gans.export.formats import FORMATS, Format
 from gans.export.model_card import model_card
-from gans.export.network import TRIED, Exportable, exportable, run_of
-from gans.files import replacing, require_writable, write_text
+from gans.export.network import TRIED, Exportable, exportable
+from gans.files import replacing, write_text
 from gans.run.export import find_weights, load_generator
-from gans.run.folder import new_whole_folder
+from gans.run.folder import new_whole_folder, output_folder, run_of
 
 TOLERANCE = 1e-5
 """The largest difference of a pixel in [0, 1] between the file and PyTorch."""
@@ -41,8 +41,7 @@ def export(request: ExportConfig) -> Exported:
     file = find_weights(path)
     made = exportable(load_generator(file, request.trust), request.trust)
     run = run_of(path)
-    output = Path(request.output) if request.output else (run.path if run else path.parent) / "exported"
-    require_writable(output.parent)
+    output = output_folder(request.output, path, "exported")
     facts = facts_of(made, run)
     with TemporaryDirectory() as temporary, ProgressBar("exporting"):
         written = Path(temporary) / f"generator{file_format.suffix}"

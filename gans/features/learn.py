@@ -31,7 +31,8 @@ class Recipe:
     """The highest one of the cycle."""
     weight_decay: float = 1e-2
     least_accuracy: float | None = None
-    """Test accuracy below which a network is refused; None: half of the errors of always naming one class."""
+    """Test accuracy below which a network is refused; None: at most half the errors of always predicting the most
+    frequent class."""
 
 
 def learn_features(data: Source, recipe: Recipe) -> tuple[FeatureNetwork, dict[str, Any]]:
@@ -90,13 +91,13 @@ def require_useful(test_accuracy: float, test: Dataset, least: float | None) -> 
     """Refuse a network whose test accuracy is too low.
 
     Args:
-        least: the lowest accuracy; None: half of the errors of always naming the test set's most frequent class.
+        least: the lowest accuracy; None: at most half the errors of always predicting the most frequent class.
     """
     frequent = test.labels.bincount().max().item() / len(test.labels)
     needed = (1 + frequent) / 2 if least is None else least
     if test_accuracy < needed:
         raise InputError(
             f"the feature network is not saved, since it knows too little: its test accuracy is {test_accuracy:.3f}, "
-            f"and {needed:.3f} is needed ({frequent:.3f} is that of always naming one class). Train longer with "
-            "features.py and epochs=..., or accept a lower one with least_accuracy=..."
+            f"and {needed:.3f} is needed ({frequent:.3f} is that of always predicting the most frequent class). Train "
+            "longer with features.py and epochs=..., or accept a lower one with least_accuracy=..."
         )

@@ -60,7 +60,7 @@ def _trained_once(data: Source, command: str) -> TrainedFeatureNetwork:
 
 @contextmanager
 def _only_one(lock: Path) -> Iterator[None]:
-    """Of several processes one at a time comes in; all, where nothing can be written."""
+    """One process at a time; without a lock where the folder can't be written."""
     with ExitStack() as stack:
         with suppress(OSError):
             lock.parent.mkdir(parents=True, exist_ok=True)

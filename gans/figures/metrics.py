@@ -1,7 +1,7 @@
 """Validation metrics over training, with their floors."""
 
-import re
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy
 from matplotlib.axes import Axes
@@ -20,11 +20,9 @@ from gans.figures.drawing import (
 )
 from gans.figures.files import FigureFolder
 from gans.figures.names import class_name, metric_label, protocol, run_title
-from gans.metrics.name import MetricName
+from gans.metrics.name import MetricName, of_class
 from gans.run.folder import RunFolder
 
-OF_CLASS = re.compile(r"(?P<quantity>.+?)(?:_of)?_(?P<label>\d+)")
-"""A value of one class: class_share_3, mse_of_3."""
 LOGARITHMIC = ("fid",)
 WIDE = 10
 """The ratio of the largest value to the smallest from which on an axis is logarithmic."""
@@ -64,9 +62,9 @@ def find_panels(run: RunFolder) -> list[tuple[MetricName, dict[int, str]]]:
         name = MetricName.parse(full_name)
         if stage != "val" or name is None:
             continue
-        found = OF_CLASS.fullmatch(name.figure)
-        key = MetricName(found["quantity"], name.images, name.features) if found else name
-        panels[key, found is not None][int(found["label"]) if found else 0] = curve
+        found = of_class(name.figure)
+        quantity, label = found or (name.figure, 0)
+        panels[replace(name, figure=quantity), found is not None][label] = curve
     return [
         (name if len(curves) > 1 else _own_name(curves[min(curves)]), curves) for (name, _), curves in panels.items()
     ]

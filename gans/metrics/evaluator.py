@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -70,7 +70,13 @@ class Evaluator:
         self.features = features
         self.data = data
         self.max_samples = max_samples
-        self._source_size = len(data.train_pool.labels) + len(data.val_images.labels)
+        self._evaluation_data = partial(
+            EvaluationData,
+            classes=data.classes,
+            source_size=len(data.train_pool.labels) + len(data.val_images.labels),
+            inverted=data.invert,
+            classes_are_known=len(data.class_names) > 1,
+        )
         self._real: dict[Subset, SampleFeatures] = {}
 
     @torch.no_grad()
@@ -103,16 +109,12 @@ class Evaluator:
         if not bool(torch.isfinite(generated.images).all()):
             raise TrainingError("the generator makes images that are not finite: its weights have diverged")
         real = self.real(subset)
-        evaluation_data = EvaluationData(
+        evaluation_data = self._evaluation_data(
             real=real,
             fake=self._sample(self.data.to_dataset(generated.images, generated.labels)),
-            classes=self.data.classes,
             training=lambda: self.training,
             more=lambda count: self.data.to_metric_format(self.data.to_dataset(*generated.more(count))),
-            source_size=self._source_size,
             conditional=generated.conditional,
-            inverted=self.data.invert,
-            classes_are_known=len(self.data.class_names) > 1,
             answers=real.images if generated.transforms else None,
         )
         return self._compute(subset, evaluation_data, generated.sampling)
@@ -131,16 +133,12 @@ class Evaluator:
         taken = torch.zeros(len(pool.labels), dtype=torch.bool).index_fill(0, chosen, value=True)
         others = ~taken[self.data.train_indices]
         fake = self._sample(pool.select(chosen))
-        evaluation_data = EvaluationData(
+        evaluation_data = self._evaluation_data(
             real=real,
             fake=fake,
-            classes=self.data.classes,
             training=lambda: self.training.select(others),
             more=lambda count: self.data.to_metric_format(self._random_real_samples(count)),
-            source_size=self._source_size,
             conditional=conditional,
-            inverted=self.data.invert,
-            classes_are_known=len(self.data.class_names) > 1,
             answers=fake.images if transforms else None,
         )
         sets = (self.data.train_images.select(others), pool, self.data.val_images)
@@ -193,7 +191,7 @@ class Evaluator:
                 if subset == "test" and not cache_key and (artifacts := metric.artifacts(data)):
                     results.artifacts[name] = artifacts
         if subset == "test" and not results.values | results.left_out:
-            results.left_out = dict.fromkeys(self.metrics, "it is of other data or other networks")
+            results.left_out = dict.fromkeys(self.metrics, "it does not apply to this data or model")
         return results
 
     def _sample(self, samples: Dataset) -> SampleFeatures:

@@ -1,4 +1,4 @@
-"""Inception Score with the digit classifier instead of Inception (Salimans et al. 2016, section 4)."""
+"""Inception Score (Salimans et al. 2016, section 4), of the data's own feature network, or of Inception."""
 
 import warnings
 

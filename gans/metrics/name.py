@@ -8,6 +8,14 @@ PATTERN = re.compile(
     r"(?:_(?P<features>[A-Za-z]\w*\d(?:-[0-9a-f]+)?))?"
 )
 
+OF_CLASS = re.compile(r"(?:(?P<quantity>.+)_of|(?P<share>class_share))_(?P<label>\d+)")
+
+
+def of_class(figure: str) -> tuple[str, int] | None:
+    """The quantity and the class of a figure of a single class: ``mse_of_3`` and ``class_share_3``; None for others."""
+    found = OF_CLASS.fullmatch(figure)
+    return (found["quantity"] or found["share"], int(found["label"])) if found else None
+
 
 @dataclass(frozen=True)
 class MetricName:

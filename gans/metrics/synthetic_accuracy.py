@@ -64,7 +64,7 @@ class SyntheticAccuracy(ImageMetric):
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         assert self.epochs is not None
-        images = Dataset(*data.more(self.image_count(data)))
+        images = data.more(self.image_count(data))
         real = Dataset(data.real.images, data.real.labels)
         classes = data.real.logits.shape[1]
         return {"synthetic_accuracy": accuracy_of_training_on(images, real, self.epochs, classes)}

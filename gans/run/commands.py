@@ -78,12 +78,13 @@ def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
 def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
     """Start, resume or return one sweep member."""
     options = config.model_dump()
-    for run in same_runs(options, runs_in(Path(config.runs))):
-        if run.history.last == "finished":
-            print(finished_before(run, options), flush=True)
-            return run
-        return resume(run, config)
-    return start(config, name, once=True)
+    same = same_runs(options, runs_in(Path(config.runs)))
+    if not same:
+        return start(config, name, once=True)
+    if same[0].history.last != "finished":
+        return resume(same[0], config)
+    print(finished_before(same[0], options), flush=True)
+    return same[0]
 
 
 def read_config(

@@ -68,16 +68,16 @@ class Verdict:
 def diagnose(run: RunFolder) -> None:
     """Write verdict.json, and print the verdict."""
     verdict = find_verdict(run)
-    write_json(run.verdict_file, {"schema": 2, **asdict(verdict)})
+    write_json(run.verdict_file, asdict(verdict))
     print(f"what happened: {verdict}")
 
 
 def read_verdict(run: RunFolder) -> Verdict:
-    """The contents of verdict.json; an InputError if it can't be read."""
+    """The contents of verdict.json, of older versions without ``not_judged``; an InputError if it can't be read."""
     try:
         stored = json.loads(run.verdict_file.read_text(encoding="utf-8"))
         labels = {name: LabelPeriod(**period) for name, period in stored["labels"].items()}
-        return Verdict(labels, dict(stored["not_judged"]), dict(stored["late_fluctuation"]))
+        return Verdict(labels, dict(stored.get("not_judged", {})), dict(stored["late_fluctuation"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{run.verdict_file}' is damaged or lost: test the run again with test=...") from error
 

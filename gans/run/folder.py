@@ -6,7 +6,7 @@ import shutil
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from gans.errors import InputError, one_line, shell_command
-from gans.files import making_folder, removing_empty, write_text
+from gans.files import making_folder, removing_empty, require_writable, write_text
 from gans.metrics.name import MetricName
 from gans.run.history import History
 from gans.run.metrics_file import read_rows
@@ -221,7 +221,7 @@ class RunFolder:
         arrays = load_arrays(self.samples_file("data"))
         return arrays["images"], arrays["labels"]
 
-    @property
+    @cached_property
     def class_names(self) -> dict[int, str]:
         """The names of the source's classes; empty for a run of an older version."""
         arrays = self._arrays("data") or {}
@@ -260,6 +260,22 @@ class RunFolder:
             if path.is_symlink() and not path.resolve().is_relative_to(home):
                 target = path.resolve()
                 raise InputError(f"'{path}' leads out of the run folder, to '{target}': put the file itself there")
+
+
+def run_of(path: Path) -> RunFolder | None:
+    """The run folder that a path names, or lies in; None for a file elsewhere."""
+    with suppress(InputError):
+        return RunFolder.around(path)
+    return None
+
+
+def output_folder(output: str | None, path: Path, name: str) -> Path:
+    """Where a command writes what it makes of a run: ``output``, or a folder of this name in the run, or for a file
+    outside of a run beside it; an InputError if nothing can be written there."""
+    run = run_of(path)
+    folder = Path(output) if output else (run.path if run else path.parent) / name
+    require_writable(folder.parent)
+    return folder
 
 
 NO_LOCKS = {getattr(errno, name) for name in ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}

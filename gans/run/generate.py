@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from gans.figures.drawing import BLUE, MANY, set_title
 from gans.figures.files import FigureFolder, one_line_for_missing_letters, padded
 from gans.figures.names import row_label, run_title
 from gans.figures.sheets import film_frame, in_rows, picture
-from gans.files import require_writable
-from gans.run.folder import RunFolder, new_whole_folder
+from gans.run.folder import new_whole_folder, output_folder
 from gans.run.sample import LabelledSamples, Sampler, Walks, load_sampler
 
 SHOWN = 400
@@ -34,8 +32,7 @@ def generate(request: GenerateConfig) -> Path:
     """
     sampler = load_sampler(Path(request.run), request.trust, request.data_root, request.sampling)
     require_match(sampler, request)
-    output = Path(request.output) if request.output else _run_folder(Path(request.run)) / "generated"
-    require_writable(output.parent)
+    output = output_folder(request.output, Path(request.run), "generated")
     with new_whole_folder(output) as folder, one_line_for_missing_letters():
         for seed in request.seed:
             of_seed = folder / f"seed{seed}" if len(request.seed) > 1 else folder
@@ -158,10 +155,3 @@ def film(walks: Walks) -> list[Image.Image]:
     frames: list[NDArray[Any]] = [walks.images[:SHOWN, index] for index in (*range(last), *range(last, 0, -1))]
     shares = [index / last for index in (*range(last), *range(last, 0, -1))]
     return [film_frame(in_rows(images), f"{share:.0%}") for images, share in zip(frames, shares, strict=True)]
-
-
-def _run_folder(path: Path) -> Path:
-    """The run folder that a path names; for an exported generator outside of one, the file's folder."""
-    with suppress(InputError):
-        return RunFolder.around(path).path
-    return path.parent

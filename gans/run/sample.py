@@ -17,7 +17,7 @@ from gans.config.build import build_sampling, read_data
 from gans.config.schema import USE_ALL, SampleChoice
 from gans.config.validate import validate_choice
 from gans.data.batches import Batch, Dataset
-from gans.data.pixels import to_display, to_pixels
+from gans.data.pixels import UNIT, rescale, to_display, to_pixels
 from gans.data.progress import ProgressBar
 from gans.errors import InputError
 from gans.gan import GAN
@@ -203,7 +203,7 @@ class Sampler:
                 for step in range(1, steps):
                     pairs = zip(parts(start), parts(end), strict=True)
                     made = [network.between(first, second, step / steps, interpolate) for first, second in pairs]
-                    frames.append(self._to_unit(torch.cat(made)))
+                    frames.append(rescale(torch.cat(made), network.pixel_range, UNIT))
                     labels.append(torch.where(start.labels == end.labels, start.labels, NO_CLASS))
                     bar.update()
                 frames.append(last)
@@ -241,17 +241,13 @@ class Sampler:
         return inputs
 
     def _generate(self, inputs: Inputs) -> Tensor:
+        """Samples with pixels in [0, 1]."""
         made = []
         with ProgressBar("generating", len(inputs.labels), "images") as bar:
             for part in parts(inputs):
                 made.append(self.trained.network(*part.arguments))
                 bar.update(len(part.labels))
-        return self._to_unit(torch.cat(made))
-
-    def _to_unit(self, samples: Tensor) -> Tensor:
-        """Samples with pixels in [0, 1]."""
-        low, high = self.trained.network.pixel_range
-        return (samples - low) / (high - low)
+        return rescale(torch.cat(made), self.trained.network.pixel_range, UNIT)
 
     def _held_out(self, count: int, seed: int) -> Batch:
         """``count`` random test images of the run's data."""

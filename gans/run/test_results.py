@@ -8,7 +8,7 @@ from rich.table import Table
 
 from gans.errors import InputError
 from gans.files import write_text
-from gans.metrics.name import MetricName
+from gans.metrics.name import MetricName, of_class
 
 
 class CheckpointResults(BaseModel):
@@ -59,7 +59,7 @@ class TestResults(BaseModel):
         for full_name in first.results:
             parsed = MetricName.parse(full_name)
             name = parsed.figure if parsed else full_name
-            if name.startswith("class_share_") or "_of_" in name:
+            if of_class(name):
                 continue  # values per class would make the table too long
             images = parsed.images if parsed else self.held_out_images
             protocol = [str(images), *(parsed.details if parsed else [])]

@@ -21,10 +21,11 @@ TRIED = 500
 class RejectionSampling(Sampling):
     """DRS: keeps a sample x with probability sigmoid(F(x)), and tries others in place of the rest.
 
-    F(x) = s - m - log(1 - exp(s - m - 1e-8)) - gamma (Azadi et al. 2019, algorithm 1), where s is the score of x and m
+    F(x) = s - m - log(1 - exp(s - m - 1e-8)) - gamma (Azadi et al. 2019, equation 8), where s is the score of x and m
     the largest score that was seen. With gamma = 0 and the best discriminator, whose score is the log ratio of data and
     generated densities, the kept samples have the data's distribution, but few are kept. So gamma is a percentile of
-    the other terms of F among the samples scored at once: the higher, the fewer are kept, and the closer to it.
+    the other terms of F among the samples scored at once: the higher, the fewer are kept, and the closer the kept
+    samples' distribution is to the data's.
 
     m and gamma are those of the sample's class, if the generator takes classes. The paper trains the discriminator
     further first; here it stays as it is at the end of training. With noisy or smoothed targets scores are smaller than

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gans.errors import InputError
 from gans.generator import Generator
 from gans.means import MeanAccumulator
 from gans.objectives import Objective
@@ -80,7 +81,9 @@ class Stabilizer(nn.Module):
         """Whether training step ``step``, counted from 0, leaves out the generator's update."""
         return False
 
-    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
+    def generator_terms(
+        self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> Terms:
         """Replace the generator's loss terms.
 
         Args:
@@ -141,9 +144,11 @@ class Stabilizers(Stabilizer):
     def skips_generator(self, step: int) -> bool:
         return any(stabilizer.skips_generator(step) for stabilizer in self)
 
-    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
+    def generator_terms(
+        self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> Terms:
         for stabilizer in self:
-            terms = stabilizer.generator_terms(terms, batch, discriminator_batch)
+            terms = stabilizer.generator_terms(gan, terms, batch, discriminator_batch)
         return terms
 
     def after_generator(self, gan: StabilizedGAN) -> None:
@@ -154,3 +159,10 @@ class Stabilizers(Stabilizer):
         for stabilizer in self:
             generator = stabilizer.sampling_generator(generator)
         return generator
+
+
+def refuse_beside(gan: StabilizedGAN, name: str, other: type[Stabilizer], why: str) -> None:
+    """Refuse another technique beside one of this name."""
+    found = [key for key, each in gan.stabilizers.named.items() if isinstance(each, other)]
+    if found:
+        raise InputError(f"stabilize=[{','.join(sorted((name, *found)))}]: {why}: use one of them")

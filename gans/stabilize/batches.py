@@ -58,7 +58,8 @@ class MinibatchDeviation(Stabilizer):
     The feature is the standard deviation of each feature over the batch, averaged over the features: one number, the
     same for each sample. Reals and fakes pass the discriminator separately, so that it describes one kind. The paper
     adds a channel before the last convolution; a feature of the last layer suits any discriminator. Gradient penalties
-    are allowed, as in Karras et al. 2020, although each score depends on the whole batch.
+    are allowed, as in Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", although each score
+    depends on the whole batch.
     """
 
     def rebuild(self, gan: StabilizedGAN) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from math import ceil
 from typing import Annotated
-from weakref import ref
 
 import torch
 from pydantic import Field, PositiveInt
@@ -12,7 +11,7 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from gans.errors import InputError
-from gans.stabilize.base import StabilizedGAN, Stabilizer
+from gans.stabilize.base import StabilizedGAN, Stabilizer, refuse_beside
 from gans.stabilize.layers import last_layer
 from gans.update import PlayerBatch, Samples, ScoredBatch, Terms, mean_terms, total
 
@@ -32,7 +31,9 @@ class FeatureMatching(Stabilizer):
         _, layer = last_layer(gan, "feature_matching")
         self.layer = [layer]  # a list, so that the discriminator's layer does not become a submodule
 
-    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
+    def generator_terms(
+        self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> Terms:
         with torch.no_grad():
             real = self.features(batch, discriminator_batch.real).mean(0)
         distance = (self.features(batch, batch.fake).mean(0) - real).square().sum()
@@ -68,14 +69,12 @@ class TopK(Stabilizer):
     def attach(self, gan: StabilizedGAN) -> None:
         refuse_beside(gan, "top_k", Unrolling, "unrolling computes its loss from future scores of all fakes")
         refuse_beside(gan, "top_k", FeatureMatching, "feature matching's loss is of the batch as a whole")
-        self.gan = ref(gan)
-        self.sign = gan.objective.sign_of_real
 
-    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
-        gan = self.gan()
-        assert gan is not None
+    def generator_terms(
+        self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> Terms:
         scores, _ = batch.scores_by_kind
-        best = (self.sign * scores).topk(self.count(len(scores), gan.training_steps)).indices
+        best = (gan.objective.sign_of_real * scores).topk(self.count(len(scores), gan.training_steps)).indices
         return {name: values[best] for name, values in terms.items()}
 
     def count(self, fakes: int, step: int) -> int:
@@ -91,7 +90,7 @@ class Unrolling(Stabilizer):
     without penalties, clipping or momentum. Afterwards the discriminator is as before.
 
     Args:
-        steps: the default is the paper's for images (section 3.3).
+        steps: the default is one of the paper's, which compares 0, 1, 5 and 10 (section 3.3).
     """
 
     def __init__(self, steps: PositiveInt = 5) -> None:
@@ -101,11 +100,10 @@ class Unrolling(Stabilizer):
     def attach(self, gan: StabilizedGAN) -> None:
         why = "feature matching replaces the loss that unrolling computes from future scores"
         refuse_beside(gan, "unrolling", FeatureMatching, why)
-        self.gan = ref(gan)
 
-    def generator_terms(self, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch) -> Terms:
-        gan = self.gan()
-        assert gan is not None
+    def generator_terms(
+        self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> Terms:
         scoring = Scoring(gan.discriminator, batch)
         parameters = dict(scoring.named_parameters())
         _, optimizer = gan.optimizers()
@@ -122,13 +120,6 @@ class Unrolling(Stabilizer):
             weights = {name: weight - moves[name](gradient) for (name, weight), gradient in named}
         unrolled = PlayerBatch(scoring.with_weights(weights), batch.fake, batch.real, batch.separate_forward)
         return gan.generator_terms(unrolled.forward())
-
-
-def refuse_beside(gan: StabilizedGAN, name: str, other: type[Stabilizer], why: str) -> None:
-    """Refuse another technique beside one of this name."""
-    found = [key for key, each in gan.stabilizers.named.items() if isinstance(each, other)]
-    if found:
-        raise InputError(f"stabilize=[{','.join(sorted((name, *found)))}]: {why}: use one of them")
 
 
 def move_of(optimizer: Optimizer, weight: nn.Parameter) -> Callable[[Tensor], Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gans.errors import InputError
 from gans.randomness import Streams
-from gans.stabilize.base import StabilizedGAN, Stabilizer
+from gans.stabilize.base import StabilizedGAN, Stabilizer, refuse_beside
 from gans.stabilize.weights import WeightClipping
 from gans.update import PlayerBatch, Terms
 
@@ -33,7 +33,8 @@ class GradientPenalty(Stabilizer, ABC):
         weight: factor of the penalty, added to E[fakes] + E[reals] as in the papers. If the discriminator's loss is
             the mean over both, it takes half of each penalty.
         interval: the penalty is computed every ``interval`` steps and multiplied by it (lazy regularization, Karras et
-            al. 2020, section 3.1, who also adapt Adam's learning rate and betas; here these do not change).
+            al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", section 3.1, who also adapt Adam's
+            learning rate and betas; here these do not change).
     """
 
     name: str
@@ -47,7 +48,8 @@ class GradientPenalty(Stabilizer, ABC):
         if any(isinstance(module, BATCH_NORMS) for module in gan.discriminator.modules()):
             raise InputError(
                 f"stabilize.{self.name} needs the gradient of each sample's score, but this discriminator's "
-                "BatchNorm mixes the samples of a batch: use one without it, such as model=dcgan's, or spectral_norm"
+                "BatchNorm mixes the samples of a batch: use model=dcgan, whose discriminator has none, or "
+                "stabilize=spectral_norm"
             )
 
     def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
@@ -158,11 +160,9 @@ class DigGAN(GradientPenalty):
 
 def refuse_clipping(gan: StabilizedGAN, name: str, target: float) -> None:
     """Refuse weight clipping, which keeps the gradient's norm far below a positive target."""
-    if target > 0 and any(isinstance(other, WeightClipping) for other in gan.stabilizers):
-        raise InputError(
-            f"stabilize=[weight_clipping,{name}]: both bound the critic's gradient, and clipped weights never reach "
-            f"stabilize.{name}.target={target:g}: use one of them"
-        )
+    if target > 0:
+        why = f"both bound the critic's gradient, and clipped weights never reach stabilize.{name}.target={target:g}"
+        refuse_beside(gan, name, WeightClipping, why)
 
 
 def per_sample(images: Tensor) -> tuple[int, ...]:

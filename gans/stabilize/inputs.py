@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
+from gans.data.pixels import rescale
 from gans.errors import InputError
 from gans.randomness import Streams
 from gans.stabilize.base import StabilizedGAN, Stabilizer
@@ -17,7 +18,7 @@ from gans.update import ScoredBatch
 class InstanceNoise(Stabilizer):
     """Adds noise N(0, deviation²); the deviation falls linearly to 0 over the first ``steps`` training steps.
 
-    Sønderby et al. 2017, section 4, who also anneal it linearly from 0.1.
+    Sønderby et al. 2017, who also anneal it linearly from 0.1.
 
     Args:
         deviation: in the units of the discriminator's inputs: pixels in [-1, 1] or [0, 1], or coordinates.
@@ -39,6 +40,8 @@ class InstanceNoise(Stabilizer):
 
 Policy = Annotated[list[Literal["brightness", "contrast", "translation", "cutout"]], Field(min_length=1)]
 
+AUGMENTED = (-1.0, 1.0)
+
 
 class Augmentations(Stabilizer):
     """Base class of augmentations, which work on images in [-1, 1] as in the papers, for any pixel range."""
@@ -48,7 +51,7 @@ class Augmentations(Stabilizer):
     def __init__(self, policy: Policy | None = None) -> None:
         super().__init__()
         self.policy = list(AUGMENTATIONS) if policy is None else policy
-        self.pixel_range = (-1.0, 1.0)
+        self.pixel_range = AUGMENTED
 
     def attach(self, gan: StabilizedGAN) -> None:
         if gan.generator.makes_points:
@@ -60,11 +63,8 @@ class Augmentations(Stabilizer):
 
     def augment_in_range(self, images: Tensor, random: Streams) -> Tensor:
         """Augment images in the GAN's pixel range; the shape stays the same."""
-        if self.pixel_range == (-1, 1):
-            return self.augment(images, random(self.name))
-        low, high = self.pixel_range
-        augmented = self.augment((2 * images - (high + low)) / (high - low), random(self.name))
-        return (augmented * (high - low) + (high + low)) / 2
+        augmented = self.augment(rescale(images, self.pixel_range, AUGMENTED), random(self.name))
+        return rescale(augmented, AUGMENTED, self.pixel_range)
 
     def augment(self, images: Tensor, random: torch.Generator) -> Tensor:
         """Augment images in [-1, 1]; the shape stays the same. Default: all of the policy, in its order."""
@@ -90,7 +90,7 @@ class DiffAugment(Augmentations):
 class AdaptiveAugmentation(Augmentations):
     """DiffAugment's augmentations, each applied to each image with an adaptive probability (ADA).
 
-    Karras et al. 2020, "Training generative adversarial networks with limited data", section 3.1: r_t is the share of
+    Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", section 3: r_t is the share of
     real samples classified as real minus the share classified as fake. The probability rises while r_t is above
     ``target``, and falls otherwise. The paper has more augmentations; these suit digits.
 

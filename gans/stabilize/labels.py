@@ -9,15 +9,15 @@ from torch import Tensor
 from gans.errors import InputError
 from gans.objectives import Objective
 from gans.randomness import Streams
-from gans.stabilize.base import StabilizedGAN, Stabilizer, Targets
+from gans.stabilize.base import StabilizedGAN, Stabilizer, Targets, refuse_beside
 
 
 def require_targets(gan: StabilizedGAN, name: str) -> None:
     """Refuse an objective that does not use targets."""
     if not gan.objective.has_targets:
         raise InputError(
-            f"stabilize.{name} alters the targets of samples, but {type(gan.objective).__name__} has no targets, it "
-            "compares scores: use another one, such as objective=bce"
+            f"stabilize.{name} alters the targets of samples, but {type(gan.objective).__name__} has none, since it "
+            "compares scores: use another objective, such as objective=bce"
         )
 
 
@@ -66,11 +66,8 @@ class FixedLabelSmoothing(Stabilizer):
 
     def attach(self, gan: StabilizedGAN) -> None:
         require_targets(gan, "fixed_label_smoothing")
-        if any(isinstance(other, LabelSmoothing) for other in gan.stabilizers):
-            raise InputError(
-                "stabilize=[label_smoothing,fixed_label_smoothing]: both set the real target, so one would have no "
-                "effect: use one of them"
-            )
+        why = "both set the real target, so one would have no effect"
+        refuse_beside(gan, "fixed_label_smoothing", LabelSmoothing, why)
 
     def transform_targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> Targets:
         shift = self.amount * (objective.fake_target - objective.real_target)

@@ -73,7 +73,8 @@ class Optimism(Stabilizer):
     """Twice each update minus the last update (Daskalakis et al. 2018, equation 7 and algorithm 1).
 
     w <- w + 2 u(t) - u(t - 1), where u(t) is the update of the player's optimizer; with Adam it is the paper's
-    optimistic Adam. With discriminator_updates=alternating, the last update is that of the other kind of samples.
+    optimistic Adam. The algorithm begins with m(0) = 0, so that its first move is twice the update; here the first is
+    plain. With discriminator_updates=alternating, the last update is that of the other kind of samples.
     """
 
     def attach(self, gan: StabilizedGAN) -> None:
@@ -101,11 +102,8 @@ def optimistic(optimizer: Optimizer) -> Optimizer:
         for weight in weights():
             update = weight - before[weight]
             state = optimizer.state[weight]
-            weight.add_(update)
-            if "previous_update" in state:
-                weight.sub_(state["previous_update"])
-            else:
-                weight.sub_(update)  # the first step has no last update
+            if "previous_update" in state:  # the first step has none, and is plain
+                weight.add_(update).sub_(state["previous_update"])
             state["previous_update"] = update
 
     optimizer.register_step_pre_hook(save_weights)

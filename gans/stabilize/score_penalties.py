@@ -6,7 +6,6 @@ import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
-from gans.errors import InputError
 from gans.randomness import Streams
 from gans.stabilize.base import StabilizedGAN, Stabilizer
 from gans.stabilize.inputs import Augmentations, Policy
@@ -60,10 +59,6 @@ class BalancedConsistency(Augmentations):
     def attach(self, gan: StabilizedGAN) -> None:
         super().attach(gan)
         self.members = gan.stabilizers.pack_size
-        if not self.real_weight and not self.fake_weight:
-            raise InputError(
-                "stabilize.bcr.real_weight=0 stabilize.bcr.fake_weight=0: nothing is left of it: use a weight above 0"
-            )
 
     def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
         fake, real = (self.augmented(samples, random) for samples in (batch.fake, batch.real))

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Optimizer
 
 from gans.errors import InputError
-from gans.stabilize.base import StabilizedGAN, Stabilizer
+from gans.stabilize.base import StabilizedGAN, Stabilizer, refuse_beside
 from gans.stabilize.layers import WEIGHTED
 from gans.stabilize.rhythm import wrap_optimizers
 from gans.update import ScoredBatch
@@ -28,11 +28,8 @@ class WeightClipping(Stabilizer):
         self.limit = limit
 
     def attach(self, gan: StabilizedGAN) -> None:
-        if any(isinstance(other, SpectralNorm) for other in gan.stabilizers):
-            raise InputError(
-                "stabilize=[spectral_norm,weight_clipping]: spectral norm rescales each weight matrix, so clipping "
-                "would have almost no effect: use one of them"
-            )
+        why = "spectral norm rescales each weight matrix, so clipping would have almost no effect"
+        refuse_beside(gan, "weight_clipping", SpectralNorm, why)
 
     @torch.no_grad()
     def after_discriminator(self, gan: StabilizedGAN, batches: list[ScoredBatch]) -> None:

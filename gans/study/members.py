@@ -10,6 +10,7 @@ from hydra import compose
 from gans.config.resolve import resolve
 from gans.config.validate import find_target, validate
 from gans.errors import InputError
+from gans.metrics.name import of_class
 from gans.run.folder import RunFolder, is_run, runs_in
 from gans.run.identity import result_settings, settings_text
 from gans.study.define import StudyDefinition
@@ -75,9 +76,10 @@ def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str,
     known = sorted({value for names in values.values() for value in names})
     for merit in definition.merits:
         for name in values_behind(merit.name):
-            of_class = name.startswith("class_share_") or any(name.startswith(f"{value}_of_") for value in known)
+            found = of_class(name)
+            of_known_class = found is not None and found[0] in ("class_share", *known)
             of_player = name.startswith(("discriminator_", "generator_"))  # a loss or accuracy
-            if not (name in known or of_class or of_player):
+            if not (name in known or of_known_class or of_player):
                 raise InputError(
                     f"figures: no metric of arm '{arm}' computes {name}, for {merit.name}: they compute "
                     f"{', '.join(known) or 'nothing'}"

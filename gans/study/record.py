@@ -1,14 +1,13 @@
 """What a study knows of one run, read from its folder."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from gans.errors import InputError
 from gans.metrics.name import MetricName
+from gans.run.diagnose import read_verdict
 from gans.run.folder import RunFolder
 from gans.run.history import History
 from gans.run.test_results import CheckpointResults, read_results
@@ -48,7 +47,7 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
         InputError: if a file is damaged.
     """
     tested = read_results(run.test_results_file) if run.test_results_file.is_file() else None
-    verdict = _read_json(run)
+    verdict = read_verdict(run)
     failed = run.history.failure is not None
     found: dict[str, float] = {}
     protocols: dict[str, str] = {}
@@ -64,7 +63,7 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
         elif name == "seconds":
             found[figure.name] = seconds_of(run.history)
         elif name.startswith(LATE_FLUCTUATION):
-            found[figure.name] = float(verdict["late_fluctuation"].get(name.removeprefix(LATE_FLUCTUATION), math.nan))
+            found[figure.name] = float(verdict.late_fluctuation.get(name.removeprefix(LATE_FLUCTUATION), math.nan))
         elif name.startswith(RANK_CORRELATION):
             found[figure.name] = rank_correlation(run, *curve_and_figure(name))
         elif tested and checkpoint in tested.checkpoints:
@@ -79,8 +78,8 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
         int(run.config["seed"]),
         run,
         "failed" if failed else "finished",
-        {label: int(period["first_step"]) for label, period in verdict["labels"].items() if label not in HEALTHY},
-        tuple(verdict["not_judged"]),
+        {label: period.first_step for label, period in verdict.labels.items() if label not in HEALTHY},
+        tuple(verdict.not_judged),
         found,
         protocols,
         floors,
@@ -127,12 +126,3 @@ def seconds_of(history: History) -> float:
 def is_over(run: RunFolder) -> bool:
     """Whether a run has finished or failed, so that it counts."""
     return run.history.last in ("finished", "failed")
-
-
-def _read_json(run: RunFolder) -> Mapping[str, Any]:
-    try:
-        verdict: dict[str, Any] = json.loads(run.verdict_file.read_text(encoding="utf-8"))
-        return {"labels": dict(verdict["labels"]), "late_fluctuation": dict(verdict["late_fluctuation"]),
-                "not_judged": tuple(verdict.get("not_judged", ()))}  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"'{run.verdict_file}' is damaged or lost: test the run again") from error

@@ -115,7 +115,7 @@ def beside(member: Member, kind: str) -> Path:
 
 
 def job_of(member: Member) -> str | None:
-    """The id of its job in SLURM, such as 7_0, if its end was not told yet."""
+    """The id of its job in SLURM, such as 7_0; None once its end has been reported."""
     path = beside(member, "job")
     return path.read_text(encoding="utf-8") if path.exists() else None
 

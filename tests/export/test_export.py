@@ -179,6 +179,23 @@ def test_figures_are_those_of_the_exported_moment(trained: Callable[..., RunFold
         run.test_results_file.write_bytes(kept)
 
 
+def test_figures_of_single_classes_are_left_out_and_names_that_look_alike_are_not(
+    trained: Callable[..., RunFolder],
+) -> None:
+    run = trained(*TESTED)
+    made, results = loaded(run), read_results(run.test_results_file)
+    figures = dict.fromkeys(("share_of_ink_70", "top_5_70", "mse_of_3_70", "class_share_3_70_digits1"), 0.5)
+    tested = {"last": CheckpointResults(training_steps=made.training_steps, results=figures)}
+    changed, kept = results.model_copy(update={"checkpoints": tested}), run.test_results_file.read_bytes()
+    assert list(changed.table("run").columns[0].cells)[:2] == ["share_of_ink", "top_5"]
+    assert len(changed.table("run").rows) == 2 + len(changed.left_out)
+    try:
+        changed.write(run.test_results_file)
+        assert [figure.name for figure in facts_of(made, run).figures] == ["share_of_ink_70", "top_5_70"]
+    finally:
+        run.test_results_file.write_bytes(kept)
+
+
 @pytest.mark.slow
 def test_a_stopped_run_is_exported_from_its_checkpoint(tmp_path: Path) -> None:
     run = stopped_run(tmp_path)

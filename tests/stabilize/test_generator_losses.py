@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gans.data.batches import Batch
 from gans.gan import GAN
@@ -15,8 +15,9 @@ from gans.models.dirac import DiracDiscriminator, DiracGenerator
 from gans.objectives import Wasserstein
 from gans.randomness import Streams
 from gans.stabilize import Stabilizers
+from gans.stabilize.base import StabilizedGAN
 from gans.stabilize.generator_losses import FeatureMatching, TopK, Unrolling, move_of
-from gans.update import PlayerBatch, ScoredBatch
+from gans.update import PlayerBatch, ScoredBatch, Terms
 from tests.training import OBJECTIVES, gan_of, points_gan, random_points, tiny_batches, tiny_gan, train
 
 
@@ -29,7 +30,7 @@ def test_feature_matching_is_the_distance_of_mean_features() -> None:
     body = nn.Sequential(*list(gan.discriminator.get_submodule("layers").children())[:-1])
     whole = gan.discriminator_batch(random_points(), stream())
     batch = gan.generator_batch(random_points(), stream(1)).forward()
-    terms = gan.stabilizers.generator_terms({"adversarial": batch.scores, "class": batch.scores}, batch, whole)
+    terms = gan.stabilizers.generator_terms(gan, {"adversarial": batch.scores, "class": batch.scores}, batch, whole)
     difference = body(batch.fake.images).mean(0) - body(whole.real.images).mean(0)
     assert list(terms) == ["feature_matching", "class"]
     assert terms["feature_matching"].shape == (8,)
@@ -44,7 +45,7 @@ def test_feature_matching_asks_nothing_of_fakes_that_are_the_reals() -> None:
     whole = gan.discriminator_batch(random_points(), stream())
     reals = whole.real._replace(images=whole.real.images.flip(0))
     batch = PlayerBatch(whole.score, reals, reals.first(0), False).forward()
-    term = gan.stabilizers.generator_terms({}, batch, whole)["feature_matching"]
+    term = gan.stabilizers.generator_terms(gan, {}, batch, whole)["feature_matching"]
     assert term.max().item() == pytest.approx(0, abs=1e-6)
 
 
@@ -69,7 +70,8 @@ def test_the_fakes_that_the_discriminator_finds_most_real_are_learned_from(objec
     batch = gan.generator_batch(data, stream()).forward()
     made = batch.fake.images
     made.retain_grad()
-    terms = gan.stabilizers.generator_terms(gan.generator_terms(batch), batch, gan.discriminator_batch(data, stream()))
+    whole = gan.discriminator_batch(data, stream())
+    terms = gan.stabilizers.generator_terms(gan, gan.generator_terms(batch), batch, whole)
     assert terms["adversarial"].shape == (2,)
     terms["adversarial"].sum().backward()
     assert made.grad is not None
@@ -125,12 +127,10 @@ class Watched(Unrolling):
     """Sees whether the discriminator is left as it was, and how much the unrolled steps change."""
 
     def generator_terms(
-        self, terms: dict[str, Tensor], batch: ScoredBatch, discriminator_batch: PlayerBatch
-    ) -> dict[str, Tensor]:
-        gan = self.gan()
-        assert gan is not None
+        self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+    ) -> Terms:
         before = copy.deepcopy(gan.discriminator.state_dict())
-        found = super().generator_terms(terms, batch, discriminator_batch)
+        found = super().generator_terms(gan, terms, batch, discriminator_batch)
         self.kept = all(torch.equal(before[name], now) for name, now in gan.discriminator.state_dict().items())
         self.change = (found["adversarial"] - terms["adversarial"]).abs().mean().item()
         return found
@@ -139,7 +139,6 @@ class Watched(Unrolling):
 def test_unrolling_leaves_the_discriminator_as_it_is_and_matters() -> None:
     """Also the moving averages of a discriminator with BatchNorm."""
     gan, watched = gan_of("stacked_small", changes={"model.discriminator_optimizer.lr": 0.01}), Watched(2)
-    watched.attach(gan)
     gan.stabilizers.named["watched"] = watched
     images = torch.rand(4, 3, 28, 28, generator=torch.Generator().manual_seed(0))
     train(gan, [Batch(images, torch.zeros(4).long())])

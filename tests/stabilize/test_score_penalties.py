@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from gans.errors import InputError
 from gans.randomness import Streams
 from gans.stabilize.inputs import AUGMENTATIONS
 from gans.stabilize.score_penalties import BalancedConsistency, LeCam
@@ -114,8 +113,15 @@ def test_each_kind_has_its_weight_and_the_critic_learns_through_both_scores() ->
     paid = BalancedConsistency(5.0, 0.0).penalties(batch, stream())["bcr"].sum()
     (gradient,) = torch.autograd.grad(paid, slope)
     torch.testing.assert_close((gradient * slope).sum(), 2 * paid.double())  # quadratic in the slope (Euler)
-    with pytest.raises(InputError, match="use a weight above 0"):
-        gan_of("dcgan", stabilizers=["bcr"], changes={"stabilize.bcr.real_weight": 0.0, "stabilize.bcr.fake_weight": 0})
+
+
+def test_weights_of_0_are_allowed_and_change_no_gradient() -> None:
+    """So that a sweep may include them."""
+    zeros = {"stabilize.bcr.real_weight": 0.0, "stabilize.bcr.fake_weight": 0.0}
+    gan = train(gan_of("dcgan", stabilizers=["bcr"], changes=zeros), [random_batch()])
+    means = gan.means.pop()
+    assert means["discriminator_bcr"] == 0
+    assert means["discriminator_loss"] == means["discriminator_adversarial"]
 
 
 def test_members_of_a_pack_are_augmented_each_by_itself_and_the_generator_sees_none() -> None:

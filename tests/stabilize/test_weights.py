@@ -68,7 +68,7 @@ def test_the_moving_average_equals_its_recurrence_and_draws_the_samples() -> Non
         assert torch.equal(kept, now)
     inputs = gan.generator.inputs(4, Streams(1, "x")("latent"), None)
     of_average, of_weights = (
-        gan.to_unit(copy.deepcopy(network).eval()(*inputs.arguments)) for network in (ema.average, gan.generator)
+        copy.deepcopy(network).eval()(*inputs.arguments) for network in (ema.average, gan.generator)
     )
     torch.testing.assert_close(gan.sample(inputs), of_average)
     assert not torch.equal(gan.sample(inputs), of_weights)

@@ -63,7 +63,7 @@ def write_run(
             step=int(step), epoch=step / 100,
         )  # fmt: skip
     period = {"first_step": last // 2, "last_step": last, "why": "by construction"}
-    verdict = {"schema": 1, "labels": dict.fromkeys(labels, period) or {"healthy": period},
+    verdict = {"labels": dict.fromkeys(labels, period) or {"healthy": period},
                "late_fluctuation": {"discriminator_loss": figures.get("fluctuation", 0.1)}}  # fmt: skip
     write_json(run.verdict_file, verdict)
     write_json(run.versions_file, {"device": "cpu (x86_64)", "precision": "32-true", "threads": 1, "python": "3.11"})

@@ -141,7 +141,7 @@ def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
     tested = ["discriminator_accuracy", "best.generator_loss", "class_share_3", "fid_of_3"]
     scales = [{"name": name, "scale": "difference", "better": "lower", "matters": 0.1} for name in tested]
     require_metrics(definition(claims=[], figures=scales), "none", config)
-    for figure in ("coverage", "best.coverage", "recall@100"):
+    for figure in ("coverage", "best.coverage", "recall@100", "coverage_of_3", "fid_of_all"):
         with pytest.raises(InputError, match="fid"):
             require_metrics(definition(claims=[], figures=[figure]), "none", config)
 
