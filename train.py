@@ -52,7 +52,7 @@ def main(config: DictConfig) -> None:
         changed = given_options(command) if command else []
 
         from gans.config.validate import validate  # these take seconds: help and Hydra's errors come before
-        from gans.machine import use_cores
+        from gans.machine import flush_denormals, use_cores
         from gans.run import commands
         from gans.run.folder import RunFolder
         from gans.run.identity import run_name
@@ -60,6 +60,7 @@ def main(config: DictConfig) -> None:
 
         prepare()
         use_cores()
+        flush_denormals()
         if command == "draw":
             with commands.say_how_to_repeat(shlex.join(["python", *sys.argv]), "while drawing"):
                 commands.redraw(RunFolder.around(Path(str(options["draw"]))), validate(options))

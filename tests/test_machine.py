@@ -50,6 +50,24 @@ def test_a_process_takes_the_cores_it_may_use_and_no_more_threads_than_it_was_gi
     assert torch.get_num_threads() == threads
 
 
+DENORMALS = """
+import torch
+from gans.machine import flush_denormals
+
+torch.set_num_threads(2)
+assert not flush_denormals()
+small = torch.full((4_000_000,), 1e-40)  # by both threads
+assert not (small * 1).any() and not (small.double() * 1e-280).any()
+assert flush_denormals(False)
+assert (torch.full((1,), 1e-40) * 1).any()
+"""
+
+
+def test_numbers_that_slow_a_dead_network_down_are_zero_in_all_threads() -> None:
+    """In a process of its own, which has started no threads."""
+    subprocess.run([sys.executable, "-c", DENORMALS], check=True)
+
+
 @pytest.mark.parametrize(
     ("found", "refused", "accepted"),
     [

@@ -30,7 +30,7 @@ from gans.config.schema import RunConfig, SeededChoice
 from gans.config.validate import check_options, check_value, validate
 from gans.errors import CONFIG_DIRS, InputError, InterruptedTraining, TrainingError, hydra_value
 from gans.generator import Generator as Network
-from gans.machine import use_cores
+from gans.machine import flush_denormals, use_cores
 from gans.run import commands
 from gans.run.diagnose import Verdict, read_verdict
 from gans.run.folder import Grid, RunFolder
@@ -364,15 +364,18 @@ def own_folders(config_dir: str | Path | None) -> list[str]:
 
 @contextmanager
 def as_a_command(folders: Sequence[str]) -> Iterator[None]:
-    """Lightning's log is silent, all cores are used, and messages name the user's folders; afterwards as before."""
+    """Lightning's log is silent, cores and numbers are used as by a command, and messages name the user's folders;
+    afterwards as before."""
     silence_lightning()
     threads, before = torch.get_num_threads(), CONFIG_DIRS.set(folders)
     use_cores()
+    flushed = flush_denormals()
     try:
         yield
     finally:
         CONFIG_DIRS.reset(before)
         torch.set_num_threads(threads)
+        flush_denormals(flushed)
 
 
 def as_path(path: str | Path) -> Path:

@@ -11,8 +11,9 @@ from gans.errors import InputError
 from gans.run.folder import RunFolder
 from gans.run.identity import result_settings
 from gans.study.define import FigureOptions, StudyDefinition
-from gans.study.figures_of_merit import KNOWN, figure_of_merit
+from gans.study.figures_of_merit import figure_of_merit
 from gans.study.gather import read_records
+from gans.study.known_figures import KNOWN
 from gans.study.members import run_folders, split_differences
 from gans.study.record import RunRecord, is_over, read_record
 
@@ -153,5 +154,7 @@ def differences(settings: Sequence[tuple[RunFolder, dict[str, Any]]]) -> list[st
 
 def figures_in(run: RunFolder) -> list[str]:
     """The first known figures of quality that a run has."""
-    record = read_record(run, "", [figure_of_merit(name) for name in KNOWN if name != "seconds"])
+    record = read_record(
+        run, "", [figure_of_merit(name) for name, known in KNOWN.items() if known.scale and name != "seconds"]
+    )
     return [name for name, value in record.figures.items() if math.isfinite(value)][:FEW]

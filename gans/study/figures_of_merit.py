@@ -3,24 +3,25 @@
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy
 from numpy.typing import NDArray
 
 from gans.errors import InputError
+from gans.study.known_figures import (
+    KNOWN,
+    LATE_FLUCTUATION,
+    RANK_CORRELATION,
+    TRAINING_STEP,
+    Direction,
+    Scale,
+    curve_and_figure,
+    known,
+)
 from gans.study.statistics import Interval
 
-Scale = Literal["ratio", "share", "correlation", "difference"]
-"""How two values are compared: ``ratio``, the log of their quotient, of positive values without an upper end;
-``share``, the difference of values from 0 to 1, shown in points; ``correlation``, the difference of values from -1 to
-1; ``difference``, of any values."""
-Direction = Literal["lower", "higher"]
-
 MINUS = "−"
-TRAINING_STEP = "training_step"
-LATE_FLUCTUATION, RANK_CORRELATION = "late_fluctuation.", "rank_correlation."
-"""How the names of figures of a run's curves begin."""
 MATTERS: dict[Scale, float] = {"ratio": 1.2, "share": 0.05, "correlation": 0.2}
 """The smallest difference that matters, unless a study says otherwise."""
 
@@ -47,11 +48,6 @@ class FigureOfMerit:
             raise InputError(
                 f"the smallest {self.name} that matters is {self.matters}, but no two shares are so far apart: write "
                 "5 points as 0.05"
-            )
-        if self.name.startswith(RANK_CORRELATION) and self.name.count(".") != 2:
-            raise InputError(
-                f"figures: {self.name}: write {RANK_CORRELATION}<curve>.<validation figure>, such as "
-                f"{RANK_CORRELATION}training_step.fid"
             )
         is_of_run, step = is_of_curves(plain_name(self.name)), self.name.partition("@")
         if is_of_run and plain_name(self.name) != self.name:
@@ -112,20 +108,7 @@ class FigureOfMerit:
 
     @property
     def title(self) -> str:
-        if self.name.startswith(RANK_CORRELATION):
-            curve, figure = curve_and_figure(self.name)
-            return f"rank correlation of {_title(curve)} and {_title(figure)}"
-        return _title(self.name)
-
-
-def _title(name: str) -> str:
-    return TITLES.get(name, name.replace("_", " ").replace(".", ": "))
-
-
-def curve_and_figure(name: str) -> tuple[str, str]:
-    """What a figure ``rank_correlation.<curve>.<figure>`` is of."""
-    curve, figure = name.removeprefix(RANK_CORRELATION).split(".")
-    return curve, figure
+        return known(self.name).title
 
 
 def plain_name(figure: str) -> str:
@@ -145,37 +128,12 @@ def values_behind(figure: str) -> tuple[str, ...]:
     return () if figure == "seconds" else (plain_name(figure).removeprefix(LATE_FLUCTUATION),)
 
 
-def _known(scale: Scale, better: Direction, *names: str) -> dict[str, tuple[Scale, Direction]]:
-    return dict.fromkeys(names, (scale, better))
-
-
-KNOWN = {
-    **_known("ratio", "lower", "fid", "class_kl", "mode_kl", "mse"),
-    **_known("ratio", "lower", "late_fluctuation.discriminator_loss", "late_fluctuation.generator_loss"),
-    **_known("ratio", "lower", "late_fluctuation.fid", "seconds"),
-    **_known("ratio", "higher", "inception_score", "modes", "density"),
-    **_known("share", "higher", "precision", "recall", "coverage", "class_agreement", "class_kept"),
-    **_known("share", "higher", "synthetic_accuracy", "high_quality", "ssim"),
-}
-"""Scale and good direction of the package's own figures. ``seconds`` is a run's training time."""
-TITLES = {
-    "fid": "FID",
-    "kid": "KID",
-    "class_kl": "class KL",
-    "mode_kl": "mode KL",
-    "mse": "MSE",
-    "ssim": "SSIM",
-    "late_fluctuation.discriminator_loss": "late fluctuation of D's loss",
-    "late_fluctuation.generator_loss": "late fluctuation of G's loss",
-    "late_fluctuation.fid": "late fluctuation of FID",
-    TRAINING_STEP: "the training step",
-    **{
-        f"{player}_{value}": f"{letter}'s {value}"
-        for player, letter in (("discriminator", "D"), ("generator", "G"))
-        for value in ("loss", "accuracy")
-    },
-    "high_quality": "share of good samples",
-}
+def require_curve_and_figure(name: str) -> None:
+    if name.startswith(RANK_CORRELATION) and name.count(".") != 2:
+        raise InputError(
+            f"figures: {name}: write {RANK_CORRELATION}<curve>.<validation figure>, such as "
+            f"{RANK_CORRELATION}training_step.fid"
+        )
 
 
 def figure_of_merit(
@@ -189,14 +147,13 @@ def figure_of_merit(
     for option, given, choices in (("scale", scale, get_args(Scale)), ("better", better, get_args(Direction))):
         if given is not None and given not in choices:
             raise InputError(f"figures.{name}: {option}={given!r}: choose from {', '.join(choices)}")
-    known_scale, known_better = KNOWN.get(plain_name(name), (None, None))
-    if name.startswith(RANK_CORRELATION):
-        known_scale, known_better = "correlation", KNOWN.get(name.rpartition(".")[2], (None, None))[1]
-    scale, better = scale or known_scale, better or known_better
+    require_curve_and_figure(name)
+    scale, better = scale or known(plain_name(name)).scale, better or known(plain_name(name)).better
     if scale is None or better is None:
+        compared = ", ".join(other for other, each in KNOWN.items() if each.scale)
         raise InputError(
-            f"figures.{name}: how it is compared is known of {', '.join(KNOWN)} only: say its scale and what is "
-            "better, such as {scale: ratio, better: lower}"
+            f"figures.{name}: how it is compared is known of {compared} only: say its scale and what is better, such "
+            "as {scale: ratio, better: lower}"
         )
     matters = MATTERS.get(scale) if matters is None else matters
     if matters is None:

@@ -17,7 +17,8 @@ from gans.figures.files import STYLE
 from gans.files import replacing, write_text
 from gans.metrics.name import MetricName
 from gans.study.analyse import StudyResult
-from gans.study.figures_of_merit import TITLES, FigureOfMerit
+from gans.study.figures_of_merit import FigureOfMerit
+from gans.study.known_figures import known
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 """Okabe and Ito's colours, which the colour-blind tell apart."""
@@ -143,7 +144,7 @@ def curve_title(name: str) -> str:
     of = {"train": "training", "val": "validation"}.get(kind, kind)
     if parsed is None:
         return f"{plain.replace('_', ' ')} of {of}"
-    return f"{TITLES.get(parsed.figure, parsed.figure.replace('_', ' '))} of {of}, {parsed.images:,} samples"
+    return f"{known(parsed.figure).title} of {of}, {parsed.images:,} samples"
 
 
 def draw_all(result: StudyResult, curves: Curves) -> dict[str, Figure]:

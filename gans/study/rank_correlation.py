@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from gans.run.folder import RunFolder
-from gans.study.figures_of_merit import TRAINING_STEP
+from gans.study.known_figures import TRAINING_STEP
 
 LEAST_MOMENTS = 3
 """Two moments always agree or disagree wholly."""

@@ -11,7 +11,8 @@ from gans.run.diagnose import read_verdict
 from gans.run.folder import RunFolder
 from gans.run.history import History
 from gans.run.test_results import CheckpointResults, read_results
-from gans.study.figures_of_merit import LATE_FLUCTUATION, RANK_CORRELATION, FigureOfMerit, curve_and_figure
+from gans.study.figures_of_merit import FigureOfMerit
+from gans.study.known_figures import LATE_FLUCTUATION, RANK_CORRELATION, curve_and_figure
 from gans.study.rank_correlation import rank_correlation
 
 HEALTHY = ("healthy", "not judged")

@@ -3,8 +3,9 @@
 import pytest
 from hydra import initialize_config_dir
 
-from gans.config.validate import check_options
+from gans.config.validate import check_options, find_target
 from gans.study.define import StudyDefinition
+from gans.study.known_figures import known
 from gans.study.members import Planner
 from tests.conftest import CONF, composed, names
 
@@ -20,3 +21,12 @@ def test_every_study_can_be_planned(name: str) -> None:
         planner = Planner(definition)
     assert {planner.plan(arm, 1).settings for arm in definition.all_arms} != {planner.plan(arm, 0).settings
             for arm in definition.all_arms}  # fmt: skip
+
+
+def test_every_value_of_the_packages_metrics_is_explained() -> None:
+    """On a study's page, where a reader has nothing else."""
+    targets = [node["_target_"] for name in names("metric") for node in composed(f"metric={name}")["metric"].values()]
+    values = {value for target in targets for value in vars(find_target(target, "metric", ()))["values"]}
+    assert {"fid", "copying", "mode_kl"} <= values
+    for value in values:
+        assert known(value).meaning, value

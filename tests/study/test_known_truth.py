@@ -16,7 +16,7 @@ from gans.study.analyse import ENDED, StudyResult, analyse
 from gans.study.answers import answers
 from gans.study.compare import compare
 from gans.study.define import StudyDefinition
-from gans.study.figures_of_merit import LATE_FLUCTUATION
+from gans.study.known_figures import LATE_FLUCTUATION
 from gans.study.page import Commands
 from gans.study.publish import publish
 from gans.study.record import RunRecord, read_record
