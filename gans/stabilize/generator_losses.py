@@ -69,12 +69,13 @@ class TopK(Stabilizer):
     def attach(self, gan: StabilizedGAN) -> None:
         refuse_beside(gan, "top_k", Unrolling, "unrolling computes its loss from future scores of all fakes")
         refuse_beside(gan, "top_k", FeatureMatching, "feature matching's loss is of the batch as a whole")
+        self.sign = gan.objective.sign_of_real  # once, since it waits for a tensor
 
     def generator_terms(
         self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
     ) -> Terms:
         scores, _ = batch.scores_by_kind
-        best = (gan.objective.sign_of_real * scores).topk(self.count(len(scores), gan.training_steps)).indices
+        best = (self.sign * scores).topk(self.count(len(scores), gan.training_steps)).indices
         return {name: values[best] for name, values in terms.items()}
 
     def count(self, fakes: int, step: int) -> int:
