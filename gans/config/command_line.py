@@ -167,6 +167,10 @@ def refuse_hydra_settings(overrides: Iterable[str], sweeps: bool) -> None:
     """
     command = Path(sys.argv[0]).stem
     for text in overrides:
+        if re.fullmatch(r"[+~]*hydra/launcher=basic", text):
+            raise InputError(
+                f"{text} is Hydra's own, which makes finished runs again: use hydra/launcher=processes, or leave it out"
+            )
         if command == "train" and not sweeps and text.lstrip("+~").startswith(OF_SWEEPS):
             raise InputError(f"{text} says what runs the members of a sweep: add -m, or leave it out")
         if not text.lstrip("+~").startswith(OF_SWEEPS if command in ("train", "study") else ()):
@@ -248,6 +252,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         choices = sorted(error.options or [path.stem for path in (CONF / group).glob("*.yaml")])
+        choices = [each for each in choices if (group, each) != ("hydra/launcher", "basic")]
         return f"unknown {group or 'config'} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")

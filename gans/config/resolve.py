@@ -54,9 +54,10 @@ def usual_options(choices: Mapping[str, str], options: Mapping[str, Any], search
         options: of the command, whose ``data.root`` decides which classes there are.
         search: overrides that say where else choices are found; Hydra knows those of ``--config-dir``.
     """
-    overrides = [f"{group}={choices[group]}" for group in ("data", "model", "trainer")]
+    groups = [group for group in ("data", "model", "trainer") if group in choices]  # Python checks options afterwards
+    overrides = [f"{group}={choices[group]}" for group in groups]
     usual = compose("config", [*overrides, *search])
-    for group in ("data", "model", "trainer"):
+    for group in groups:
         for name, value in options[group].items():
             if OmegaConf.is_missing(usual[group], name) or name == "root":
                 usual[group][name] = value

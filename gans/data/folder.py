@@ -81,6 +81,8 @@ class Folder(ImageData):
         """Training and test images, which are the same for every ``split_seed``."""
         total = len(images.labels)
         size = whole_number(TEST_SHARE if self.test_size is None else self.test_size, images.labels)
+        if not total:
+            raise InputError(f"'{self.root}' has no images")
         counts = images.labels.bincount(minlength=len(self.class_names))
         if rare := [name for name, count in zip(self.class_names, counts.tolist(), strict=True) if count < 2]:
             raise InputError(f"'{self.root}': a class needs two images or more, but {', '.join(rare)} has fewer")

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from gans.config.build import RunComponents, build_figures, build_run
+from gans.config.build import RunComponents, build_data, build_figures, build_run
 from gans.config.schema import USE_ALL, RunConfig
 from gans.config.validate import foreign_packages, validate
 from gans.data.progress import ProgressBar
@@ -27,7 +27,7 @@ from gans.run.export import read_checkpoint
 from gans.run.final_test import final_test
 from gans.run.folder import RunFolder, lock, new_whole_folder, runs_in
 from gans.run.history import History
-from gans.run.identity import finished_before, same_runs
+from gans.run.identity import finished_before, may_have_changed, same_runs
 from gans.run.rewind import rewind
 from gans.run.train import make_tester, train
 from gans.run.upgrade import upgrade
@@ -48,7 +48,8 @@ def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
     components = build_run(config)
     options = config.model_dump()
     with ExitStack() as stack:
-        with claim(config) if once else nullcontext(), new_whole_folder(Path(config.runs) / name) as folder:
+        claimed = claim(config, components.data) if once else nullcontext()
+        with claimed, new_whole_folder(Path(config.runs) / name) as folder:
             stack.enter_context(lock(folder))
             run = RunFolder.create(folder, options)
         run.history.add("started", slurm_job=slurm.job(), data_sha256=components.data.data_sha256)
@@ -56,12 +57,12 @@ def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
 
 
 @contextmanager
-def claim(config: RunConfig) -> Iterator[None]:
+def claim(config: RunConfig, data: Source) -> Iterator[None]:
     """Inside, no other process makes the same run; an InputError if it exists."""
     runs = Path(config.runs)
     runs.mkdir(parents=True, exist_ok=True)
     with lock(runs, "starts runs there", CLAIM_SECONDS):
-        if same := same_runs(config.model_dump(), runs_in(runs)):
+        if same := same_runs(config.model_dump(), runs_in(runs), data.data_sha256):
             raise InputError(f"'{same[0].path}' is the same run, and another process has just started it")
         yield
 
@@ -78,7 +79,8 @@ def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
 def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
     """Start, resume or return one sweep member."""
     options = config.model_dump()
-    same = same_runs(options, runs_in(Path(config.runs)))
+    data_sha256 = build_data(config).data_sha256 if may_have_changed(options) else ""
+    same = same_runs(options, runs_in(Path(config.runs)), data_sha256)
     if not same:
         return start(config, name, once=True)
     if same[0].history.last != "finished":
@@ -319,8 +321,7 @@ def again(command: Literal["resume", "test"], run: RunFolder, config: RunConfig,
 
 def require_same_images(run: RunFolder, data: Source) -> None:
     """Refuse other training images than those that the run started with, such as of a folder that has changed."""
-    known = [event["data_sha256"] for event in run.history.events if event.get("data_sha256")]
-    if known and known[0] != data.data_sha256:
+    if run.history.data_sha256 not in ("", data.data_sha256):
         raise InputError(
             f"'{run.path}' was trained on other images than data={data.source} has now: restore them, or use a new run"
         )

@@ -36,6 +36,11 @@ class History:
         return sum(each["event"] == event for each in self.events)
 
     @property
+    def data_sha256(self) -> str:
+        """The hash of the training images that the run started with; "" if it is not known."""
+        return next((event["data_sha256"] for event in self.events if event.get("data_sha256")), "")
+
+    @property
     def failure(self) -> tuple[int, str] | None:
         """Step and reason of the failure that ended the run; None if it did not fail."""
         last = self.events[-1] if self.events else {}

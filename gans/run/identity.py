@@ -38,7 +38,7 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     data = settings.get("data")
     if isinstance(data, dict) and verifies_files(str(data.get("_target_"))):
         settings["data"] = {name: option for name, option in data.items() if name != "root"}
-    return _with_whole_numbers(settings)
+    return with_whole_numbers(settings)
 
 
 def settings_text(config: Mapping[str, Any]) -> str:
@@ -57,10 +57,22 @@ def verifies_files(target: str) -> bool:
     return False
 
 
-def same_runs(config: Mapping[str, Any], runs: Iterable[RunFolder]) -> list[RunFolder]:
-    """The runs with a config's result settings, whatever they are called; finished ones first."""
+def may_have_changed(config: Mapping[str, Any]) -> bool:
+    """Whether the same settings may be of other images: those of a folder that no checksum verifies."""
+    data = config.get("data", {})
+    return "root" in data and not verifies_files(str(data.get("_target_")))
+
+
+def same_runs(config: Mapping[str, Any], runs: Iterable[RunFolder], data_sha256: str = "") -> list[RunFolder]:
+    """The runs with a config's result settings, whatever they are called; finished ones first.
+
+    Args:
+        data_sha256: the hash of the training images as they are now: runs on other images are others. "" if not known.
+    """
     settings = settings_text(config)
     found = [run for run in runs if _settings_of(run) == settings]
+    if data_sha256:
+        found = [run for run in found if run.history.data_sha256 in ("", data_sha256)]
     return sorted(found, key=lambda run: run.history.last != "finished")
 
 
@@ -78,12 +90,12 @@ def _settings_of(run: RunFolder) -> str | None:
         return None
 
 
-def _with_whole_numbers(options: Any) -> Any:
+def with_whole_numbers(options: Any) -> Any:
     """Options with 1 in place of 1.0, which is the same setting."""
     if isinstance(options, dict):
-        return {name: _with_whole_numbers(value) for name, value in options.items()}
+        return {name: with_whole_numbers(value) for name, value in options.items()}
     if isinstance(options, list):
-        return [_with_whole_numbers(value) for value in options]
+        return [with_whole_numbers(value) for value in options]
     return int(options) if isinstance(options, float) and options.is_integer() else options
 
 

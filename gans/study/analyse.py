@@ -1,5 +1,6 @@
 """Analysis of a study: every arm against the baseline, the claims, and what went wrong how often."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,7 +84,7 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
         troubles=count_troubles(by_arm, definition.baseline),
         protocols=protocols,
         floors={name: floor for record in records for name, floor in record.floors.items()},
-        warnings=[*warnings, *off_scale(definition.merits, records)],
+        warnings=[*warnings, *off_scale(definition.merits, records), *other_images(records)],
     )
 
 
@@ -198,6 +199,20 @@ def off_scale(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> 
         for record in records
         if not merit.has_place_for(record.figures[merit.name])
     ]
+
+
+def other_images(records: Sequence[RunRecord]) -> list[str]:
+    """A warning for each data set whose images have changed between two runs."""
+    known = [record.run for record in records if record.run.history.data_sha256]
+    first: dict[str, RunFolder] = {}
+    changed: dict[str, str] = {}
+    for run in known:
+        options = {name: run.config["data"].get(name) for name in ("_target_", "root", "size", "channels")}
+        before = first.setdefault(text := json.dumps(options), run)
+        if before.history.data_sha256 != run.history.data_sha256:
+            both = f"'{before.path}' and '{run.path}'"
+            changed.setdefault(text, f"the images changed between {both}, which may be what makes a difference")
+    return list(changed.values())
 
 
 def tested_figures(run: RunFolder) -> list[str]:

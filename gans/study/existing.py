@@ -9,13 +9,13 @@ from typing import Any
 from gans.config.resolve import flatten
 from gans.errors import InputError
 from gans.run.folder import RunFolder
-from gans.run.identity import result_settings
+from gans.run.identity import result_settings, with_whole_numbers
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.figures_of_merit import figure_of_merit
 from gans.study.gather import read_records
 from gans.study.known_figures import KNOWN
 from gans.study.members import run_folders, split_differences
-from gans.study.record import RunRecord, is_over, read_record
+from gans.study.record import RunRecord, is_over
 
 FEW = 6
 """How many figures are chosen of runs that exist if none are named, and how many differences are named."""
@@ -59,14 +59,18 @@ def existing_study(
     definition = StudyDefinition(
         question=f"Which {by} is best?",
         arms={arm: [f"{by}={arm}"] for arm in arms},
-        baseline=arm_name(baseline) if baseline is not None else "none" if "none" in arms else arms[0],
-        figures=list(figures) or [FigureOptions(name=name) for name in figures_in(found[0].run)],
+        baseline=arm_name(with_whole_numbers(baseline)) if baseline is not None else default_baseline(arms),
+        figures=list(figures) or [FigureOptions(name=name) for name in figures_in([each.run for each in found])],
     )
     records, unread = read_records([(each.run, each.arm) for each in found], definition.merits)
     if len({record.seed for record in records}) < 2:
         same = "all runs have the same seed: one seed shows no difference between arms. Train more seeds"
         raise InputError(without(same, [*damaged, *unread]))
     return definition, records, [*damaged, *different, *unread]
+
+
+def default_baseline(arms: Sequence[str]) -> str:
+    return "none" if "none" in arms else arms[0]
 
 
 def finished_runs(patterns: Sequence[str], by: str) -> tuple[list[ExistingRun], list[str]]:
@@ -152,9 +156,17 @@ def differences(settings: Sequence[tuple[RunFolder, dict[str, Any]]]) -> list[st
     return lines
 
 
-def figures_in(run: RunFolder) -> list[str]:
-    """The first known figures of quality that a run has."""
-    record = read_record(
-        run, "", [figure_of_merit(name) for name, known in KNOWN.items() if known.scale and name != "seconds"]
-    )
-    return [name for name, value in record.figures.items() if math.isfinite(value)][:FEW]
+def figures_in(runs: Sequence[RunFolder]) -> list[str]:
+    """The first known figures of quality that some run has, and that have a place on their scale in all.
+
+    Raises:
+        InputError: if there is none.
+    """
+    merits = [figure_of_merit(name) for name, known in KNOWN.items() if known.scale and name != "seconds"]
+    records, _ = read_records([(run, "") for run in runs], merits)
+    values = {merit: [record.figures[merit.name] for record in records] for merit in merits}
+    found = [merit.name for merit, of_runs in values.items()
+             if any(map(math.isfinite, of_runs)) and all(map(merit.has_place_for, of_runs))]  # fmt: skip
+    if not found:
+        raise InputError("no run has a figure to compare: each has failed, or its test has no metrics")
+    return found[:FEW]

@@ -16,7 +16,7 @@ from gans.config.validate import check_options, validate
 from gans.errors import InputError, config_dirs
 from gans.run import slurm
 from gans.run.folder import RunFolder, lock, runs_in
-from gans.run.identity import finished_before, same_runs, settings_text
+from gans.run.identity import finished_before, may_have_changed, same_runs, settings_text
 from gans.sweep.engine import Engine
 from gans.sweep.member import Member
 from gans.sweep.processes import Processes
@@ -41,6 +41,7 @@ def run_sweep(configs: Sequence[DictConfig]) -> None:
     hydra = configs[0].hydra
     make_importable(config_dirs(hydra))
     refuse_if_all_are_wrong(options)
+    engine = make_engine(hydra, len(configs), configs[0].trainer.accelerator)
     # the same sweep has the same folder, where it finds members that it has left in SLURM
     folder = Path(hydra.sweep.dir) / sha256("".join(identities).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,7 @@ def run_sweep(configs: Sequence[DictConfig]) -> None:
     runs = {name: runs_in(Path(name)) for name in {each["runs"] for each in options}}
     for member, each in zip(members, options, strict=True):
         skip_if_finished(member, each, runs[each["runs"]])
-    run_members(members, make_engine(hydra, len(members), configs[0].trainer.accelerator), View(members))
+    run_members(members, engine, View(members))
     sys.exit(exit_code_of(members))
 
 
@@ -114,8 +115,11 @@ def identity_of(options: Mapping[str, Any]) -> str:
 
 
 def skip_if_finished(member: Member, options: dict[str, Any], runs: Sequence[RunFolder]) -> None:
-    """End a member that would start a run, if the same one of these runs is finished."""
-    starts = all(options[name] is None for name in ("resume", "test", "draw"))
+    """End a member that would start a run, if the same one of these runs is finished.
+
+    A member whose images may have changed looks at them itself.
+    """
+    starts = all(options[name] is None for name in ("resume", "test", "draw")) and not may_have_changed(options)
     run = next(iter(same_runs(options, runs)), None) if starts else None
     if run and run.history.last == "finished":
         member.log.write_text(f"{finished_before(run, options)}\n", encoding="utf-8")

@@ -83,6 +83,17 @@ def test_a_launcher_is_for_what_launches(monkeypatch: pytest.MonkeyPatch, overri
         assert started == [command] * is_accepted
 
 
+@pytest.mark.parametrize("command", ["train.py -m", "study.py", "train.py"])
+def test_hydras_own_launcher_which_would_make_finished_runs_again_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    script, *flags = command.split()
+    monkeypatch.setattr(sys, "argv", [str(ROOT / script), *flags, "hydra/launcher=basic"])
+    with pytest.raises(SystemExit):
+        run_command(lambda: pytest.fail("Hydra has started"))
+    assert "hydra/launcher=processes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flag", ["--config-dir {}", "--config-dir={}", "-cd {}"])
 @pytest.mark.parametrize("file", ["stabilize/ema.yaml", "config.yaml"])
 def test_a_file_of_the_users_that_hydra_would_not_read_is_refused(

@@ -203,6 +203,13 @@ def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
     assert handlers() == before
 
 
+@pytest.mark.parametrize("group", ["data", "model", "objective", "trainer"])
+def test_a_group_that_was_left_out_is_one_line(group: str) -> None:
+    with pytest.raises(InputError) as error:
+        gans.compose("data=digits", f"~{group}")
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("wrong", [(5,), ("seed=1", "seed=2,3"), ("data=dgits",), ("data.batch_size=5000",)], ids=str)
 def test_nothing_is_left_of_a_run_that_can_not_be(tmp_path: Path, wrong: tuple[Any, ...]) -> None:
     with pytest.raises(InputError):

@@ -4,15 +4,20 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+from PIL import Image
 
 from gans.config.resolve import flatten
 from gans.errors import InputError
+from gans.run import commands
 from gans.run.folder import RunFolder, runs_in
 from gans.run.history import Event
-from gans.run.identity import result_settings, run_name, same_runs, settings_text
+from gans.run.identity import may_have_changed, result_settings, run_name, same_runs, settings_text
 from gans.run.test_results import read_results
-from tests.conftest import composed
+from gans.study.analyse import other_images
+from gans.study.record import read_record
+from tests.conftest import composed, run_config
 from tests.run.runs import assert_same, checkpoint, start, tiny
 
 WITHOUT_EFFECT = (
@@ -20,6 +25,7 @@ WITHOUT_EFFECT = (
     "samples.steps=[1]", "samples.frames=1", "figure=curves", "formats=[svg]", "trust=[somebody]",
 )  # fmt: skip
 """A change of every option that does not count, but for where a run lies and what is done with it."""
+FOLDER = "gans.data.folder.Folder"
 ELSEWHERE = ("runs", "resume", "test", "draw", "data.root")
 
 
@@ -53,6 +59,41 @@ def test_every_other_option_counts(choice: tuple[str, ...]) -> None:
     for option in flatten(config):
         same = result_settings(changed(config, option)) == result_settings(config)
         assert same == (option in ignored or option.partition(".")[0] in ignored), option
+
+
+def write_images(folder: Path, shade: int) -> None:
+    random = numpy.random.default_rng(shade)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(20):
+            pixels = random.integers(0, shade, (28, 28), dtype=numpy.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{index}.png")
+
+
+def test_a_run_on_images_that_have_changed_is_another(tmp_path: Path) -> None:
+    """For a member of a sweep, which returns a finished run instead of making it again; a study warns of it."""
+    write_images(tmp_path / "images", 100)
+    config = run_config(
+        "data=folder", f"data.root={tmp_path / 'images'}", "data.batch_size=8", "model=dcgan", "metric=none",
+        "trainer.max_epochs=null", "trainer.max_steps=1", "figure=none", f"runs={tmp_path / 'runs'}",
+    )  # fmt: skip
+    first = commands.start_resume_or_return(config, "some")
+    assert commands.start_resume_or_return(config, "some").path == first.path
+    write_images(tmp_path / "images", 200)
+    second = commands.start_resume_or_return(config, "some")
+    assert second.path != first.path
+    assert second.history.data_sha256 != first.history.data_sha256
+    records = [read_record(run, arm, []) for run, arm in ((first, "one"), (second, "other"))]
+    (warning,) = other_images(records)
+    assert first.path.name in warning
+    assert not other_images(records[:1])
+
+
+@pytest.mark.parametrize(("data", "may"), [("folder", True), ("mnist", False), ("digits", False), ("ring", False)])
+def test_a_leader_looks_for_finished_runs_where_images_can_not_change(data: str, may: bool) -> None:
+    points = ["model=mlp"] if data == "ring" else []
+    config = composed(f"data={data}", *points) if data != "folder" else {"data": {"root": "x", "_target_": FOLDER}}
+    assert may_have_changed(config) == may
 
 
 def test_a_run_of_a_version_without_samplings_is_the_same_as_one_that_uses_all() -> None:

@@ -3,6 +3,7 @@
 import csv
 import html
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,28 @@ def test_ways_to_sample_are_compared(tmp_path: Path) -> None:
     page = ask(question(f"runs=[{tmp_path}/runs]", "by=sampling", "baseline=Sampling", f"output={tmp_path}"), None)
     found = rows(page.parent / "comparisons.csv")[0]
     assert (found["arm"], found["than"], found["pairs"]) == ("RejectionSampling", "Sampling", "3")
+
+
+def test_runs_that_failed_may_come_first(tmp_path: Path) -> None:
+    """What decides is what other runs have; a figure without a place on its scale is none."""
+    for arm, weight in (("a failed", 1.0), ("b", 2.0)):
+        config = composed("data=digits", "stabilize=r1", f"stabilize.r1.weight={weight}")
+        for seed in range(3):
+            failed_at = 500 if arm == "a failed" and seed == 0 else None
+            figures = {"fid": 5.0 + seed, "modes": 0.0}
+            write_run(tmp_path / "runs" / f"{arm}-{seed}", config | {"seed": seed}, figures, failed_at=failed_at)
+    by = [f"runs=[{tmp_path}/runs]", "by=stabilize.r1.weight", f"output={tmp_path}"]
+    for baseline in ("2.0", "2"):
+        page = ask(question(*by, f"baseline={baseline}"), None)
+        found = rows(page.parent / "comparisons.csv")
+        assert {(each["arm"], each["than"]) for each in found} == {("1", "2")}
+        assert "modes" not in {each["figure"] for each in found}
+    for path in (tmp_path / "runs").glob("*-[12]"):
+        shutil.rmtree(path)
+    shutil.rmtree(tmp_path / "runs" / "b-0")
+    write_run(tmp_path / "runs" / "b-0", config | {"seed": 0}, {"fid": 5.0}, failed_at=500)
+    with pytest.raises(InputError, match="no run has a figure"):
+        ask(question(*by), None)
 
 
 def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
