@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy
+from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from gans.errors import InputError
 
 PART = ".part"
+SHORT_WAIT = 0.5
+"""Seconds that a process waits for another without a word."""
 Format = Literal["png", "svg", "pdf"]
 """A format of figures."""
 
@@ -73,6 +77,21 @@ def require_writable(path: Path) -> None:
         pass
     except OSError as error:
         raise InputError(f"'{path}' can't be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def only_one(lock_file: Path, work: str) -> Iterator[None]:
+    """One process at a time. One that waits for long says so: ``work`` is what the other one does."""
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=SHORT_WAIT)
+    except Timeout:
+        print(f"waiting for another process, which {work}", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove_parts(folder: Path) -> None:

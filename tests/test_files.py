@@ -3,11 +3,14 @@
 import errno
 import os
 import re
+import threading
 from pathlib import Path
+from time import sleep
 
 import pytest
+from filelock import FileLock
 
-from gans.files import write_text
+from gans.files import only_one, write_text
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
@@ -33,3 +36,22 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=re.escape(f"'{path}'")):
         write_text(path, "text")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_who_waits_for_another_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, taken = tmp_path / "lock", threading.Event()
+
+    def work() -> None:
+        with only_one(path, "works"):
+            taken.set()
+            sleep(1)
+
+    other = threading.Thread(target=work)
+    other.start()
+    taken.wait()
+    assert capsys.readouterr().err == ""
+    with only_one(path, "works"):
+        assert capsys.readouterr().err == "waiting for another process, which works\n"
+    other.join()
+    with FileLock(path, timeout=0):
+        pass

@@ -14,14 +14,13 @@ from urllib.parse import urlsplit
 import numpy
 import torch
 import torchvision
-from filelock import FileLock
 from torch import Tensor
 from torchvision.datasets.utils import download_url
 
 from gans.data.batches import Dataset
 from gans.data.images import ImageData
 from gans.errors import InputError, one_line
-from gans.files import making_folder
+from gans.files import making_folder, only_one
 
 GZIP = b"\x1f\x8b"
 """The first bytes of a compressed file."""
@@ -77,7 +76,7 @@ class IdxData(ImageData):
         try:
             with making_folder(self.raw):
                 try:
-                    with FileLock(lock):
+                    with only_one(lock, "downloads these files"):
                         self._download(self.missing)
                 finally:
                     lock.unlink(missing_ok=True)

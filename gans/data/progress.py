@@ -83,9 +83,7 @@ class ProgressBar:
         self._active.remove(self)
         if not self._active:
             self._over.set()
-        if self.in_lines and self.keep:
-            self._bar.refresh()
-        self._bar.close()
+        self._bar.close()  # which shows what is kept
 
     @property
     def is_due(self) -> bool:

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy
 import torch
-from filelock import FileLock
 
 from gans.data.batches import Dataset
 from gans.data.images import ImageData
 from gans.errors import InputError, one_line
-from gans.files import making_folder
+from gans.files import making_folder, only_one
 
 
 class TorchvisionData(ImageData):
@@ -42,7 +41,7 @@ class TorchvisionData(ImageData):
             with making_folder(self.folder):
                 lock = self.folder / f".{self.source}.lock"
                 try:
-                    with FileLock(lock):
+                    with only_one(lock, "downloads or verifies these files"):
                         self._download()
                 finally:
                     lock.unlink(missing_ok=True)

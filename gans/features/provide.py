@@ -6,14 +6,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from filelock import FileLock
-
 from gans.data.extractor import FeatureExtractor
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.features.files import TrainedFeatureNetwork, cached_card, find_features, load_saved, save_features
 from gans.features.inception import load_inception
 from gans.features.learn import Recipe, learn_features
+from gans.files import only_one
 
 
 def provide_features(data: Source, command: str) -> FeatureExtractor:
@@ -37,7 +36,7 @@ def provide_features(data: Source, command: str) -> FeatureExtractor:
 
 def _trained_once(data: Source, command: str) -> TrainedFeatureNetwork:
     card_path = cached_card(data)
-    with _only_one(card_path.with_suffix(".lock")):
+    with _one_at_a_time(card_path.with_suffix(".lock")):
         if found := find_features(data):  # another process has trained it meanwhile
             return found
         print(f"training the feature network of data={data.source}, {card_path.stem}, once", flush=True)
@@ -59,10 +58,10 @@ def _trained_once(data: Source, command: str) -> TrainedFeatureNetwork:
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
+def _one_at_a_time(lock: Path) -> Iterator[None]:
     """One process at a time; without a lock where the folder can't be written."""
     with ExitStack() as stack:
         with suppress(OSError):
             lock.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(lock))
+            stack.enter_context(only_one(lock, "makes this feature network"))
         yield

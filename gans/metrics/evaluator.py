@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -220,9 +220,12 @@ def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[s
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, values)
     except OSError as error:
-        print(
-            f"warning: '{path.parent}' can't be written ({error.strerror}), so every run computes its floors again: "
-            "name another folder with GANS_CACHE",
-            file=sys.stderr,
+        _warn_once(
+            f"'{path.parent}' can't be written ({error.strerror or error}), so every run computes its floors again"
         )
     return values
+
+
+@cache
+def _warn_once(problem: str) -> None:
+    print(f"warning: {problem}: name another folder with GANS_CACHE", file=sys.stderr)

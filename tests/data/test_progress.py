@@ -50,6 +50,14 @@ def test_work_that_ends_soon_is_silent(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == ""
 
 
+def test_the_last_state_of_kept_work_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with ProgressBar("kept", 3, keep=True) as bar:
+        bar.update(3)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "100%" in line
+    assert "3/3" in line
+
+
 def test_an_error_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ZeroDivisionError), ProgressBar("broken"):
         raise ZeroDivisionError
