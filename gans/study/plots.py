@@ -163,8 +163,8 @@ def _add_legend(figure: Figure, axes: Axes) -> None:
     """In as many columns as fit."""
     lines, names = axes.get_legend_handles_labels()
     names = [in_lines(name, KEY, ROOM - BESIDE_NAME) for name in names]
-    columns = int(ROOM // (max(width_of(name, KEY) for name in names) + BESIDE_NAME))
-    columns = min(3, columns, len(names))
+    widest = max((width_of(name, KEY) for name in names), default=0.0)
+    columns = min(3, int(ROOM // (widest + BESIDE_NAME)), len(names)) or 1
     figure.legend(lines, names, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK, fontsize=KEY)
     rows = math.ceil(sum(name.count("\n") + 1 for name in names) / columns)
     figure.set_figheight(figure.get_figheight() + 0.17 * max(0, rows - 2))

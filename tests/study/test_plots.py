@@ -9,7 +9,7 @@ from matplotlib.transforms import Bbox
 
 from gans.study.analyse import StudyResult, analyse
 from gans.study.lines_of_text import in_lines, width_of
-from gans.study.plots import Curves, draw_all
+from gans.study.plots import Curves, draw_all, draw_curves
 from tests.figures.test_layout import assert_legible
 from tests.study.test_known_truth import definition, records_in
 
@@ -43,6 +43,10 @@ def test_names_fit(tmp_path: Path, arms: tuple[str, ...]) -> None:
 def test_names_of_many_arms_fit(tmp_path: Path) -> None:
     for figure in figures_of(result_of(tmp_path, (LONG, *LABELS, *"abcd"))).values():
         assert_inside(figure)
+
+
+def test_curves_of_no_arm_are_drawn(tmp_path: Path) -> None:
+    draw_curves(result_of(tmp_path, ("a", "b")), CURVE, {CURVE: (numpy.arange(5.0), {})}).draw_without_rendering()
 
 
 def assert_inside(figure: Figure) -> None:
