@@ -209,7 +209,7 @@ def check_options(model: type[Model], options: dict[str, Any]) -> Model:
 def check_value(hint: Any, value: Any, path: str) -> None:
     """Check a value against an annotation; an InputError for a wrong type or a value out of range."""
     try:
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False))
     except PydanticUserError:  # a type that carries its own config
         adapter = TypeAdapter(hint)
     except PydanticSchemaGenerationError:

@@ -61,7 +61,8 @@ def evaluate(options: dict[str, Any]) -> Path:
         raise InputError(f"nothing can be computed of these images{classes}. {reasons}")
     with making_folder(file.parent):
         results.write(file)
-    Console(width=None if sys.stdout.isatty() else 100).print(results.table(str(source)))
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(results.table(str(source), console.width))
     return file
 
 

@@ -46,4 +46,5 @@ def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) ->
         left_out=evaluation.left_out if evaluation else {},
     )
     results.write(run.test_results_file)
-    Console(width=None if sys.stdout.isatty() else 100).print(results.table(run.name))
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(results.table(run.name, console.width))

@@ -1,14 +1,18 @@
 """test.json: the results of the final test. Its schema is ``TestResults``; docs/evaluation.md explains it."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from gans.errors import InputError
 from gans.files import write_text
 from gans.metrics.name import MetricName, of_class
+
+LAST_COLUMN = 18
+"""What a table's last column needs at least."""
 
 
 class CheckpointResults(BaseModel):
@@ -46,29 +50,48 @@ class TestResults(BaseModel):
     def write(self, path: Path) -> None:
         write_text(path, self.model_dump_json(indent=2) + "\n")
 
-    def table(self, title: str) -> Table:
-        """The results of every checkpoint beside the floors."""
-        table = Table(title=title, title_justify="left")
-        table.add_column("test metric", no_wrap=True)
-        for name, tested in self.checkpoints.items():
-            steps = "" if tested.training_steps is None else f"\nstep {tested.training_steps:,}"
-            table.add_column(name + steps, justify="right")
-        table.add_column("real training\nimages", justify="right")
-        table.add_column("images, features")
-        first = next(iter(self.checkpoints.values()))
-        for full_name in first.results:
+    def table(self, title: str, width: int = 100) -> Table:
+        """The results of every checkpoint beside the floors. One that is too wide goes without borders and without how
+        many images and which features the metrics use; the reasons are below it."""
+        rows = self._rows()
+        titles = self._titles()
+        widest = [max((len(row[place]) for row in rows), default=0) for place in range(1 + len(titles))]
+        narrow = sum(widest) + LAST_COLUMN + 3 * (len(widest) + 1) + 1 > width
+        options: dict[str, Any] = {"box": SIMPLE_HEAD, "show_edge": False, "padding": 0} if narrow else {}
+        table = Table(title=title, title_justify="left", caption_justify="left", **options)
+        table.add_column("test metric", no_wrap=not narrow, overflow="fold")
+        for name, least in zip(titles, widest[1:], strict=True):
+            table.add_column(name, justify="right", min_width=least)
+        if narrow:
+            table.caption = "\n".join(f"{metric}: {reason}" for metric, reason in self.left_out.items())
+        else:
+            table.add_column("images, features")
+        for row in rows:
+            table.add_row(*row[: len(table.columns)])
+        return table
+
+    def _titles(self) -> list[str]:
+        """The titles of the columns with numbers."""
+        steps = {name: tested.training_steps for name, tested in self.checkpoints.items()}
+        titles = [name if step is None else f"{name}\nstep {step:,}" for name, step in steps.items()]
+        return [*titles, "real training\nimages"]
+
+    def _rows(self) -> list[list[str]]:
+        """The cells of each figure, but for values per class, which would make the table too long."""
+        rows = []
+        for full_name in next(iter(self.checkpoints.values())).results:
             parsed = MetricName.parse(full_name)
             name = parsed.figure if parsed else full_name
             if of_class(name):
-                continue  # values per class would make the table too long
+                continue
             images = parsed.images if parsed else self.held_out_images
             protocol = [str(images), *(parsed.details if parsed else [])]
             values = [f"{tested.results[full_name]:.4g}" for tested in self.checkpoints.values()]
             floor = self.floors.get(str(parsed.of_real_images) if parsed else full_name)
-            table.add_row(name, *values, "" if floor is None else f"{floor:.4g}", ", ".join(protocol))
-        for metric, reason in self.left_out.items():
-            table.add_row(metric, *["-"] * (len(self.checkpoints) + 1), reason)
-        return table
+            rows.append([name, *values, "" if floor is None else f"{floor:.4g}", ", ".join(protocol)])
+        return rows + [
+            [metric, *["-"] * (len(self.checkpoints) + 1), reason] for metric, reason in self.left_out.items()
+        ]
 
 
 def read_results(path: Path) -> TestResults:

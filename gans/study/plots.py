@@ -19,17 +19,25 @@ from gans.metrics.name import MetricName
 from gans.study.analyse import StudyResult
 from gans.study.figures_of_merit import FigureOfMerit
 from gans.study.known_figures import known
+from gans.study.lines_of_text import in_lines, in_two_lines, parts_of, width_of
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 """Okabe and Ito's colours, which the colour-blind tell apart."""
 MARKERS = "osD^vP*"
 SIGNS = "●■◆▲▼✚★"
 """The markers as characters."""
+MANY_ARMS = 6
 FEW_POINTS = 20
 """A curve with no more points shows them."""
 INK = "#010203"
 """The colour of text and axes: black to a reader, and found again where a page's theme decides."""
 WIDTH = 4.4
+ROOM = 72 * WIDTH - 12
+"""How wide a text of a figure may be, in points."""
+BESIDE_NAME = 40
+"""Points that a legend needs beside a name."""
+TITLE, LABEL, TICK, KEY = 11, 10, 9, 8
+"""Sizes of text, in points."""
 NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 Curves = dict[str, tuple[NDArray[numpy.float64], dict[str, NDArray[numpy.float64]]]]
@@ -47,7 +55,10 @@ def sign_of(result: StudyResult, arm: str) -> str:
 def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
     """Each arm's mean difference from the baseline and its confidence sequence; shaded: what does not matter."""
     arms = list(result.comparisons)
-    figure, axes = _figure(0.42 * len(arms) + 1.15)
+    names = [in_lines(arm, TICK, 0.4 * ROOM) for arm in arms]
+    row_height = max(0.42, 0.17 * max((name.count("\n") + 1 for name in names), default=1))
+    label = _label(result, merit)
+    figure, axes = _figure(row_height * len(arms) + 0.98 + 0.17 * (label.count("\n") + 1))
     shown = merit.shown
     axes.axvspan(shown(-merit.zone), shown(merit.zone), color="#808080", alpha=0.2, lw=0)
     axes.axvline(shown(0), color=INK, lw=0.8)
@@ -73,13 +84,19 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
     else:
         low, high = min(finite), max(finite)
         axes.set_xlim(low - 0.08 * (high - low), high + 0.08 * (high - low))
-    axes.set_yticks(range(len(arms)), arms)
+    axes.set_yticks(range(len(arms)), names)
     axes.set_ylim(len(arms) - 0.5, -0.5)
-    unit = {"ratio": " (log scale)", "share": " in points"}.get(merit.scale, "")
-    axes.set_xlabel(f"against {result.definition.baseline}{unit}; {merit.better} is better", color=INK)
-    axes.set_title(merit.title, color=INK, fontsize=11)
-    axes.tick_params(axis="x", labelsize=8)
+    figure.supxlabel(label, color=INK, fontsize=LABEL)
+    axes.set_title(in_lines(merit.title, TITLE, 0.55 * ROOM), color=INK, fontsize=TITLE)
+    axes.tick_params(axis="x", labelsize=KEY)
     return figure
+
+
+def _label(result: StudyResult, merit: FigureOfMerit) -> str:
+    """What the differences are against, in lines that fit the figure."""
+    unit = {"ratio": " (log scale)", "share": " in points"}.get(merit.scale, "")
+    first, second = f"against {result.definition.baseline}{unit};", f"{merit.better} is better"
+    return in_two_lines(first, second, LABEL, ROOM)
 
 
 def ticks_of_decade(span: float) -> tuple[float, ...]:
@@ -107,11 +124,24 @@ def draw_runs(result: StudyResult, merit: FigureOfMerit) -> Figure:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticks(range(len(arms)), [_tick(arm, values[arm]) for arm in arms], rotation=0 if len(arms) < 6 else 60,
-                    ha="center" if len(arms) < 6 else "right")  # fmt: skip
+    _name_arms(figure, axes, {arm: _note(values[arm]) for arm in arms})
     axes.set_xlim(-0.5, len(arms) - 0.5)
-    axes.set_title(f"{merit.title} ({merit.better} is better)", color=INK, fontsize=11)
+    title = in_two_lines(merit.title, f"({merit.better} is better)", TITLE, 0.8 * ROOM)
+    axes.set_title(title, color=INK, fontsize=TITLE)
     return figure
+
+
+def _name_arms(figure: Figure, axes: Axes, names: Mapping[str, str]) -> None:
+    """Names and notes of arms below their places; turned if there are many, or if one is too wide for its place."""
+    room = 0.84 * ROOM / len(names) - 4
+    parts = [part.strip() for text in (*names, *names.values()) for part in parts_of(text, TICK, room)]
+    turned = len(names) >= MANY_ARMS or any(width_of(part, TICK) > room for part in parts)
+    width = 0.5 * ROOM if turned else room
+    texts = [in_lines(name, TICK, width) + (note and "\n" + in_lines(note, TICK, width))
+             for name, note in names.items()]  # fmt: skip
+    axes.set_xticks(range(len(texts)), texts, rotation=60 if turned else 0, ha="right" if turned else "center")
+    if turned:
+        figure.set_figheight(figure.get_figheight() + max(width_of(text, TICK) for text in texts) / 110)
 
 
 def draw_curves(result: StudyResult, name: str, curves: Curves) -> Figure:
@@ -124,9 +154,20 @@ def draw_curves(result: StudyResult, name: str, curves: Curves) -> Figure:
         marker = "o" if len(steps) <= FEW_POINTS else ""
         axes.plot(steps, median(values), color=colour, lw=2, marker=marker, ms=4, label=arm)
     axes.set_xlabel("training step", color=INK)
-    axes.set_title(curve_title(name), color=INK, fontsize=11)
-    figure.legend(loc="outside lower center", ncols=min(3, len(of_arms)), frameon=False, labelcolor=INK, fontsize=8)
+    axes.set_title(in_lines(curve_title(name), TITLE, 0.75 * ROOM), color=INK, fontsize=TITLE)
+    _add_legend(figure, axes)
     return figure
+
+
+def _add_legend(figure: Figure, axes: Axes) -> None:
+    """In as many columns as fit."""
+    lines, names = axes.get_legend_handles_labels()
+    names = [in_lines(name, KEY, ROOM - BESIDE_NAME) for name in names]
+    widest = max((width_of(name, KEY) for name in names), default=0.0)
+    columns = min(3, int(ROOM // (widest + BESIDE_NAME)), len(names)) or 1
+    figure.legend(lines, names, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK, fontsize=KEY)
+    rows = math.ceil(sum(name.count("\n") + 1 for name in names) / columns)
+    figure.set_figheight(figure.get_figheight() + 0.17 * max(0, rows - 2))
 
 
 def median(values: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
@@ -183,7 +224,7 @@ def inline(svg: str) -> str:
 def _figure(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
-    axes.tick_params(colors=INK, labelsize=9)
+    axes.tick_params(colors=INK, labelsize=TICK)
     axes.spines[["top", "right"]].set_visible(False)
     for spine in axes.spines.values():
         spine.set_color(INK)
@@ -196,7 +237,7 @@ def _options(name: str) -> dict[Any, Any]:
     return STYLE | {"svg.hashsalt": name}
 
 
-def _tick(arm: str, values: Mapping[int, float]) -> str:
-    """An arm's name in short lines, and how many of its runs lack the figure."""
+def _note(values: Mapping[int, float]) -> str:
+    """How many of an arm's runs lack the figure."""
     missing = sum(not math.isfinite(value) for value in values.values())
-    return arm.replace(", ", ",\n").replace("+", "+\n") + (f"\n({missing} without)" if missing else "")
+    return f"({missing} without)" if missing else ""

@@ -1,5 +1,6 @@
 """Values against annotations, and classes that a config from a file may not name."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -144,6 +145,9 @@ REFUSED = [
     (tuple[float, float], [0.5, "0.9"]),
     (list[int] | None, [1, "2"]),
     (Annotated[float, Field(ge=0, le=1)], 1.1),
+    (Annotated[float, Field(gt=0)], math.inf),
+    (float | None, math.nan),
+    (tuple[float, float], [0.5, math.inf]),
 ]
 
 

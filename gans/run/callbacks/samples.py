@@ -1,5 +1,6 @@
 """Samples from fixed inputs during training, written as arrays to the run folder."""
 
+import sys
 from typing import Any
 
 import lightning as L
@@ -56,7 +57,19 @@ class Samples(Callback):
         per_epoch = int(trainer.num_training_batches)
         self.grid_steps = {round(planned * frame / max(1, self.frames)) for frame in range(self.frames + 1)}
         self.grid_steps |= {epoch * per_epoch for epoch in self.epochs} | {*self.steps, planned}
+        self._warn_of_moments_after(planned, per_epoch)
         self._write_data(data)
+
+    def _warn_of_moments_after(self, last_step: int, per_epoch: int) -> None:
+        """They are not refused: a resumed run may train longer."""
+        late = {
+            "epochs": [epoch for epoch in self.epochs if epoch * per_epoch > last_step],
+            "steps": [step for step in self.steps if step > last_step],
+        }
+        if any(late.values()):
+            found = " and ".join(f"samples.{name}={moments}" for name, moments in late.items() if moments)
+            end = f"training ends at step {last_step:,}, of {per_epoch:,} in an epoch"
+            print(f"warning: no grid is drawn for {found}: {end}", file=sys.stderr, flush=True)
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         if pl_module.training_steps == 0:

@@ -1,0 +1,70 @@
+"""The figures of a study can be read whatever its arms are called."""
+
+from pathlib import Path
+
+import numpy
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from gans.study.analyse import StudyResult, analyse
+from gans.study.lines_of_text import in_lines, width_of
+from gans.study.plots import Curves, draw_all, draw_curves
+from tests.figures.test_layout import assert_legible
+from tests.study.test_known_truth import definition, records_in
+
+LABELS = ("label_smoothing", "noisy_labels", "label_smoothing+noisy_labels")
+LONG = "discriminator_augmentation_with_a_long_name, generator_lr=0.0002"
+CURVE = "val/fid_1000_digits1"
+
+
+def result_of(folder: Path, arms: tuple[str, ...]) -> StudyResult:
+    study = definition(arms={arm: [f"stabilize=s{n}"] for n, arm in enumerate(arms)}, baseline=arms[0], claims=[])
+    return analyse(study, records_in(folder, study, range(2)))
+
+
+def figures_of(result: StudyResult) -> dict[str, Figure]:
+    steps, values = numpy.arange(5.0), numpy.ones((2, 5))
+    curves: Curves = {CURVE: (steps, dict.fromkeys(result.definition.all_arms, values))}
+    return draw_all(result, curves)
+
+
+@pytest.mark.parametrize(
+    "arms", [("none", *LABELS), ("minibatch_deviation", *LABELS), ("r1", "r2"), (LONG, "none"), (*"abcd", LONG)]
+)
+def test_names_fit(tmp_path: Path, arms: tuple[str, ...]) -> None:
+    for name, figure in figures_of(result_of(tmp_path, arms)).items():
+        if LONG in arms and name.startswith("runs"):
+            assert_inside(figure)  # its names are turned
+        else:
+            assert_legible(figure)
+
+
+def test_names_of_many_arms_fit(tmp_path: Path) -> None:
+    for figure in figures_of(result_of(tmp_path, (LONG, *LABELS, *"abcd"))).values():
+        assert_inside(figure)
+
+
+def test_curves_of_no_arm_are_drawn(tmp_path: Path) -> None:
+    draw_curves(result_of(tmp_path, ("a", "b")), CURVE, {CURVE: (numpy.arange(5.0), {})}).draw_without_rendering()
+
+
+def assert_inside(figure: Figure) -> None:
+    """Nothing is cut off, and the names leave room for the data."""
+    for _ in range(2):  # as it is saved
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_window_extent().height > 0.25 * figure.bbox.height
+    texts = [text for text in (*figure.texts, axes.title) if text.get_text()]
+    for box in (axes.get_tightbbox(), *(part.get_window_extent() for part in (*texts, *figure.legends))):
+        assert box is not None
+        inside = Bbox.intersection(figure.bbox.padded(1), box)
+        assert inside is not None
+        assert (inside.width, inside.height) == pytest.approx((box.width, box.height))
+
+
+@pytest.mark.parametrize("text", [LONG, LABELS[2], "label smoothing", "x" * 80])
+def test_lines_are_as_wide_as_asked_and_lose_nothing(text: str) -> None:
+    found = in_lines(text, 9, 60)
+    assert width_of(found, 9) <= 60
+    assert found.replace("\n", "").replace(" ", "") == text.replace(" ", "")
