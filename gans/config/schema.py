@@ -10,7 +10,7 @@ from gans.files import Format
 class Options(BaseModel):
     """Options without type conversion: "5" is not a number."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 Formats = Annotated[list[Format], Field(min_length=1)]
