@@ -46,7 +46,11 @@ def test_names_of_many_arms_fit(tmp_path: Path) -> None:
 
 
 def test_curves_of_no_arm_are_drawn(tmp_path: Path) -> None:
-    draw_curves(result_of(tmp_path, ("a", "b")), CURVE, {CURVE: (numpy.arange(5.0), {})}).draw_without_rendering()
+    figure = draw_curves(result_of(tmp_path, ("a", "b")), CURVE, {CURVE: (numpy.arange(5.0), {})})
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_title()
+    assert not axes.lines
 
 
 def assert_inside(figure: Figure) -> None:
