@@ -31,9 +31,10 @@ def run(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess
     return subprocess.run(command(name, *arguments), cwd=folder, capture_output=True, text=True)
 
 
-def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sweep", [[], ["-m", "seed=1,2"]], ids=["run", "sweep"])
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, sweep: list[str]) -> None:
     """tests/config asks for many kinds of it, in one process."""
-    done = run(tmp_path, "train.py", "data=digits", "data.limit=0")
+    done = run(tmp_path, "train.py", *sweep, "data=digits", "data.limit=0")
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(r"error: data\.limit=0[^\n]+\n", done.stderr)
     assert not list(tmp_path.iterdir())

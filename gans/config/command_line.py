@@ -116,6 +116,8 @@ def check_overrides(overrides: Sequence[str] | None = None) -> None:
     """
     given = list(HydraConfig.get().overrides.task) if overrides is None else list(overrides)
     for override in OverridesParser.create().parse_overrides(given):
+        if override.is_delete() and override.key_or_group in ONE_OF:
+            raise InputError(f"{override.input_line}: no run does without: leave it out, or name another choice")
         value = override.value()
         if override.key_or_group in (*ONE_OF, "optimizer", "experiment") and isinstance(value, list):
             raise InputError(

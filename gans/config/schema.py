@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from gans.files import Format
 
@@ -13,14 +22,22 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-Formats = Annotated[list[Format], Field(min_length=1)]
+def _each_once(values: list[Any]) -> list[Any]:
+    if twice := next((value for value in values if values.count(value) > 1), None):
+        raise ValueError(f"{twice} is there twice: name each once")
+    return values
+
+
+Formats = Annotated[list[Format], Field(min_length=1), AfterValidator(_each_once)]
 """The formats of figures."""
+Moments = Annotated[list[PositiveInt], AfterValidator(_each_once)]
+"""Epochs or training steps."""
 
 
 class SampleOptions(Options):
     count: Annotated[int, Field(gt=0, le=10_000)]
-    epochs: list[PositiveInt]
-    steps: list[PositiveInt]
+    epochs: Moments
+    steps: Moments
     frames: Annotated[int, Field(gt=0, le=10_000)]
 
 
@@ -83,6 +100,7 @@ class GenerateConfig(SampleChoice):
         list[NonNegativeInt],
         BeforeValidator(lambda seed: seed if isinstance(seed, list) else [seed]),
         Field(min_length=1),
+        AfterValidator(_each_once),
     ]
     pngs: bool
     npz: bool

@@ -26,6 +26,8 @@ LEAST_WIDTH = 500
 """In the figure's pixels, as is the margin: the title needs it."""
 TITLE, LABEL = 10, 9
 """Sizes of text."""
+LONGEST_LABEL = 24
+"""In characters; of longer ones, such as a photo's full name, the start is shown."""
 CAPTION, FILM_WIDTH = 16, 300
 """The height of a film's caption and the least width of a film, in pixels."""
 
@@ -69,6 +71,7 @@ def magnify(sheet: Images, width: int = SIDE) -> Images:
 
 def picture(rows: Sequence[Images], title: str, labels: Sequence[str] = ()) -> Figure:
     """Rows of images with a title, and a label at the left of each row."""
+    labels = [text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…" for text in labels]
     pitch = rows[0].shape[1] + GAP
     sheet = magnify(tile(rows))
     factor = sheet.shape[0] // (len(rows) * pitch + 1)

@@ -219,8 +219,11 @@ def _quality_name(run: RunFolder) -> str:
 
 
 def _quality(run: RunFolder) -> tuple[Values, Values]:
-    """The steps of the evaluations, and the precision of samples there, or their share of high quality."""
-    return _evaluations(run, _quality_name(run))
+    """The steps of the evaluations, and the precision of samples there, or their share of high quality.
+
+    None if the floors are lost, beside which samples are judged.
+    """
+    return _evaluations(run, _quality_name(run)) if run.floors else (numpy.empty(0), numpy.empty(0))
 
 
 def _real(run: RunFolder) -> float:
@@ -251,6 +254,8 @@ def _lacking_points(run: RunFolder, needed: int) -> str | None:
 
 
 def _lacking_evaluations(run: RunFolder, needed: int) -> str | None:
+    if run.validation_name(_quality_name(run)) and not run.floors:
+        return f"{run.floors_file.name}, which is lost: testing the run again writes it"
     count = len(_quality(run)[0])
     validations = f"{needed} validation{'s' if needed > 1 else ''}"
     return None if count >= needed else f"{validations} with metric=[precision_recall] or [mixture], has {count}"

@@ -192,7 +192,7 @@ class RunFolder:
             floors = json.loads(self.floors_file.read_text(encoding="utf-8")) if self.floors_file.is_file() else {}
             return {name: float(value) for name, value in floors.items()}
         except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"'{self.floors_file}' is damaged ({error}): delete it") from error
+            raise InputError(f"'{self.floors_file}' is damaged ({error}): delete it, and test the run again") from error
 
     @cached_property
     def versions(self) -> dict[str, Any] | None:

@@ -48,6 +48,8 @@ def existing_study(
     Raises:
         InputError: if there are fewer than two arms or two seeds, or for settings that differ.
     """
+    if by == "seed":
+        raise InputError("by=seed: seeds repeat what is compared. Name the option in which the runs differ")
     found, damaged = finished_runs(patterns, by)
     arms = arms_of(found, by, damaged)
     different = [*differences_among(found, arms), *split_differences({each.arm: each.run.config for each in found})]

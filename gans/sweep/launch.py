@@ -122,7 +122,8 @@ def skip_if_finished(member: Member, options: dict[str, Any], runs: Sequence[Run
     starts = all(options[name] is None for name in ("resume", "test", "draw")) and not may_have_changed(options)
     run = next(iter(same_runs(options, runs)), None) if starts else None
     if run and run.history.last == "finished":
-        member.log.write_text(f"{finished_before(run, options)}\n", encoding="utf-8")
+        with member.log.open("a", encoding="utf-8") as log:
+            print(finished_before(run, options), file=log)
         member.exit_code = 0
 
 

@@ -1,6 +1,8 @@
 """Hydra's launcher of this package, see conf/hydra/launcher/. Hydra looks for plugins in this place only."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -25,6 +27,13 @@ class EngineLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from gans.sweep.launch import run_sweep  # when a sweep runs: Hydra imports this file with every command
 
-        configs = [self.loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
-        run_sweep(configs)
+        folder = Path(self.config.hydra.sweep.dir)
+        (folder / "multirun.yaml").unlink()  # Hydra has just written it, for the last of all sweeps in this folder
+        try:
+            configs = [self.loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
+            run_sweep(configs)
+        finally:
+            for empty in (folder, folder.parent):  # what Hydra has made for a sweep that is refused
+                with suppress(OSError):
+                    empty.rmdir()
         return []

@@ -185,6 +185,12 @@ def test_a_choice_is_named_once(monkeypatch: pytest.MonkeyPatch, override: str) 
         check(monkeypatch, "seed=1", override)
 
 
+@pytest.mark.parametrize("group", ["data", "model", "objective", "sampling", "trainer"])
+def test_no_run_does_without_the_groups_of_one_choice(monkeypatch: pytest.MonkeyPatch, group: str) -> None:
+    with pytest.raises(InputError, match=f"~{group}"):
+        check(monkeypatch, f"~{group}")
+
+
 @pytest.mark.parametrize("override", ["stabilize=[none,ema]", "metric=[fid,none]", "figure=[none,grids]"])
 def test_none_stands_alone(monkeypatch: pytest.MonkeyPatch, override: str) -> None:
     check(monkeypatch, "stabilize=[none]", "metric=none")

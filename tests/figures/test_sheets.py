@@ -49,6 +49,14 @@ def test_every_pixel_is_a_square_of_the_same_size(count: int) -> None:
     assert (shown[top : top + sheet.shape[0], left : left + sheet.shape[1]] == sheet).all()
 
 
+def test_a_long_name_leaves_room_for_the_images() -> None:
+    rows = [numpy.zeros((10, 28, 28), numpy.uint8)]
+    name = "a name that somebody has chosen for a class of photos"
+    plain, long = (picture(rows, "a title", [label]) for label in ("8", name))
+    assert long.get_figwidth() < 1.5 * plain.get_figwidth()
+    assert long.texts[1].get_text()[:-1] in name
+
+
 @pytest.mark.parametrize(("count", "classes"), [(100, 12), (64, 10), (100, 47), (24, 2), (100, 1), (100, 4), (400, 10)])
 def test_no_row_has_two_classes_if_each_fills_half_a_row(count: int, classes: int) -> None:
     labels = [index * classes // count for index in range(count)]

@@ -16,6 +16,7 @@ from gans.errors import TrainingError
 from gans.run.diagnose import find_verdict
 from gans.run.folder import RunFolder
 from tests.run.runs import only_run, start
+from tests.run.runs import test_again as again
 
 Curve = list[float]
 STEPS = 100  # points, one every 10 training steps
@@ -40,6 +41,7 @@ def run_with(folder: Path, train: Mapping[str, Curve], val: Mapping[str, Curve] 
         writer = csv.DictWriter(file, sorted({name for row in rows for name in row}), restval="")
         writer.writeheader()
         writer.writerows(rows)
+    (folder / "floors.json").write_text(json.dumps({names["precision"]: 1.0, names["high_quality"]: 1.0}))
     return RunFolder(folder)
 
 
@@ -149,6 +151,25 @@ def test_a_few_evaluated_samples_of_many_classes_are_compared_with_as_many_real_
     assert "mode collapse" in find_verdict(run).labels
     run.floors_file.write_text(json.dumps({"class_kl_200_digits1": 1.1}))
     assert list(find_verdict(RunFolder(run.path)).labels) == ["healthy"]
+
+
+def test_without_the_floors_samples_are_not_judged(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", {}, GOOD | {"class_kl": [1.2] * 10})
+    run.floors_file.unlink()
+    verdict = find_verdict(RunFolder(run.path))
+    assert verdict.labels == {}
+    assert {*verdict.not_judged} == {"poor samples", "mode collapse"}
+    assert all("floors.json" in lack for lack in verdict.not_judged.values())
+
+
+def test_a_test_writes_floors_again_that_are_lost(tmp_path: Path) -> None:
+    run = start(tmp_path, "metric=[precision_recall]")
+    floors = run.floors_file.read_text()
+    run.floors_file.unlink()
+    again(run)
+    assert run.floors_file.read_text() == floors
+    unvalidated = start(tmp_path, "metric=[precision_recall]", "trainer.check_val_every_n_epoch=9")
+    assert not unvalidated.floors_file.exists()
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
         (["by=stabilize", "runs=[nowhere]"], "nowhere"),
         (["by=objective"], "same kind"),
         (["by=nothing"], "nothing"),
+        (["by=seed"], "by=seed"),
         (["by=stabilize", "baseline=r1"], "r1"),
         (["by=stabilize", "figures=[mine]"], "mine"),
         (["by=stabilize", "figures=[coverage]"], "coverage"),

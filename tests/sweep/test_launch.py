@@ -53,7 +53,9 @@ def test_a_member_whose_run_is_finished_does_not_run_again(tmp_path: Path) -> No
 
     assert exit_code() is None
     run = commands.start(run_config(*options), "some")
+    (tmp_path / "log").write_text("what training has said\n")
     assert exit_code() == 0
+    assert (tmp_path / "log").read_text().startswith("what training has said\nfinished before")
     assert exit_code("log_every=1", "samples.frames=2", "runs=elsewhere") == 0
     assert "log_every=2" in (tmp_path / "log").read_text()
     for change in ("seed=1", f"resume={run.path}", f"test={run.path}"):

@@ -45,6 +45,9 @@ class Evaluation(Callback):
         self._evaluate("val", pl_module)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        validated = any(name.startswith("val/") for name in RunFolder(self.run.path).curves)
+        if validated and not self.run.floors_file.is_file():  # it is lost
+            write_json(self.run.floors_file, self._floors("val", pl_module))
         self._floors("test", pl_module)
         results = self._evaluate("test", pl_module)
         self.left_out = results.left_out
