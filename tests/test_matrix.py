@@ -1,8 +1,8 @@
 """Every choice beside every other: it takes training steps, or is refused in a sentence that says what to use.
 
 Whether a combination is refused depends on two of its choices, so that pairs are tested: of models as they are
-configured, and where no model is asked for, of a tiny GAN that goes with everything. A slow test compares all triples
-with what the pairs say.
+configured, and where no model is asked for, of a tiny GAN that goes with everything. A slow test compares triples with
+what the pairs say.
 """
 
 import math
@@ -167,12 +167,13 @@ def test_every_experiment_fits_its_data_and_trains(experiment: str) -> None:
 
 @pytest.mark.slow
 def test_a_refusal_is_that_of_a_pair() -> None:
-    """Of all models, objectives and stabilizers."""
+    """Of a model, an objective and a stabilizer: all pairs of the three groups are among the triples."""
     pairs = {(model, objective): refusal(model, objective) for model, objective in product(MODELS, OBJECTIVES)}
     pairs |= {(model, name): refusal(model, "bce", [name]) for model, name in product(MODELS, STABILIZERS)}
     pairs |= {(game, name): refusal("dcgan", game, [name]) for game, name in product(OBJECTIVES, STABILIZERS)}
-    for combination in product(MODELS, OBJECTIVES, STABILIZERS):
-        model, objective, name = combination
+    for (row, model), (column, name) in product(enumerate(MODELS), enumerate(STABILIZERS)):
+        objective = OBJECTIVES[(row + column) % len(OBJECTIVES)]
+        combination = (model, objective, name)
         expected = {pairs[pair] for pair in combinations(combination, 2)} - {""}
         reason = refusal(model, objective, [name])
         assert reason in (expected or {""}), combination
