@@ -7,6 +7,7 @@ and what the numbers do not say, is written by hand in its notes.md.
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import yaml
@@ -52,6 +53,26 @@ def recompute(folder: Path) -> StudyResult:
     return compare_values(definition, values_of(definition, read_runs(folder)))
 
 
+def summary(folders: list[Path]) -> str:
+    """A row for each study: what it has cost, and what came of its claims."""
+    table = [
+        "| study | runs | failed | minutes of runs | claims that hold | fail | undecided |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for folder in folders:
+        result, runs = recompute(folder), read_runs(folder)
+        planned = len(result.definition.all_arms) * result.definition.seeds
+        failed = sum(run["state"] == "failed" for run in runs)
+        minutes = sum(float(run["seconds"]) for run in runs) / 60
+        verdicts = [judged.judgement for judged in result.claims]
+        counts = [verdicts.count(verdict) for verdict in ("holds", "fails", "undecided")]
+        question = result.definition.question
+        anchor = re.sub(r"[^\w -]", "", question.lower()).replace(" ", "-")
+        cells = [f"[{question}](#{anchor})", f"{len(runs)} of {planned}", failed, f"{minutes:.0f}", *counts]
+        table.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(["## All studies", "", *table, ""])
+
+
 def section(folder: Path) -> str:
     """A study's question, answers and cost."""
     result, runs = recompute(folder), read_runs(folder)
@@ -72,7 +93,7 @@ def pages() -> dict[Path, str]:
     """The content of every file that this script writes."""
     folders = sorted(path.parent for path in EVIDENCE.glob("*/runs.csv"))
     tables = {folder / "comparisons.csv": as_csv(rows(recompute(folder))) for folder in folders}
-    return tables | {EVIDENCE / "README.md": "\n".join([INTRODUCTION, *map(section, folders)])}
+    return tables | {EVIDENCE / "README.md": "\n".join([INTRODUCTION, summary(folders), *map(section, folders)])}
 
 
 if __name__ == "__main__":
