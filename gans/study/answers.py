@@ -1,26 +1,31 @@
-"""A study's answers in words: one for each claim, or for each arm where nothing was claimed."""
+"""A study's answers in words: one for each claim, or for each figure where nothing was claimed."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gans.study.analyse import StudyResult
 from gans.study.claims import JudgedClaim
 from gans.study.compare import Comparison
+from gans.study.figures_of_merit import FigureOfMerit
+
+FEW = 3
+"""So many undecided arms are described; more are only named."""
 
 
 @dataclass(frozen=True)
 class Answer:
     text: str
-    """What was claimed, or which arm it is about."""
+    """What was claimed, or which figure it is about."""
     source: str
     verdict: str
-    """holds, fails, undecided; or better, worse, no difference that matters, undecided."""
+    """holds, fails, undecided; or that of all arms: better, worse, no difference that matters, undecided, or "depends on
+    the arm"."""
     details: tuple[str, ...]
     """For each comparison: figure, arms, effect with its confidence sequence, pairs and evidence."""
 
 
 def answers(result: StudyResult) -> list[Answer]:
-    baseline = result.definition.baseline
     if result.claims:
         return [
             Answer(
@@ -35,11 +40,24 @@ def answers(result: StudyResult) -> list[Answer]:
             )
             for judged in result.claims
         ]
-    return [
-        Answer(f"{arm}: {found.figure.title}", "", found.verdict, (describe(arm, baseline, found),))
-        for arm, figures in result.comparisons.items()
-        for found in figures.values()
-    ]
+    return [_of_figure(result, merit) for merit in result.definition.merits]
+
+
+def _of_figure(result: StudyResult, merit: FigureOfMerit) -> Answer:
+    """The arms against the baseline, the best first."""
+    found = {arm: figures[merit.name] for arm, figures in result.comparisons.items()}
+    sign = 1 if merit.better == "lower" else -1
+    best_first = sorted(found, key=lambda arm: (math.isnan(found[arm].mean), sign * found[arm].mean))
+    undecided = [arm for arm in best_first if found[arm].verdict == "undecided"]
+    named = undecided if len(undecided) > FEW else []
+    details = [describe(arm, result.definition.baseline, found[arm]) for arm in best_first if arm not in named]
+    verdicts = {each.verdict for each in found.values()}
+    return Answer(
+        merit.title,
+        "",
+        verdicts.pop() if len(verdicts) == 1 else "depends on the arm",
+        tuple([*details, *([f"undecided: {', '.join(named)}"] if named else [])]),
+    )
 
 
 def _state(state: str, judged: JudgedClaim) -> str:

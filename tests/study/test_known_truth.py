@@ -12,7 +12,7 @@ import pytest
 
 from gans.errors import InputError
 from gans.run.folder import RunFolder
-from gans.study.analyse import ENDED, StudyResult, analyse
+from gans.study.analyse import ENDED, StudyResult, analyse, compare_values
 from gans.study.answers import answers
 from gans.study.compare import compare
 from gans.study.define import StudyDefinition
@@ -79,6 +79,28 @@ def test_verdicts(result: StudyResult) -> None:
     assert found["equal"] == "no difference that matters"
     assert result.discoveries >= {("better", "fid"), ("worse", "fid")}
     assert [judged.judgement for judged in result.claims] == ["holds", "fails", "holds", "holds", "undecided"]
+
+
+def test_where_nothing_is_claimed_each_figure_has_an_answer_with_the_best_arm_first() -> None:
+    study = definition()
+    study = study.model_copy(update={"claims": [], "figures": study.figures[:2]})
+    values = {
+        arm: {merit.name: {seed: figures_of(arm, seed)[merit.name] for seed in SEEDS} for merit in study.merits}
+        for arm in study.all_arms
+    }
+    found = {answer.text: answer for answer in answers(compare_values(study, values))}
+    assert list(found) == [merit.title for merit in study.merits]
+    fid = found["FID"]
+    assert fid.verdict == "depends on the arm"
+    arms = [detail.removeprefix("FID, ").partition(" against")[0] for detail in fid.details]
+    assert (arms[0], arms[-1]) == ("better", "worse")
+
+    many = {f"arm {number}": [f"a={number}"] for number in range(9)}
+    wide = study.model_copy(update={"arms": many, "baseline": "arm 0"})
+    same = {merit.name: {0: 1.0 if merit.scale == "ratio" else 0.5} for merit in study.merits}
+    (answer, *_) = answers(compare_values(wide, dict.fromkeys(many, same)))
+    assert (answer.verdict, len(answer.details)) == ("undecided", 1)
+    assert all(arm in answer.details[0] for arm in list(many)[1:])
 
 
 def test_effects_are_those_of_the_truth(result: StudyResult) -> None:
