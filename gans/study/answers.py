@@ -19,8 +19,7 @@ class Answer:
     """What was claimed, or which figure it is about."""
     source: str
     verdict: str
-    """holds, fails, undecided; or that of all arms: better, worse, no difference that matters, undecided, or "depends on
-    the arm"."""
+    """Of a claim: holds, fails, undecided. Of a figure: what holds for all arms, or "depends on the arm"."""
     details: tuple[str, ...]
     """For each comparison: figure, arms, effect with its confidence sequence, pairs and evidence."""
 
@@ -56,7 +55,7 @@ def _of_figure(result: StudyResult, merit: FigureOfMerit) -> Answer:
         merit.title,
         "",
         verdicts.pop() if len(verdicts) == 1 else "depends on the arm",
-        tuple([*details, *([f"undecided: {', '.join(named)}"] if named else [])]),
+        (*details, *([f"undecided: {', '.join(named)}"] if named else [])),
     )
 
 
