@@ -36,6 +36,7 @@ def require_accelerator(name: str) -> None:
 def emulates_bfloat16(device_type: str) -> bool:
     """Whether bfloat16 is many times slower than float32: on CPUs for which oneDNN has no bfloat16 kernels."""
     has_onednn = device_type == "cpu" and torch.backends.mkldnn.is_available()
+    # private, but nothing public tells what oneDNN can do on this CPU
     return has_onednn and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torch.nn.utils.parametrize import is_parametrized
 from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gans.errors import InputError
 from gans.stabilize.base import StabilizedGAN, Stabilizer, refuse_beside
@@ -82,7 +83,8 @@ class EMA(Stabilizer):
 
     @torch.no_grad()
     def after_generator(self, gan: StabilizedGAN) -> None:
-        torch._foreach_lerp_(list(self.average.parameters()), list(gan.generator.parameters()), 1 - self.decay)
+        averages, weights = list(self.average.parameters()), list(gan.generator.parameters())
+        get_ema_multi_avg_fn(self.decay)(averages, weights, 0)  # the 0 is of other averages
         for target, source in zip(self.average.buffers(), gan.generator.buffers(), strict=True):
             target.copy_(source)
 
@@ -127,7 +129,7 @@ class Lookahead(Stabilizer):
         for slow, optimizer in zip(self.slow, gan.optimizers(), strict=True):
             kept: list[Tensor] = list(slow.parameters())
             weights = weights_of(optimizer)
-            torch._foreach_lerp_(kept, weights, self.rate)
+            torch._foreach_lerp_(kept, weights, self.rate)  # private, but torch.optim's own: all weights in one call
             torch._foreach_copy_(weights, kept)
 
 
