@@ -55,6 +55,8 @@ def let_go_of_terminal(number: int) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), output)
 
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+"""The folder of the commands."""
 CONFIG_DIRS: ContextVar[Sequence[str]] = ContextVar("CONFIG_DIRS", default=())
 """The folder of ``config_dir=`` in Python, for the commands that messages recommend."""
 
@@ -71,11 +73,16 @@ def shell_command(script: str, options: Mapping[str, Any]) -> str:
 
 def command_words(script: str) -> list[str]:
     """How a command starts, as words: its script, beside the present one, with the present ``--config-dir``."""
-    folders = config_dirs(HydraConfig.get()) if HydraConfig.initialized() else CONFIG_DIRS.get()
+    folders = CONFIG_DIRS.get() or (config_dirs(HydraConfig.get()) if HydraConfig.initialized() else ())
     before = [part for folder in folders for part in ("--config-dir", folder)]
-    own, repository = Path(sys.argv[0]), Path(__file__).parent.parent
-    is_a_command = (repository / own.name).is_file()  # and not Python or a notebook, which has imported the package
-    return [str((own.parent if is_a_command else repository) / script), *before]
+    return [str((Path(sys.argv[0]).parent if present_command() else REPOSITORY) / script), *before]
+
+
+def present_command() -> str:
+    """The name of the command that runs, such as ``train``; "" in a script or notebook that imports the package."""
+    given = Path(sys.argv[0])
+    own = REPOSITORY / given.name
+    return given.stem if own.is_file() and given.is_file() and own.samefile(given) else ""
 
 
 def hydra_overrides(options: Mapping[str, Any]) -> list[str]:

@@ -118,9 +118,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def cache_folder() -> Path:
-    """The environment variable ``GANS_CACHE``, else the platform's cache folder of the user; it may not exist yet.
+    """The environment variable ``GANS_CACHE``, in which ~ is the user's home, else the platform's cache folder of the
+    user; it may not exist yet.
 
     It holds what is computed once per user: feature networks of further data sets, the metrics' floors, and the
     user's own images.
     """
-    return Path(os.environ.get("GANS_CACHE") or user_cache_path("gans"))
+    return Path(os.environ.get("GANS_CACHE") or user_cache_path("gans")).expanduser()

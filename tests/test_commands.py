@@ -40,6 +40,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, sweep: list[st
     assert not list(tmp_path.iterdir())
 
 
+def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+    script = f"{shlex.join(command('train.py', '--cfg', 'job'))} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ TEXT = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1)
 def read(command: str) -> dict[str, Any]:
     """The options of a command, as ``hydra.main`` reads them."""
     python, script, *overrides = shlex.split(command)
-    assert (python, script) == ("python", "here/train.py")
+    assert (python, script) == ("python", str(ROOT / "train.py"))
     parsed = OverridesParser.create().parse_overrides(overrides)
     config = OmegaConf.create({each.key_or_group: each.value() for each in parsed})
     options = OmegaConf.to_container(config, resolve=True)
@@ -35,12 +36,13 @@ def read(command: str) -> dict[str, Any]:
 @example("trailing\\", ["a, b"])
 def test_a_command_is_read_back(text: str, several: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["here/generate.py"])
+        patch.setattr(sys, "argv", [str(ROOT / "generate.py")])
         options = {"resume": text, "trust": several, "count": 3, "npz": True, "limit": None}
         assert read(shell_command("train.py", options)) == options
 
 
 def test_a_plain_command_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", ["train.py"])
     plain = "python train.py resume=runs/digits83-dcgan-bce-ema+r1-5steps-seed0_2"
     assert shell_command("train.py", {"resume": plain.partition("=")[2]}) == plain
@@ -49,6 +51,13 @@ def test_a_plain_command_stays_plain(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("started", ["", "-c", "/usr/bin/pytest", "site-packages/ipykernel_launcher.py"])
 def test_where_no_command_runs_the_repositorys_is_named(monkeypatch: pytest.MonkeyPatch, started: str) -> None:
     monkeypatch.setattr(sys, "argv", [started])
+    assert shlex.split(shell_command("train.py", {"test": "a"})) == ["python", str(ROOT / "train.py"), "test=a"]
+
+
+def test_a_script_of_the_users_own_is_no_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever it is called."""
+    (tmp_path / "train.py").touch()
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "train.py")])
     assert shlex.split(shell_command("train.py", {"test": "a"})) == ["python", str(ROOT / "train.py"), "test=a"]
 
 

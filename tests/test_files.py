@@ -10,7 +10,7 @@ from time import sleep
 import pytest
 from filelock import FileLock
 
-from gans.files import only_one, write_text
+from gans.files import cache_folder, only_one, write_text
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
@@ -55,3 +55,10 @@ def test_only_who_waits_for_another_says_so(tmp_path: Path, capsys: pytest.Captu
     other.join()
     with FileLock(path, timeout=0):
         pass
+
+
+def test_the_cache_may_be_named_as_in_a_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No shell has replaced ~ in files of variables, such as Docker's."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GANS_CACHE", "~/cache")
+    assert cache_folder() == tmp_path / "cache"

@@ -33,6 +33,7 @@ from gans.errors import (
     config_dirs,
     let_go_of_terminal,
     one_line,
+    present_command,
 )
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -40,6 +41,9 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 
 EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError)
 """Errors that a user can fix: they get one line instead of a traceback."""
+
+BROKEN_PIPE = 13
+"""The number of SIGPIPE, which Windows does not have."""
 
 OF_HYDRA = {
     "Config group override must be": "{given}: a config group takes the name of one of its files in conf/",
@@ -60,6 +64,7 @@ def run_command(main: Callable[[], None]) -> None:
         refuse_hydra_settings(settings, sweeps=bool(SWEEP & {*arguments}))
         refuse_config_places(arguments)
         main()
+        sys.stdout.flush()  # here an error of it is seen
 
 
 @contextmanager
@@ -93,6 +98,9 @@ def one_line_errors() -> Iterator[None]:
         fail(str(stop), stop.exit_code)
     except KeyboardInterrupt:
         fail("stopped", 128 + signal.SIGINT)
+    except BrokenPipeError:  # of "... | head": what is still to be printed goes nowhere, as of other commands
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + BROKEN_PIPE)
     except (*EXPECTED, ValueError) as error:
         fail(f"error: {message_of(error)}", getattr(error, "exit_code", InputError.exit_code))
 
@@ -291,7 +299,7 @@ def suggestion(word: str, names: Sequence[str]) -> str:
 
 def known_names() -> list[str]:
     """The config groups and the dotted options of this command, or of train.py in Python, read from conf/."""
-    own = CONF / f"{Path(sys.argv[0]).stem}.yaml"
+    own = CONF / f"{present_command() or 'train'}.yaml"
     main = own if own.is_file() else own.with_stem("config")
     defaults = DictConfig(OmegaConf.load(main)).get("defaults", [])
     groups = [name for each in defaults if isinstance(each, Mapping) for name in each]

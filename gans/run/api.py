@@ -1,8 +1,9 @@
 """What ``import gans`` offers: docs/python.md."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 
 import numpy
@@ -186,7 +187,8 @@ class Generator:
         """
         options = plain({"count": count, "seed": seed, "classes": classes, "truncation": truncation})
         choice = check_options(SeededChoice, options)
-        return self._sampler.draw(choice, choice.seed).images
+        with usual_torch():
+            return self._sampler.draw(choice, choice.seed).images
 
     def walk(
         self,
@@ -211,7 +213,8 @@ class Generator:
         choice = check_options(SeededChoice, options)
         if choice.walk is None:
             raise InputError("walk=None: give the number of images between two samples, such as walk=8")
-        return self._sampler.walk(choice, choice.seed).images
+        with usual_torch():
+            return self._sampler.walk(choice, choice.seed).images
 
 
 def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
@@ -326,11 +329,15 @@ def load(
         config_dir: the folder with the Python files of your own choices, as in ``compose``.
 
     Raises:
-        InputError: if it is none of these, or is damaged.
+        InputError: if it is none of these, or is damaged; or while a run trains in another thread, whose random numbers
+            this would change.
     """
     with input_errors():
+        if ONE_RUN.locked():
+            raise InputError("a run trains in this process: load others when it has ended, or in another process")
         own_folders(config_dir)
-        return Generator(load_sampler(as_path(path), packages(trust), data_root))
+        with usual_torch(), own_random_numbers():
+            return Generator(load_sampler(as_path(path), packages(trust), data_root))
 
 
 @contextmanager
@@ -362,20 +369,45 @@ def own_folders(config_dir: str | Path | None) -> list[str]:
     return folders
 
 
+ONE_RUN = Lock()
+"""Held while a run trains: two at once would use the same random numbers, PyTorch's global ones, as dropout does."""
+
+
 @contextmanager
 def as_a_command(folders: Sequence[str]) -> Iterator[None]:
     """Lightning's log is silent, cores and numbers are used as by a command, and messages name the user's folders;
     afterwards as before."""
+    if not ONE_RUN.acquire(blocking=False):
+        raise InputError("another run trains in this process: train one after the other, or each in its own process")
     silence_lightning()
     threads, before = torch.get_num_threads(), CONFIG_DIRS.set(folders)
     use_cores()
     flushed = flush_denormals()
     try:
-        yield
+        with usual_torch(), own_random_numbers():
+            yield
     finally:
         CONFIG_DIRS.reset(before)
         torch.set_num_threads(threads)
         flush_denormals(flushed)
+        ONE_RUN.release()
+
+
+def own_random_numbers() -> AbstractContextManager[None]:
+    """Afterwards PyTorch's global random numbers go on as if nothing had used them."""
+    return torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else [])
+
+
+@contextmanager
+def usual_torch() -> Iterator[None]:
+    """PyTorch's usual type of numbers, and gradients; afterwards the caller's settings."""
+    before = torch.get_default_dtype()
+    with torch.inference_mode(False), torch.enable_grad():
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
 
 
 def as_path(path: str | Path) -> Path:

@@ -1,5 +1,6 @@
 """The commands of train.py: start, resume, test or draw a run; start, resume or return a sweep member."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -243,7 +244,10 @@ def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterato
         message = f"{stop}: {slurm.requeue()}" if requeued else f"{stop}. Resume it with: {command}"
         raise InterruptedTraining(message, stop.signal_number) from None
     except OSError as error:
-        why = f"{error.strerror or error}: '{error.filename or run.path}'"
+        name = os.fsdecode(error.filename or run.path)
+        why = f"{error.strerror or error}: '{name}'"
+        if isinstance(error, BrokenPipeError):
+            why = "nothing reads what the run prints any more (broken pipe)"
         with suppress(OSError, InputError):  # perhaps nothing can be written
             history.add("stopped", why=why)
         raise InputError(f"{why}. Solve this, and resume the run with: {command}") from error

@@ -274,7 +274,10 @@ def output_folder(output: str | None, path: Path, name: str) -> Path:
     outside of a run beside it; an InputError if nothing can be written there."""
     run = run_of(path)
     folder = Path(output) if output else (run.path if run else path.parent) / name
-    require_writable(folder.parent)
+    try:
+        require_writable(folder.parent)
+    except InputError as error:
+        raise InputError(f"{error}. Name another folder with output=...") from error
     return folder
 
 
@@ -300,7 +303,10 @@ def lock(folder: Path, use: str = "trains or tests this run", seconds: float = 0
         raise InputError(f"'{folder}' is locked by another process, which {use}") from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
-            raise
+            why = error.strerror or error
+            raise InputError(
+                f"'{folder}' can't be written ({why}): copy it to where it can, and use the copy"
+            ) from error
         print(
             f"warning: the file system of '{folder}' has no locks ({error.strerror}): nothing keeps two processes from "
             "writing there at once",

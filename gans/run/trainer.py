@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.io import CheckpointIO
+from lightning.pytorch.utilities import rank_zero_only
 from pydantic import PositiveInt
 
 # Lightning sets it to make the check for GPUs safe before a fork, but slower. Nothing forks here, and every optimizer
@@ -80,6 +81,8 @@ class Trainer(L.Trainer):
         logger: list[Logger] | bool = False,
         plugins: list[CheckpointIO] | None = None,
     ) -> None:
+        # Lightning reads it from variables such as SLURM_PROCID, which say nothing of a run on one device
+        rank_zero_only.rank = 0
         self.max_training_steps = max_steps
         budget = [] if max_steps is None else [StopAtStep(max_steps)]
         super().__init__(

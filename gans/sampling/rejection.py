@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor
 
 from gans.data.batches import Batch
+from gans.data.progress import ProgressBar
 from gans.errors import InputError, TrainingError
 from gans.gan import GAN
 from gans.generator import Generator, Inputs
@@ -16,6 +17,7 @@ from gans.sampling.base import MakeInputs, Sampling
 
 TRIED = 500
 """Samples that are scored at once."""
+First = Annotated[int, Field(gt=0, le=1_000_000)]
 
 
 class RejectionSampling(Sampling):
@@ -39,7 +41,7 @@ class RejectionSampling(Sampling):
     choice = "drs"
     needs_discriminator = True
 
-    def __init__(self, percentile: Annotated[int, Field(ge=0, le=99)] = 80, first: PositiveInt = 10_000) -> None:
+    def __init__(self, percentile: Annotated[int, Field(ge=0, le=99)] = 80, first: First = 10_000) -> None:
         self.percentile = percentile
         self.first = first
 
@@ -78,8 +80,10 @@ class RejectionSampling(Sampling):
             nonlocal is_first
             if is_first:
                 all_classes = torch.arange(self.first, device=random.device) % max(1, generator.class_count)
-                for part in all_classes.split(TRIED):
-                    draw(len(part), random, part)
+                with ProgressBar("scoring the first samples", self.first, "samples") as bar:
+                    for part in all_classes.split(TRIED):
+                        draw(len(part), random, part)
+                        bar.update(len(part))
                 is_first = False
             return fill(count, lambda slots: draw(len(slots), random, None if classes is None else classes[slots]))
 
@@ -130,15 +134,17 @@ def fill(count: int, draw: Callable[[Tensor], tuple[Inputs, Tensor]]) -> Inputs:
     """
     chosen: list[Tensor] = []
     missing = torch.ones(count, dtype=torch.bool)
-    while len(slots := missing.nonzero()[:TRIED, 0]):
-        slots = slots.repeat(-(-TRIED // len(slots)))[:TRIED]
-        inputs, kept = draw(slots)
-        first = {slot: row for row, slot in reversed([*enumerate(slots.tolist())]) if kept[row]}  # of each slot
-        drawn = [*inputs.arguments, inputs.labels]
-        chosen = chosen or [values.new_empty((count, *values.shape[1:])) for values in drawn]
-        filled = torch.tensor(list(first), dtype=torch.int64)
-        for values, new in zip(chosen, drawn, strict=True):
-            values[filled.to(values.device)] = new[list(first.values())]
-        missing[filled] = False
+    with ProgressBar("choosing samples", count, "samples") as bar:
+        while len(slots := missing.nonzero()[:TRIED, 0]):
+            slots = slots.repeat(-(-TRIED // len(slots)))[:TRIED]
+            inputs, kept = draw(slots)
+            first = {slot: row for row, slot in reversed([*enumerate(slots.tolist())]) if kept[row]}  # of each slot
+            drawn = [*inputs.arguments, inputs.labels]
+            chosen = chosen or [values.new_empty((count, *values.shape[1:])) for values in drawn]
+            filled = torch.tensor(list(first), dtype=torch.int64)
+            for values, new in zip(chosen, drawn, strict=True):
+                values[filled.to(values.device)] = new[list(first.values())]
+            missing[filled] = False
+            bar.update(len(first))
     *arguments, labels = chosen
     return Inputs(tuple(arguments), labels)

@@ -87,7 +87,8 @@ def missing_runs(plans: Sequence[PlannedRun], first_seeds: int, runs: Runs) -> l
     expected = [plan for plan in plans if plan.seed < first_seeds or runs.begun(plan)]
     missing = [f"{plan.arm}, seed {plan.seed}" for plan in expected if not runs.of(plan)]
     shown = [*missing[:FEW], *(["..."] if len(missing) > FEW else [])]
-    return [f"{len(missing)} runs are missing: {'; '.join(shown)}"] if missing else []
+    count = f"{len(missing)} runs are" if len(missing) > 1 else "1 run is"
+    return [f"{count} missing: {'; '.join(shown)}"] if missing else []
 
 
 def compare_existing(options: StudyOptions, figures: Sequence[FigureOptions]) -> Path:

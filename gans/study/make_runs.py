@@ -117,7 +117,7 @@ def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
     lines = []
     for judged in result.claims:
         to_come = sum(arm in arms_of(judged, result) for arm in waiting)
-        lines.append(f"so far {judged.judgement}, {to_come} runs to come: {judged.claim.text}")
+        lines.append(f"so far {judged.judgement}, {to_come} run{'s' * (to_come != 1)} to come: {judged.claim.text}")
     return lines
 
 

@@ -99,6 +99,7 @@ CASES = [
     ([*POINTS, f"data.train_size={10**14}"], "data=ring .*memory"),
     (["data=stacked_digits", "model=stacked_small", f"data.train_size={10**14}"], "memory"),
     (["data.label_noise=0.1"], "data.label_noise"),
+    (["sampling=drs", "sampling.first=1000000000"], "sampling.first=.*1000000"),
     (["formats=[png,svg,png]"], "formats=.*png.*once"),
     (["samples.steps=[3,3]"], "samples.steps=.*3.*once"),
     (["samples.epochs=[3,3]"], "samples.epochs=.*3.*once"),

@@ -245,6 +245,31 @@ def test_in_another_thread_a_run_ends_as_well_and_says_what_can_not_stop_it(
     assert handlers() == before
 
 
+def test_one_run_trains_at_a_time(run: gans.Run, tmp_path: Path) -> None:
+    """Others, and generators that are loaded meanwhile, would change its random numbers."""
+    with api.ONE_RUN:
+        for other in (lambda: gans.train(*ONE_STEP, f"runs={tmp_path}"), lambda: gans.load(run.path)):
+            with pytest.raises(gans.InputError, match="process"):
+                other()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_caller_has_set_in_pytorch_changes_nothing_and_stays(run: gans.Run, tmp_path: Path) -> None:
+    images, number = gans.load(run.path).sample(9, seed=4), torch.rand(1, generator=torch.Generator().manual_seed(3))
+    command = start(tmp_path / "command", "trainer.max_steps=1")
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.manual_seed(3)
+        with torch.inference_mode():
+            assert numpy.array_equal(gans.load(run.path).sample(9, seed=4), images)
+            made = gans.train(*ONE_STEP, f"runs={tmp_path / 'python'}")
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(torch.rand(1), number)
+    assert_same_training(RunFolder(made.path), command)
+
+
 # --- load -------------------------------------------------------------------------------------------------------------
 
 

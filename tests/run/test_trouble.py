@@ -12,6 +12,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import OmegaConf
 
 from gans.errors import InputError, InterruptedTraining
@@ -301,6 +302,12 @@ def test_two_processes_never_write_to_one_run(stopped: RunFolder) -> None:
             with pytest.raises(InputError, match="locked"):
                 again(stopped)
     resume(stopped)
+
+
+def test_a_variable_of_a_cluster_takes_no_curves_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning reads SLURM_PROCID, RANK and others when it is imported, as the number of a process among several."""
+    monkeypatch.setattr(rank_zero_only, "rank", 3)
+    assert list(start(tmp_path, "trainer.max_steps=1").tensorboard.glob("*tfevents*"))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
