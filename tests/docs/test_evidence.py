@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import runpy
 from pathlib import Path
 
@@ -42,3 +43,17 @@ def test_each_study_has_its_files(folder: Path) -> None:
     assert {"runs.csv", "comparisons.csv", "study.md", "index.html"} <= {path.name for path in folder.iterdir()}
     assert (folder / "index.html").stat().st_size <= 2_000_000
     assert not [path for path in folder.rglob("*") if path.suffix in (".ckpt", ".npz")]
+
+
+def effects(text: str) -> set[tuple[str, ...]]:
+    """Effects with their intervals: × 0.446 (0.307 to 0.646), and +55.1 points (97.5 %: +1.1 to +100.0)."""
+    number = r"([+−]?[\d.]+)"
+    pattern = rf"(?:× )?{number}(?: points(?: of 100)?)? \((?:[\d.]+ %: )?{number} to {number}\)"
+    return set(re.findall(pattern, text))
+
+
+def test_every_effect_in_the_readme_is_one_of_the_studies() -> None:
+    found = effects((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(found) > 5
+    measured = effects(PAGES[EVIDENCE / "README.md"])
+    assert found - measured == {("0.5", "0.3", "0.8")}  # which explains how effects are written
