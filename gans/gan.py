@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from gans.data.batches import Batch
 from gans.data.pixels import UNIT, rescale
 from gans.errors import InputError
-from gans.generator import Generator, Inputs
+from gans.generator import Generator, Inputs, require_generator
 from gans.means import MeanAccumulator
 from gans.nonfinite import READ_EVERY, NonFiniteDetector
 from gans.objectives import Objective
@@ -77,6 +77,7 @@ class GAN(L.LightningModule):
         branch: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
+        require_generator(generator)
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator

@@ -1,19 +1,27 @@
 """Mistakes in classes of one's own are refused in one line that names the class, before training where they can be."""
 
+import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gans.config.build import build_data
+from gans.config.build import build, build_data
 from gans.config.compatibility import require_match
 from gans.data.source import Source
 from gans.errors import InputError
+from gans.features.none import NoFeatures
 from gans.gan import GAN
+from gans.generator import Generator
+from gans.metrics.base import EvaluationData, Metric
+from gans.metrics.evaluator import Evaluator, GeneratedSamples
 from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
 from gans.objectives import BinaryCrossEntropy, Objective
 from gans.randomness import Streams
@@ -53,7 +61,7 @@ def changed(loss: Callable[[ScoredBatch], Tensor]) -> Objective:
         lambda batch: (batch.scores - batch.targets[:, None]).square(),
         lambda batch: batch.outputs.square(),
         lambda batch: batch.scores.mean(),
-        lambda batch: 1.0,
+        lambda _: 1.0,
     ],
     ids=["(n, n)", "(n, 1)", "()", "a number"],
 )
@@ -133,3 +141,108 @@ def test_a_discriminator_that_makes_not_one_score_per_sample(points: Source, lay
     class Own(nn.Sequential): ...
 
     assert "Own" in refusal(lambda: require_match(gan_with(discriminator=Own(*layers)), points))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("pixel_range", None),
+        ("pixel_range", (1.0, -1.0)),
+        ("pixel_range", (1, 1)),
+        ("pixel_range", (0.0, math.nan)),
+        ("pixel_range", 1.0),
+        ("latent_size", None),
+        ("latent_size", 10.0),
+        ("latent_size", 0),
+        ("class_count", 2.0),
+    ],
+)
+def test_a_generator_that_says_its_samples_or_inputs_wrong(attribute: str, value: object) -> None:
+    class Own(MLPGenerator): ...
+
+    own = Own(width=8, depth=1)
+    setattr(own, attribute, value)
+    said = refusal(lambda: gan_with(own))
+    assert "Own" in said
+    assert attribute in said
+
+
+def test_a_generator_that_says_nothing_or_is_none(points: Source) -> None:
+    class Own(Generator):
+        pixel_range = (0.0, 1.0)
+
+    assert "latent_size" in refusal(lambda: gan_with(Own()))
+    assert "Linear" in refusal(lambda: gan_with(nn.Linear(2, 2)))
+    require_match(gan_with(), points)
+
+
+def test_a_network_that_shows_samples_and_that_checkpoints_would_not_save(points: Source) -> None:
+    class Own(Stabilizer):
+        @override
+        def sampling_generator(self, generator: nn.Module) -> nn.Module:
+            return deepcopy(generator)
+
+    assert "Own" in refusal(lambda: require_match(points_gan(Own()), points))
+
+
+class Forgetful(Stabilizer):
+    def __init__(self) -> None:
+        self.weight = 1.0
+
+
+class ForgetfulMetric(Metric):
+    def __init__(self) -> None:
+        self.weight = 1.0
+
+    @override
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        return {}
+
+
+@pytest.mark.parametrize("kind", [Forgetful, ForgetfulMetric])
+def test_a_class_that_does_not_initialize_its_base(kind: type) -> None:
+    said = refusal(lambda: build({"_target_": f"{__name__}.{kind.__name__}"}, "group.own"))
+    assert "group.own" in said
+    assert "super().__init__()" in said
+
+
+class Returning(Metric):
+    """A metric that returns this."""
+
+    uses_features = False
+
+    def __init__(self, values: Any) -> None:
+        super().__init__(during_training=True)
+        self.values_to_return = values
+
+    @override
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        return self.values_to_return
+
+
+def judged(data: Source, **values: Any) -> tuple[dict[str, float], dict[str, float]]:
+    """The values of generated points and the floors, of metrics that return these values."""
+    metrics = {name: Returning(value) for name, value in values.items()}
+    evaluator = Evaluator(metrics, NoFeatures(data.class_names), data, max_samples=10)
+    fakes = torch.zeros(10, 2), torch.zeros(10, dtype=torch.long)
+    made = GeneratedSamples(*fakes, more=lambda _: fakes, conditional=False, transforms=False)
+    floors = evaluator.floors("test", conditional=False, transforms=False)
+    return evaluator.evaluate("test", made).values, floors
+
+
+@pytest.mark.parametrize(
+    "values", [{"own": torch.zeros(3)}, {"own": torch.tensor(1.0)}, {"own": "0.5"}, {"own": None}, 0.5, None, "0.5"]
+)
+def test_a_metric_that_returns_no_numbers_by_name(points: Source, values: Any) -> None:
+    assert "metric.mine" in refusal(lambda: judged(points, mine=values))
+
+
+def test_two_metrics_with_a_value_of_the_same_name(points: Source) -> None:
+    assert "metric.other" in refusal(lambda: judged(points, mine={"own": 0.5}, other={"own": 0.7}))
+
+
+def test_numbers_of_every_kind_are_values(points: Source) -> None:
+    for _ in range(2):  # the floors of the second time are from the cache
+        for found in judged(points, mine={"a": 1, "b": numpy.float32(0.5), "c": math.nan, "d": -math.inf}):
+            assert (found["a_10"], found["b_10"], found["d_10"]) == (1, 0.5, -math.inf)
+            assert math.isnan(found["c_10"])
