@@ -131,8 +131,7 @@ class GAN(L.LightningModule):
                 batch = part.forward()
                 terms = self.discriminator_terms(batch)
                 if part is parts[-1]:
-                    penalties = self.penalties(whole if self.alternating_updates else batch, random)
-                    terms = merged(terms, penalties, f"stabilize=[{','.join(self.stabilizers.named)}]")
+                    terms = self.with_penalties(terms, whole if self.alternating_updates else batch, random)
                 self.update("discriminator", discriminator_optimizer, batch, terms)
                 scored.append(batch)
         self.stabilizers.after_discriminator(self, scored)
@@ -181,11 +180,12 @@ class GAN(L.LightningModule):
         """The discriminator's loss terms. Its loss is the sum of their means and the penalties' means."""
         return per_sample({"adversarial": self.objective.discriminator(batch)}, type(self.objective).__name__)
 
-    def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
-        """The stabilizers' penalties. Papers add them to E[fakes] + E[reals]. The mean over fakes and reals together is
-        half of that sum, so an update on both takes half of each penalty."""
+    def with_penalties(self, terms: Terms, batch: PlayerBatch, random: Streams) -> Terms:
+        """The terms and the stabilizers' penalties. Papers add penalties to E[fakes] + E[reals]. The mean over fakes
+        and reals together is half of that sum, so an update on both takes half of each penalty."""
         penalties = self.stabilizers.penalties(batch, random)
-        return {name: self.penalty_share * values for name, values in penalties.items()}
+        shares = {name: self.penalty_share * values for name, values in penalties.items()}
+        return merged(terms, shares, f"stabilize=[{','.join(self.stabilizers.named)}]")
 
     def generator_terms(self, batch: ScoredBatch) -> Terms:
         """The generator's loss terms. Its loss is the sum of their means."""
