@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from gans.data.batches import Batch
 from gans.data.pixels import UNIT, rescale
 from gans.errors import InputError
-from gans.generator import Generator, Inputs
+from gans.generator import Generator, Inputs, require_generator
 from gans.means import MeanAccumulator
 from gans.nonfinite import READ_EVERY, NonFiniteDetector
 from gans.objectives import Objective
@@ -24,8 +24,10 @@ from gans.update import (
     ScoredBatch,
     Terms,
     mean_terms,
+    merged,
     pack,
     pack_samples,
+    per_sample,
     samples_with_target,
     total,
     unpack,
@@ -55,6 +57,11 @@ class GAN(L.LightningModule):
     discriminator_takes_classes: ClassVar[bool] = False
     """Whether the discriminator takes each sample's class as a second input."""
 
+    @property
+    def output_count(self) -> int:
+        """1 + k: how many outputs the discriminator has for each sample."""
+        return 1
+
     def __init__(
         self,
         generator: Generator,
@@ -70,6 +77,7 @@ class GAN(L.LightningModule):
         branch: NonNegativeInt = 0,
     ) -> None:
         super().__init__()
+        require_generator(generator)
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator
@@ -123,7 +131,7 @@ class GAN(L.LightningModule):
                 batch = part.forward()
                 terms = self.discriminator_terms(batch)
                 if part is parts[-1]:
-                    terms |= self.penalties(whole if self.alternating_updates else batch, random)
+                    terms = self.with_penalties(terms, whole if self.alternating_updates else batch, random)
                 self.update("discriminator", discriminator_optimizer, batch, terms)
                 scored.append(batch)
         self.stabilizers.after_discriminator(self, scored)
@@ -170,17 +178,18 @@ class GAN(L.LightningModule):
 
     def discriminator_terms(self, batch: ScoredBatch) -> Terms:
         """The discriminator's loss terms. Its loss is the sum of their means and the penalties' means."""
-        return {"adversarial": self.objective.discriminator(batch)}
+        return per_sample({"adversarial": self.objective.discriminator(batch)}, type(self.objective).__name__)
 
-    def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
-        """The stabilizers' penalties. Papers add them to E[fakes] + E[reals]. The mean over fakes and reals together is
-        half of that sum, so an update on both takes half of each penalty."""
+    def with_penalties(self, terms: Terms, batch: PlayerBatch, random: Streams) -> Terms:
+        """The terms and the stabilizers' penalties. Papers add penalties to E[fakes] + E[reals]. The mean over fakes
+        and reals together is half of that sum, so an update on both takes half of each penalty."""
         penalties = self.stabilizers.penalties(batch, random)
-        return {name: self.penalty_share * values for name, values in penalties.items()}
+        shares = {name: self.penalty_share * values for name, values in penalties.items()}
+        return merged(terms, shares, f"stabilize=[{','.join(self.stabilizers.named)}]")
 
     def generator_terms(self, batch: ScoredBatch) -> Terms:
         """The generator's loss terms. Its loss is the sum of their means."""
-        return {"adversarial": self.objective.generator(batch)}
+        return per_sample({"adversarial": self.objective.generator(batch)}, type(self.objective).__name__)
 
     def update(self, player: str, optimizer: Optimizer, batch: ScoredBatch, terms: Terms) -> None:
         """Make one optimizer step on the sum of the terms' means, and record the loss and the accuracies.
@@ -188,7 +197,7 @@ class GAN(L.LightningModule):
         Raises:
             NonFiniteError: before the optimizer step, if the loss or a gradient is not finite.
         """
-        means = mean_terms(terms)
+        means = mean_terms(per_sample(terms, type(self).__name__))
         loss = total(means)
         optimizer.zero_grad()
         self.manual_backward(loss)
@@ -227,7 +236,8 @@ class GAN(L.LightningModule):
     @torch.no_grad()
     def measure(self, player: str, batch: ScoredBatch, means: dict[str, Tensor]) -> dict[str, Tensor]:
         """The scalars to record: the loss, the mean of each of its terms, and the accuracies."""
-        measured = {"loss": total(means), **means, **mean_terms(self.accuracies(batch))}
+        measured = merged({"loss": total(means)}, means, f"the {player}'s losses")
+        measured = merged(measured, mean_terms(self.accuracies(batch)), f"the {player}'s accuracies")
         return {f"{player}_{name}": value for name, value in measured.items()}
 
     def accuracies(self, batch: ScoredBatch) -> dict[str, Tensor]:
@@ -248,6 +258,12 @@ class GAN(L.LightningModule):
         They are the objective's: targets are unaltered, there are no penalties, and losses that a stabilizer gives the
         generator in place of the objective (feature matching, unrolling) do not count.
         """
+        self.held_out_means.add(self.measure_held_out(data, data_index), weight=len(data.images))
+
+    test_step = validation_step
+
+    def measure_held_out(self, data: Batch, data_index: int) -> dict[str, Tensor]:
+        """Both players' losses and accuracies on a batch of held-out images."""
         random = Streams(self.seed, "held-out", data_index, self.device)
         network = self.stabilizers.sampling_generator(self.generator)
         inputs = self.generator.inputs(len(data.images), random("latent"), data, self.classes_for(data))
@@ -257,10 +273,7 @@ class GAN(L.LightningModule):
 
         fake = fake.with_target(self.objective.real_target, desired_real=True)
         batch = PlayerBatch(self.discriminate, fake, self.paired_reals(fake, data), self.separate_forward).forward()
-        measured |= self.measure("generator", batch, mean_terms(self.generator_terms(batch)))
-        self.held_out_means.add(measured, weight=len(data.images))
-
-    test_step = validation_step
+        return measured | self.measure("generator", batch, mean_terms(self.generator_terms(batch)))
 
     def log_held_out(self, stage: str) -> None:
         values = {f"{stage}/{name}": value for name, value in self.held_out_means.pop().items()}
@@ -276,11 +289,24 @@ class GAN(L.LightningModule):
         network.train(was_training)
         return images
 
+    @property
+    def sampling_generator_name(self) -> str:
+        """Which of this module's parts the sampling generator is; an InputError if it is none, and is not saved."""
+        sampling = self.stabilizers.sampling_generator(self.generator)
+        name = next((name for name, module in self.named_modules() if module is sampling), None)
+        if name is None:
+            of = {type(each).__name__: each.sampling_generator(self.generator) for each in self.stabilizers}
+            makers = [name for name, network in of.items() if network is not self.generator]
+            raise InputError(
+                f"{', '.join(makers)}: sampling_generator returns a network that is no part of the GAN, so checkpoints "
+                "would not save it: make the network once, in attach, keep it in an attribute, and return that"
+            )
+        return name
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["training_steps"] = self.training_steps
         checkpoint["means"] = self.means.state_dict()
-        sampling = self.stabilizers.sampling_generator(self.generator)
-        checkpoint["sampling_generator"] = next(name for name, module in self.named_modules() if module is sampling)
+        checkpoint["sampling_generator"] = self.sampling_generator_name
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.training_steps = checkpoint["training_steps"]

@@ -1,5 +1,6 @@
 """Base classes of generators, which make their own inputs, such as latents."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -98,3 +99,29 @@ class ConditionalGenerator(Generator):
         if classes is None:
             classes = torch.randint(self.class_count, (count,), generator=random, device=random.device)
         return Inputs((latents, classes), classes)
+
+
+def require_generator(generator: nn.Module) -> None:
+    """Refuse a generator that is none, or does not say what it makes and takes, with an InputError."""
+    name = type(generator).__name__
+    if not isinstance(generator, Generator):
+        raise InputError(f"{name} is no generator: derive the class from gans.generator.Generator")
+    pixel_range = getattr(generator, "pixel_range", None)
+    if not _is_range(pixel_range):
+        raise InputError(
+            f"{name}: pixel_range={pixel_range} is not the lowest and the highest value of its pixels: write, for "
+            "example, pixel_range = (-1.0, 1.0)"
+        )
+    classes, least = generator.class_count, int(isinstance(generator, ConditionalGenerator))
+    if not isinstance(classes, int) or classes < least:
+        raise InputError(f"{name}: class_count={classes} is not an integer, {least} or more: set it in __init__")
+    size = getattr(generator, "latent_size", None)
+    has_own_inputs = type(generator).inputs not in (Generator.inputs, ConditionalGenerator.inputs)
+    if not (isinstance(size, int) and size > 0) and not (has_own_inputs and size is None):
+        raise InputError(f"{name}: latent_size={size} is not an integer, 1 or more: set it in __init__")
+
+
+def _is_range(value: object) -> bool:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return False
+    return all(isinstance(end, int | float) and math.isfinite(end) for end in value) and value[0] < value[1]

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gans.errors import InputError
+
 NO_CLASS = -1
 """The label of a sample without a class. It is not a valid class index, so using it as one fails."""
 
@@ -135,6 +137,30 @@ class ScoredBatch(PlayerBatch):
     def targets(self) -> Tensor:
         """The target of each score, shape (n,)."""
         return self.both.targets
+
+
+def per_sample(terms: Terms, owner: str) -> Terms:
+    """The same loss terms; an InputError that names their owner for one that is not one value per sample.
+
+    One of shape (n, n), made by broadcasting, would be averaged and train something else.
+    """
+    for name, values in terms.items():
+        shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        if not isinstance(values, Tensor) or values.ndim != 1:
+            raise InputError(
+                f"{owner}: its loss '{name}' has the shape {shape}: return one value per sample, shape "
+                "(n,), from batch.scores and batch.targets, which have this shape"
+            )
+    return terms
+
+
+def merged(one: dict[str, Tensor], other: dict[str, Tensor], owner: str) -> dict[str, Tensor]:
+    """Both dictionaries as one; an InputError that names the owner of the other for a name that both have."""
+    if doubled := sorted(one.keys() & other.keys()):
+        raise InputError(
+            f"{owner}: the name '{doubled[0]}' is taken by another loss or accuracy of the same player: choose another"
+        )
+    return one | other
 
 
 def mean_terms(terms: Terms) -> dict[str, Tensor]:

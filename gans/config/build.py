@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
+from torch import nn
 
 from gans.config.compatibility import require_match, require_trainer
 from gans.config.schema import RunConfig
@@ -24,6 +25,9 @@ from gans.models.cpu.layers import use_fast_layers
 from gans.randomness import derive_seed
 from gans.sampling import Sampling
 from gans.stabilize import Stabilizers
+
+SET_BY_BASES: dict[type, str] = {nn.Module: "_modules", Metric: "during_training"}
+"""An attribute that the initializer of a base class sets, and without which objects fail late."""
 
 
 @dataclass(frozen=True)
@@ -152,13 +156,16 @@ def build(node: dict[str, Any], path: str, **supplied: Any) -> Any:
         InputError: if the class refuses the values.
     """
     try:
-        return instantiate(node, _convert_="all", _partial_=True)(**supplied)
+        made = instantiate(node, _convert_="all", _partial_=True)(**supplied)
     except (InputError, MemoryError):
         raise
     except Exception as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
         raise InputError(f"{path}: {one_line(error)}") from error
+    if any(isinstance(made, base) and attribute not in vars(made) for base, attribute in SET_BY_BASES.items()):
+        raise InputError(f"{path}: {type(made).__name__} must call super().__init__() at the start of its __init__")
+    return made
 
 
 def _is_network(node: Any) -> bool:

@@ -1,16 +1,20 @@
 """Compatibility of model, data, trainer and machine, checked before anything is written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import nn
 
+from gans.data.batches import Batch
 from gans.data.source import Source
 from gans.errors import InputError, one_line
 from gans.gan import GAN
 from gans.machine import require_accelerator
 from gans.randomness import Streams
+from gans.update import mean_terms
 
 
 def require_trainer(trainer: Mapping[str, Any]) -> None:
@@ -21,10 +25,14 @@ def require_trainer(trainer: Mapping[str, Any]) -> None:
 
 
 def require_match(gan: GAN, data: Source) -> None:
-    """Refuse networks with other samples or classes than the data, and wrong batch sizes, with an InputError."""
+    """Refuse networks with other samples or classes than the data, wrong batch sizes, and losses that can't be what is
+    meant, with an InputError."""
     require_shapes(gan, data)
     require_classes(gan, data)
     require_batches(gan, data)
+    require_losses(gan, data)
+    require_penalties(gan, data)
+    _ = gan.sampling_generator_name
 
 
 def require_classes(gan: GAN, data: Source) -> None:
@@ -58,31 +66,70 @@ def require_batches(gan: GAN, data: Source) -> None:
 
 @torch.no_grad()
 def require_shapes(gan: GAN, data: Source) -> None:
-    """Run both networks once. Weights, modes and random numbers stay the same."""
+    """Run both networks once."""
     batch = data.train_images.select(slice(2)).to_batch()
     expected = tuple(batch.images.shape[1:])
-    modes = [(module, module.training) for module in gan.modules()]
-    gan.eval()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with undisturbed(gan):
             inputs = gan.generator.inputs(len(batch.images), Streams(gan.seed, "fit")("latent"), batch)
             made = tuple(gan.sample(inputs).shape[1:])
             if made == expected:
                 fake = gan.fake_samples(gan.generator, inputs, desired_real=False)
-                gan.discriminate(fake.images, torch.full_like(fake.labels, len(data.classes) - 1))
+                scores = gan.discriminate(fake.images, torch.full_like(fake.labels, len(data.classes) - 1))
     except (RuntimeError, IndexError) as error:
         raise InputError(
             f"the model's networks don't fit data={data.source}, {_shape(expected)}: {one_line(error)}. "
             "Use another model or other data"
         ) from error
-    finally:
-        for module, training in modes:
-            module.training = training
     if made != expected:
         raise InputError(
             f"{type(gan.generator).__name__} makes samples of {_shape(made)}, but data={data.source} has "
             f"{_shape(expected)}: use another model or other data"
         )
+    if tuple(scores.shape) != (len(fake.images), gan.output_count):
+        raise InputError(
+            f"{type(gan.discriminator).__name__} makes {tuple(scores.shape)} of {len(fake.images)} samples, but "
+            f"{type(gan).__name__} needs (n, {gan.output_count}) of n samples, their score in column 0"
+        )
+
+
+@torch.no_grad()
+def require_losses(gan: GAN, data: Source) -> None:
+    """Compute both players' losses once, which refuses wrong shapes and names."""
+    with undisturbed(gan):
+        gan.measure_held_out(_two_packs(gan, data), 0)
+
+
+def require_penalties(gan: GAN, data: Source) -> None:
+    """Compute the stabilizers' penalties once, which refuses wrong shapes and names: by a copy, for they may count."""
+    with undisturbed(gan):
+        try:
+            trial = deepcopy(gan)
+        except Exception:  # a part of someone's own that can't be copied: the first training step checks the same
+            return
+        random = Streams(gan.training_seed, "train", 0)
+        whole = trial.discriminator_batch(_two_packs(gan, data), random)
+        scored = whole.forward()
+        terms = trial.discriminator_terms(scored)
+        terms = trial.with_penalties(terms, whole if trial.alternating_updates else scored, random)
+        trial.measure("discriminator", scored, mean_terms(terms))
+
+
+def _two_packs(gan: GAN, data: Source) -> Batch:
+    return data.train_images.select(slice(2 * gan.stabilizers.pack_size)).to_batch()
+
+
+@contextmanager
+def undisturbed(gan: GAN) -> Iterator[None]:
+    """Evaluation mode, after which weights, modes and random numbers are the same as before."""
+    modes = [(module, module.training) for module in gan.modules()]
+    gan.eval()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _shape(shape: tuple[int, ...]) -> str:

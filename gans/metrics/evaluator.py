@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
+from numbers import Real
 from pathlib import Path
 from typing import Literal
 
@@ -185,9 +186,12 @@ class Evaluator:
                 continue
             images, features = metric.image_count(data), self.features.name if metric.uses_features else None
             with ProgressBar(f"{'real images' if cache_key else 'generated images'}, {subset}: {name}"):
-                values = _cached(cache_key, name, metric, data) if cache_key else metric.compute(data)
+                values = _cached(cache_key, name, metric, data) if cache_key else compute(name, metric, data)
                 protocol = images, features, metric.epochs, sampling
-                results.values |= {str(MetricName(figure, *protocol)): value for figure, value in values.items()}
+                named = {str(MetricName(figure, *protocol)): value for figure, value in values.items()}
+                if doubled := sorted(named.keys() & results.values.keys()):
+                    raise InputError(f"metric.{name}: another metric has a value '{doubled[0]}' too: rename one")
+                results.values |= named
                 if subset == "test" and not cache_key and (artifacts := metric.artifacts(data)):
                     results.artifacts[name] = artifacts
         if subset == "test" and not results.values | results.left_out:
@@ -197,6 +201,17 @@ class Evaluator:
     def _sample(self, samples: Dataset) -> SampleFeatures:
         images, labels = self.data.to_metric_format(samples)
         return SampleFeatures(images, labels, *self.features.extract(images))
+
+
+def compute(name: str, metric: Metric, data: EvaluationData) -> dict[str, float]:
+    """A metric's values as Python numbers; an InputError that names it for other values."""
+    values, owner = metric.compute(data), f"metric.{name}: {type(metric).__name__}.compute"
+    if not isinstance(values, Mapping) or not all(isinstance(figure, str) and figure for figure in values):
+        raise InputError(f"{owner} returns a {type(values).__name__}: return numbers by name, as {{'{name}': 0.5}}")
+    if wrong := {figure: value for figure, value in values.items() if not isinstance(value, Real)}:
+        figure, value = next(iter(wrong.items()))
+        raise InputError(f"{owner} returns '{figure}' as {type(value).__name__}, no number: return float(...) of it")
+    return {figure: float(value) for figure, value in values.items()}
 
 
 def _digest(*parts: Tensor | str) -> str:
@@ -215,7 +230,7 @@ def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[s
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        values = metric.compute(data)
+        values = compute(name, metric, data)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, values)

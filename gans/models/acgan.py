@@ -101,6 +101,10 @@ class ACGANDiscriminator(nn.Module):
 class ACGAN(GAN):
     """Both players also minimize the cross-entropy of the class (equations 2 and 3: L_S + L_C, equal weight)."""
 
+    @property
+    def output_count(self) -> int:
+        return 1 + self.generator.class_count
+
     def discriminator_terms(self, batch: ScoredBatch) -> Terms:
         return super().discriminator_terms(batch) | {"class": self._class_loss(batch.outputs, batch.both)}
 

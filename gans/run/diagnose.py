@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from gans.errors import InputError
+from gans.errors import InputError, shell_command
 from gans.files import write_json
 from gans.run.folder import RunFolder
 
@@ -79,7 +79,8 @@ def read_verdict(run: RunFolder) -> Verdict:
         labels = {name: LabelPeriod(**period) for name, period in stored["labels"].items()}
         return Verdict(labels, dict(stored.get("not_judged", {})), dict(stored["late_fluctuation"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"'{run.verdict_file}' is damaged or lost: test the run again with test=...") from error
+        again = shell_command("train.py", {"test": str(run.path)})
+        raise InputError(f"'{run.verdict_file}' is damaged or lost: test the run again with: {again}") from error
 
 
 def find_verdict(run: RunFolder) -> Verdict:

@@ -7,18 +7,20 @@ from pydantic import BaseModel, ConfigDict
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from gans.errors import InputError
+from gans.errors import InputError, shell_command
 from gans.files import write_text
 from gans.metrics.name import MetricName, of_class
 
 LAST_COLUMN = 18
 """What a table's last column needs at least."""
 
+CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants")  # else NaN becomes null, which is no number to read
+
 
 class CheckpointResults(BaseModel):
     """The results of one checkpoint."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = CONFIG
 
     training_steps: int | None
     """None for images that come from elsewhere."""
@@ -31,7 +33,7 @@ class TestResults(BaseModel):
     """The whole file. ``schema_version`` changes with incompatible changes."""
 
     __test__ = False  # for pytest: not a test, despite the name
-    model_config = ConfigDict(extra="forbid")
+    model_config = CONFIG
 
     schema_version: Literal[1] = 1
     held_out_images: int
@@ -99,4 +101,5 @@ def read_results(path: Path) -> TestResults:
     try:
         return TestResults.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"'{path}' is damaged or lost: test the run again with test=...") from error
+        again = shell_command("train.py", {"test": str(path.parent)})
+        raise InputError(f"'{path}' is damaged or lost: test the run again with: {again}") from error

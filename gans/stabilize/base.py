@@ -12,7 +12,7 @@ from gans.generator import Generator
 from gans.means import MeanAccumulator
 from gans.objectives import Objective
 from gans.randomness import Streams
-from gans.update import PlayerBatch, ScoredBatch, Terms
+from gans.update import PlayerBatch, ScoredBatch, Terms, merged, per_sample
 
 Targets = tuple[Tensor, Tensor]
 """The targets of real samples, shape (n,), and of fake samples, (m,)."""
@@ -101,7 +101,7 @@ class Stabilizer(nn.Module):
 
 
 class Stabilizers(Stabilizer):
-    """Several stabilizers as one: functions compose in order, dictionaries are merged, effects run in sequence."""
+    """Several stabilizers as one: functions compose in order, terms are merged, effects run in sequence."""
 
     def __init__(self, named: Mapping[str, Stabilizer] | None = None) -> None:
         super().__init__()
@@ -135,7 +135,11 @@ class Stabilizers(Stabilizer):
         return real, fake
 
     def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
-        return {name: term for stabilizer in self for name, term in stabilizer.penalties(batch, random).items()}
+        terms: Terms = {}
+        for stabilizer in self:
+            owner = type(stabilizer).__name__
+            terms = merged(terms, per_sample(stabilizer.penalties(batch, random), owner), owner)
+        return terms
 
     def after_discriminator(self, gan: StabilizedGAN, batches: list[ScoredBatch]) -> None:
         for stabilizer in self:
@@ -149,6 +153,7 @@ class Stabilizers(Stabilizer):
     ) -> Terms:
         for stabilizer in self:
             terms = stabilizer.generator_terms(gan, terms, batch, discriminator_batch)
+            terms = per_sample(terms, type(stabilizer).__name__)
         return terms
 
     def after_generator(self, gan: StabilizedGAN) -> None:

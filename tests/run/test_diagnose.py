@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gans.errors import TrainingError
-from gans.run.diagnose import find_verdict
+from gans.files import write_json
+from gans.run.diagnose import diagnose, find_verdict, read_verdict
 from gans.run.folder import RunFolder
 from tests.run.runs import only_run, start
 from tests.run.runs import test_again as again
@@ -264,3 +265,13 @@ def test_a_generator_that_cannot_learn_saturates_the_discriminator_and_makes_poo
 def test_an_unbounded_critic_diverges(labels_of: Labels) -> None:
     labels = labels_of("model=wgan", "objective=wasserstein", "trainer.max_epochs=2")
     assert "divergence" in labels
+
+
+def test_a_metric_that_is_no_number_is_kept_as_one_in_verdict_and_floors(tmp_path: Path) -> None:
+    val = {"fid": [math.nan] * 10, "precision": [math.nan] * 10, "recall": [math.nan] * 10}
+    run = run_with(tmp_path / "run", {}, GOOD | val)
+    write_json(run.floors_file, {"fid_200_digits1": math.nan, "precision_200_digits1": math.inf})
+    diagnose(run)
+    assert "poor samples" in read_verdict(run).labels
+    assert math.isnan(read_verdict(run).late_fluctuation["fid"])
+    assert math.isnan(run.floors["fid_200_digits1"])

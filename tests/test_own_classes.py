@@ -1,0 +1,279 @@
+"""Mistakes in classes of one's own are refused in one line that names the class, before training where they can be."""
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from gans.config.build import build, build_data
+from gans.config.compatibility import require_match
+from gans.data.source import Source
+from gans.errors import InputError
+from gans.features.none import NoFeatures
+from gans.gan import GAN
+from gans.generator import Generator
+from gans.metrics.base import EvaluationData, Metric
+from gans.metrics.evaluator import Evaluator, GeneratedSamples
+from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
+from gans.objectives import BinaryCrossEntropy, Objective
+from gans.randomness import Streams
+from gans.stabilize import Stabilizer, Stabilizers
+from gans.stabilize.base import StabilizedGAN
+from gans.stabilize.gradient_penalties import R1
+from gans.update import PlayerBatch, ScoredBatch, Terms
+from tests.conftest import run_config
+from tests.training import points_gan, random_points, train
+
+
+@pytest.fixture(scope="module")
+def points() -> Source:
+    return build_data(run_config("data=ring", "model=mlp"))
+
+
+def refusal(do: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as refused:
+        do()
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def changed(loss: Callable[[ScoredBatch], Tensor]) -> Objective:
+    @dataclass(frozen=True)
+    class Own(BinaryCrossEntropy):
+        @override
+        def discriminator(self, batch: ScoredBatch) -> Tensor:
+            return loss(batch)
+
+    return Own()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda batch: (batch.scores - batch.targets[:, None]).square(),
+        lambda batch: batch.outputs.square(),
+        lambda batch: batch.scores.mean(),
+        lambda _: 1.0,
+    ],
+    ids=["(n, n)", "(n, 1)", "()", "a number"],
+)
+def test_a_loss_that_is_not_one_value_per_sample(points: Source, loss: Callable[[ScoredBatch], Tensor]) -> None:
+    gan = points_gan(objective=changed(loss))
+    assert "Own" in refusal(lambda: require_match(gan, points))
+
+
+def test_a_loss_of_the_generator_alone(points: Source) -> None:
+    @dataclass(frozen=True)
+    class Own(BinaryCrossEntropy):
+        @override
+        def generator(self, batch: ScoredBatch) -> Tensor:
+            return batch.scores[:, None] - batch.scores
+
+    assert "Own" in refusal(lambda: require_match(points_gan(objective=Own()), points))
+
+
+class Penalty(Stabilizer):
+    """One penalty of this name, with the values of the scores in this shape."""
+
+    def __init__(self, name: str, *shape: int) -> None:
+        super().__init__()
+        self.name, self.shape = name, shape or (-1,)
+
+    @override
+    def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
+        return {self.name: batch.scored().scores.reshape(self.shape)}
+
+
+@pytest.mark.parametrize("updates", ["joint", "alternating"])
+@pytest.mark.parametrize(
+    ("name", "others"), [("adversarial", ()), ("r1", (R1(),)), ("mine", (Penalty("mine"),)), ("loss", ())]
+)
+def test_a_penalty_whose_name_is_taken(points: Source, name: str, others: tuple[Stabilizer, ...], updates: str) -> None:
+    gan = points_gan(*others, Penalty(name), discriminator_updates=updates)
+    assert f"'{name}'" in refusal(lambda: require_match(gan, points))
+    assert f"'{name}'" in refusal(lambda: train(gan, [random_points()]))
+
+
+class Counting(Penalty):
+    """Counts in plain Python and in a buffer how often it has been asked."""
+
+    counted: Tensor
+
+    def __init__(self, held: object) -> None:
+        super().__init__("mine")
+        self.count, self.held = 0, held
+        self.register_buffer("counted", torch.zeros(()))
+
+    @override
+    def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
+        self.count += 1
+        self.counted += 1
+        return super().penalties(batch, random)
+
+
+@pytest.mark.parametrize("can_be_copied", [True, False])
+def test_what_is_tried_before_training_leaves_no_trace(points: Source, can_be_copied: bool) -> None:
+    counting = Counting(None if can_be_copied else Lock())
+    gan = points_gan(counting, Penalty("other"))
+    before, state = deepcopy(gan.state_dict()), torch.get_rng_state()
+    require_match(gan, points)
+    assert counting.count == 0
+    assert gan.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
+
+
+def test_a_penalty_called_as_an_accuracy() -> None:
+    assert "'accuracy'" in refusal(lambda: train(points_gan(Penalty("accuracy")), [random_points()]))
+
+
+def test_penalties_with_names_of_their_own_add_up() -> None:
+    means = train(points_gan(Penalty("one"), Penalty("other")), [random_points()]).means.pop()
+    parts = [means[f"discriminator_{name}"] for name in ("adversarial", "one", "other")]
+    assert means["discriminator_loss"] == pytest.approx(sum(parts))
+
+
+def test_a_penalty_or_a_generators_term_that_is_not_one_value_per_sample(points: Source) -> None:
+    assert "Penalty" in refusal(lambda: require_match(points_gan(Penalty("mine", 1, -1)), points))
+
+    class Own(Stabilizer):
+        @override
+        def generator_terms(
+            self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
+        ) -> Terms:
+            return terms | {"mine": batch.scores - batch.scores[:, None]}
+
+    assert "Own" in refusal(lambda: train(points_gan(Own()), [random_points()]))
+
+
+def gan_with(generator: nn.Module | None = None, discriminator: nn.Module | None = None) -> GAN:
+    adam = partial(torch.optim.Adam, lr=1e-3)
+    return GAN(
+        generator or MLPGenerator(width=8, depth=1),  # type: ignore[arg-type]
+        discriminator or MaxoutDiscriminator(width=8, depth=1, pieces=2),
+        BinaryCrossEntropy(),
+        Stabilizers(),
+        adam,
+        adam,
+    )
+
+
+@pytest.mark.parametrize("layers", [[nn.Linear(2, 2)], [nn.Linear(2, 1), nn.Flatten(0)]], ids=["(n, 2)", "(n,)"])
+def test_a_discriminator_that_makes_not_one_score_per_sample(points: Source, layers: list[nn.Module]) -> None:
+    class Own(nn.Sequential): ...
+
+    assert "Own" in refusal(lambda: require_match(gan_with(discriminator=Own(*layers)), points))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("pixel_range", None),
+        ("pixel_range", (1.0, -1.0)),
+        ("pixel_range", (1, 1)),
+        ("pixel_range", (0.0, math.nan)),
+        ("pixel_range", 1.0),
+        ("latent_size", None),
+        ("latent_size", 10.0),
+        ("latent_size", 0),
+        ("class_count", 2.0),
+    ],
+)
+def test_a_generator_that_says_its_samples_or_inputs_wrong(attribute: str, value: object) -> None:
+    class Own(MLPGenerator): ...
+
+    own = Own(width=8, depth=1)
+    setattr(own, attribute, value)
+    said = refusal(lambda: gan_with(own))
+    assert "Own" in said
+    assert attribute in said
+
+
+def test_a_generator_that_says_nothing_or_is_none(points: Source) -> None:
+    class Own(Generator):
+        pixel_range = (0.0, 1.0)
+
+    assert "latent_size" in refusal(lambda: gan_with(Own()))
+    assert "Linear" in refusal(lambda: gan_with(nn.Linear(2, 2)))
+    require_match(gan_with(), points)
+
+
+def test_a_network_that_shows_samples_and_that_checkpoints_would_not_save(points: Source) -> None:
+    class Own(Stabilizer):
+        @override
+        def sampling_generator(self, generator: nn.Module) -> nn.Module:
+            return deepcopy(generator)
+
+    assert "Own" in refusal(lambda: require_match(points_gan(Own()), points))
+
+
+class Forgetful(Stabilizer):
+    def __init__(self) -> None:
+        self.weight = 1.0
+
+
+class ForgetfulMetric(Metric):
+    def __init__(self) -> None:
+        self.weight = 1.0
+
+    @override
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        return {}
+
+
+@pytest.mark.parametrize("kind", [Forgetful, ForgetfulMetric])
+def test_a_class_that_does_not_initialize_its_base(kind: type) -> None:
+    said = refusal(lambda: build({"_target_": f"{__name__}.{kind.__name__}"}, "group.own"))
+    assert "group.own" in said
+    assert "super().__init__()" in said
+
+
+class Returning(Metric):
+    """A metric that returns this."""
+
+    uses_features = False
+
+    def __init__(self, values: Any) -> None:
+        super().__init__(during_training=True)
+        self.values_to_return = values
+
+    @override
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        return self.values_to_return
+
+
+def judged(data: Source, **values: Any) -> tuple[dict[str, float], dict[str, float]]:
+    """The values of generated points and the floors, of metrics that return these values."""
+    metrics = {name: Returning(value) for name, value in values.items()}
+    evaluator = Evaluator(metrics, NoFeatures(data.class_names), data, max_samples=10)
+    fakes = torch.zeros(10, 2), torch.zeros(10, dtype=torch.long)
+    made = GeneratedSamples(*fakes, more=lambda _: fakes, conditional=False, transforms=False)
+    floors = evaluator.floors("test", conditional=False, transforms=False)
+    return evaluator.evaluate("test", made).values, floors
+
+
+@pytest.mark.parametrize(
+    "values", [{"own": torch.zeros(3)}, {"own": torch.tensor(1.0)}, {"own": "0.5"}, {"own": None}, 0.5, None, "0.5"]
+)
+def test_a_metric_that_returns_no_numbers_by_name(points: Source, values: Any) -> None:
+    assert "metric.mine" in refusal(lambda: judged(points, mine=values))
+
+
+def test_two_metrics_with_a_value_of_the_same_name(points: Source) -> None:
+    assert "metric.other" in refusal(lambda: judged(points, mine={"own": 0.5}, other={"own": 0.7}))
+
+
+def test_numbers_of_every_kind_are_values(points: Source) -> None:
+    for _ in range(2):  # the floors of the second time are from the cache
+        for found in judged(points, mine={"a": 1, "b": numpy.float32(0.5), "c": math.nan, "d": -math.inf}):
+            assert (found["a_10"], found["b_10"], found["d_10"]) == (1, 0.5, -math.inf)
+            assert math.isnan(found["c_10"])
