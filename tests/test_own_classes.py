@@ -5,7 +5,6 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
 from typing import Any
 
 import numpy
@@ -97,36 +96,15 @@ class Penalty(Stabilizer):
 @pytest.mark.parametrize(
     ("name", "others"), [("adversarial", ()), ("r1", (R1(),)), ("mine", (Penalty("mine"),)), ("loss", ())]
 )
-def test_a_penalty_whose_name_is_taken(points: Source, name: str, others: tuple[Stabilizer, ...], updates: str) -> None:
+def test_a_penalty_whose_name_is_taken(name: str, others: tuple[Stabilizer, ...], updates: str) -> None:
     gan = points_gan(*others, Penalty(name), discriminator_updates=updates)
-    assert f"'{name}'" in refusal(lambda: require_match(gan, points))
     assert f"'{name}'" in refusal(lambda: train(gan, [random_points()]))
 
 
-class Counting(Penalty):
-    """Counts in plain Python and in a buffer how often it has been asked."""
-
-    counted: Tensor
-
-    def __init__(self, held: object) -> None:
-        super().__init__("mine")
-        self.count, self.held = 0, held
-        self.register_buffer("counted", torch.zeros(()))
-
-    @override
-    def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
-        self.count += 1
-        self.counted += 1
-        return super().penalties(batch, random)
-
-
-@pytest.mark.parametrize("can_be_copied", [True, False])
-def test_what_is_tried_before_training_leaves_no_trace(points: Source, can_be_copied: bool) -> None:
-    counting = Counting(None if can_be_copied else Lock())
-    gan = points_gan(counting, Penalty("other"))
+def test_what_is_tried_before_training_leaves_no_trace(points: Source) -> None:
+    gan = points_gan(Penalty("mine"))
     before, state = deepcopy(gan.state_dict()), torch.get_rng_state()
     require_match(gan, points)
-    assert counting.count == 0
     assert gan.training
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
@@ -142,8 +120,8 @@ def test_penalties_with_names_of_their_own_add_up() -> None:
     assert means["discriminator_loss"] == pytest.approx(sum(parts))
 
 
-def test_a_penalty_or_a_generators_term_that_is_not_one_value_per_sample(points: Source) -> None:
-    assert "Penalty" in refusal(lambda: require_match(points_gan(Penalty("mine", 1, -1)), points))
+def test_a_penalty_or_a_generators_term_that_is_not_one_value_per_sample() -> None:
+    assert "Penalty" in refusal(lambda: train(points_gan(Penalty("mine", 1, -1)), [random_points()]))
 
     class Own(Stabilizer):
         @override

@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import nn
 
-from gans.data.batches import Batch
 from gans.data.source import Source
 from gans.errors import InputError, one_line
 from gans.gan import GAN
 from gans.machine import require_accelerator
 from gans.randomness import Streams
-from gans.update import mean_terms
 
 
 def require_trainer(trainer: Mapping[str, Any]) -> None:
@@ -31,7 +28,6 @@ def require_match(gan: GAN, data: Source) -> None:
     require_classes(gan, data)
     require_batches(gan, data)
     require_losses(gan, data)
-    require_penalties(gan, data)
     _ = gan.sampling_generator_name
 
 
@@ -95,28 +91,10 @@ def require_shapes(gan: GAN, data: Source) -> None:
 
 @torch.no_grad()
 def require_losses(gan: GAN, data: Source) -> None:
-    """Compute both players' losses once, which refuses wrong shapes and names."""
+    """Compute both players' losses once, which refuses wrong shapes and names. The first step does so for penalties."""
+    packs = data.train_images.select(slice(2 * gan.stabilizers.pack_size)).to_batch()
     with undisturbed(gan):
-        gan.measure_held_out(_two_packs(gan, data), 0)
-
-
-def require_penalties(gan: GAN, data: Source) -> None:
-    """Compute the stabilizers' penalties once, which refuses wrong shapes and names: by a copy, for they may count."""
-    with undisturbed(gan):
-        try:
-            trial = deepcopy(gan)
-        except Exception:  # a part of someone's own that can't be copied: the first training step checks the same
-            return
-        random = Streams(gan.training_seed, "train", 0)
-        whole = trial.discriminator_batch(_two_packs(gan, data), random)
-        scored = whole.forward()
-        terms = trial.discriminator_terms(scored)
-        terms = trial.with_penalties(terms, whole if trial.alternating_updates else scored, random)
-        trial.measure("discriminator", scored, mean_terms(terms))
-
-
-def _two_packs(gan: GAN, data: Source) -> Batch:
-    return data.train_images.select(slice(2 * gan.stabilizers.pack_size)).to_batch()
+        gan.measure_held_out(packs, 0)
 
 
 @contextmanager
