@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from gans.figures.files import FigureFolder
+from gans.figures.files import FigureFolder, in_style
 from gans.files import Format
 from gans.run.folder import RunFolder
 
@@ -14,6 +14,7 @@ def draw(run: RunFolder, figures: Mapping[str, Draw], formats: Sequence[Format] 
     """Draw the figures for which the run has data, in its ``figures`` folder, and return the files."""
     run.figures.mkdir(exist_ok=True)
     folder = FigureFolder(run.figures, formats)
-    for figure in figures.values():
-        figure(run, folder)
+    with in_style():
+        for figure in figures.values():
+            figure(run, folder)
     return folder.files

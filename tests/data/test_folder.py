@@ -19,8 +19,9 @@ from gans.data.image_files import find_images, read_image, read_images
 from gans.errors import InputError
 from gans.run import commands
 from gans.run.commands import read_config
+from gans.run.generate import generate
 from tests.conftest import run_config
-from tests.run.runs import start
+from tests.run.runs import request, start
 
 
 @pytest.fixture(autouse=True)
@@ -218,6 +219,19 @@ def test_a_rare_class_is_named(pets: Path) -> None:
     write(pets / "axolotl" / "only.png")
     with pytest.raises(InputError, match=r"axolotl"):
         data_in(pets)
+
+
+def test_names_with_dollar_signs_stay_as_they_are_in_all_figures(tmp_path: Path) -> None:
+    names = ["US$ 10", "a_$x_$"]
+    for name in names:
+        for index in range(20):
+            write(tmp_path / "own" / name / f"{index}.png", 5 * index)
+    options = ("data=folder", f"data.root='{tmp_path / 'own'}'", "data.batch_size=4", "metric=none", "figure=[grids]")
+    run = start(tmp_path / "runs", *options, "model=acgan", "trainer.max_steps=1", "formats=[svg]")
+    assert run.history.last == "finished"
+    folder = generate(request(run.path, count=20, formats=["svg"]))
+    for file in (run.figures / "samples.svg", folder / "grid.svg"):
+        assert all(f">{name}<" in file.read_text() for name in names)
 
 
 def test_a_run_goes_on_with_its_own_images_only(pets: Path, tmp_path: Path) -> None:

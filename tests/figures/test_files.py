@@ -1,10 +1,12 @@
 """The files of figures."""
 
+import html
 import os
 import re
 import warnings
 from pathlib import Path
 
+import matplotlib
 import numpy
 import pytest
 from matplotlib.figure import Figure
@@ -98,6 +100,34 @@ def test_the_formats_are_an_option_of_a_run(tmp_path: Path) -> None:
 def test_other_formats_are_refused(formats: str) -> None:
     with pytest.raises(InputError, match="formats"):
         run_config(f"formats={formats}")
+
+
+NAMES = ["$1", "US$ 10", "a_$x_$", "\\frac$ $", "5 % & #"]
+
+
+@pytest.mark.parametrize("usetex", [False, True])
+def test_names_are_drawn_as_they_are(tmp_path: Path, usetex: bool) -> None:
+    """Matplotlib would read what stands between two dollar signs as a formula, and with usetex all text as LaTeX."""
+    samples = image_samples(5, 4)
+    run = fake_run(tmp_path / "run", samples=samples)
+    run.samples_file("data").unlink()
+    numpy.savez(run.samples_file("data"), **samples["data"], class_names=numpy.array(NAMES))
+    with matplotlib.rc_context({"text.usetex": usetex, "axes.formatter.use_mathtext": True}):
+        draw(run, build_figures(run_config("figure=[data_set,modes]")), ["svg"])
+    for name in ("data", "modes"):
+        text = html.unescape((run.figures / f"{name}.svg").read_text())
+        assert all(f">{each}<" in text for each in NAMES)
+
+
+@pytest.mark.parametrize("scale", ["log", "symlog"])
+def test_the_labels_of_a_logarithmic_axis_are_numbers(tmp_path: Path, scale: str) -> None:
+    figure = Figure()
+    figure.subplots().plot([1, 1000])
+    figure.axes[0].set_yscale(scale)
+    FigureFolder(tmp_path, ["svg"]).save("figure", figure)
+    text = (tmp_path / "figure.svg").read_text()
+    assert "mathdefault" not in text
+    assert all(f">{each}<" in text for each in (1, 10, 100, 1000))
 
 
 def test_letters_that_the_font_lacks_are_named_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
