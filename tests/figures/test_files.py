@@ -14,12 +14,14 @@ from PIL import Image
 
 from gans.config.build import build_figures
 from gans.errors import InputError, InterruptedTraining
-from gans.figures import draw
+from gans.figures import Draw, draw
 from gans.figures.files import FigureFolder, Format, one_line_for_missing_letters
 from gans.run import commands
+from gans.run.folder import RunFolder
 from tests.conftest import run_config
 from tests.figures.folders import curves_of, fake_run, image_samples, point_samples
 from tests.run.runs import start
+from tests.run.runs import test_again as again
 
 FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
@@ -29,7 +31,7 @@ def test_every_figure_is_saved_in_every_format_and_films_once(tmp_path: Path, ca
     caplog.set_level("INFO")
     run = fake_run(tmp_path / "run", curves=curves_of(3), samples=image_samples(2, 4))
     figures = build_figures(run_config("figure=[curves,grids,neighbours]"))
-    files = draw(run, figures, FORMATS)
+    files = draw(run, figures, FORMATS).files
     assert not caplog.records
     assert sorted(files) == sorted(run.figures.iterdir())
     still = {file.stem for file in files} - {"film"}
@@ -49,7 +51,7 @@ def test_many_points_make_no_large_files(tmp_path: Path) -> None:
     curves = {"train/generator_loss": dict(enumerate(random.random(100_000).tolist()))}
     many = point_samples(2, steps=(0,), count=100_000)
     run = fake_run(tmp_path / "run", "model=mlp", curves=curves, samples=many)
-    for file in draw(run, build_figures(run_config("figure=[curves,plane]")), FORMATS):
+    for file in draw(run, build_figures(run_config("figure=[curves,plane]")), FORMATS).files:
         assert file.stat().st_size < 1_000_000, file
 
 
@@ -61,6 +63,54 @@ def test_a_run_is_drawn_again_without_its_data_or_checkpoints(tmp_path: Path) ->
     assert run.config_file.read_bytes() == kept
     with pytest.raises(InputError, match="modes"):
         commands.redraw(run, run_config("figure=[modes]"))
+
+
+class Unexpected(Exception):
+    """An error that nothing expects."""
+
+
+def break_figures(patch: pytest.MonkeyPatch, **errors: Exception) -> None:
+    """Let figures save a file and then raise."""
+
+    def broken(error: Exception) -> Draw:
+        def draw(_: RunFolder, folder: FigureFolder) -> None:
+            folder.save("half", Figure())
+            raise error
+
+        return draw
+
+    for name, error in errors.items():
+        patch.setattr(f"gans.figures.{name}.draw", broken(error))
+
+
+def test_a_figure_that_fails_leaves_a_finished_run_and_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("trainer.max_steps=1", "figure=[data_set,metrics,curves]", "formats=[svg]")
+    with monkeypatch.context() as patch:
+        break_figures(patch, data_set=Unexpected("two\nlines"), metrics=OSError("no more"))
+        run = start(tmp_path, *options)
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+        for line, name, why in zip(told, ("data_set", "metrics"), ("two lines", "no more"), strict=True):
+            assert all(part in line for part in (name, why, f"draw={run.path}", f"figure=[{name}]"))
+        assert again(run).history.last == "finished"
+    assert run.history.last == "finished"
+    assert (run.figures / "losses.svg").is_file()
+
+
+def test_an_error_in_a_figure_is_raised_by_draw_after_all_others_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fake_run(tmp_path / "run", curves=curves_of(3), samples=image_samples(2, 4))
+    break_figures(monkeypatch, data_set=Unexpected("first"), grids=InputError("second"))
+    with pytest.raises(Unexpected, match="first"):
+        commands.redraw(run, run_config("figure=[data_set,grids,curves]"))
+    assert (run.figures / "losses.png").is_file()
+    told = capsys.readouterr().err
+    assert "second" in told
+    assert "first" not in told
+    with pytest.raises(InputError, match="second"):
+        commands.redraw(run, run_config("figure=[grids]"))
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.svg", "a.pdf", "film.gif"])
@@ -113,7 +163,7 @@ def test_names_are_drawn_as_they_are(tmp_path: Path, usetex: bool) -> None:
     run.samples_file("data").unlink()
     numpy.savez(run.samples_file("data"), **samples["data"], class_names=numpy.array(NAMES))
     with matplotlib.rc_context({"text.usetex": usetex, "axes.formatter.use_mathtext": True}):
-        draw(run, build_figures(run_config("figure=[data_set,modes]")), ["svg"])
+        assert not draw(run, build_figures(run_config("figure=[data_set,modes]")), ["svg"]).failed
     for name in ("data", "modes"):
         text = html.unescape((run.figures / f"{name}.svg").read_text())
         assert all(f">{each}<" in text for each in NAMES)
