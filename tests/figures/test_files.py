@@ -20,8 +20,7 @@ from gans.run import commands
 from gans.run.folder import RunFolder
 from tests.conftest import run_config
 from tests.figures.folders import curves_of, fake_run, image_samples, point_samples
-from tests.run.runs import start
-from tests.run.runs import test_again as again
+from tests.run.runs import start, tiny
 
 FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
@@ -86,14 +85,15 @@ def break_figures(patch: pytest.MonkeyPatch, **errors: Exception) -> None:
 def test_a_figure_that_fails_leaves_a_finished_run_and_all_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("trainer.max_steps=1", "figure=[data_set,metrics,curves]", "formats=[svg]")
+    options = ("trainer.max_steps=1", "figure=[data_set,metrics,curves]", "formats=[svg]", f"runs={tmp_path}")
+    config = run_config(*tiny(*options))
     with monkeypatch.context() as patch:
         break_figures(patch, data_set=Unexpected("two\nlines"), metrics=OSError("no more"))
-        run = start(tmp_path, *options)
+        run = commands.start(config, "run")
         told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
         for line, name, why in zip(told, ("data_set", "metrics"), ("two lines", "no more"), strict=True):
             assert all(part in line for part in (name, why, f"draw={run.path}", f"figure=[{name}]"))
-        assert again(run).history.last == "finished"
+        commands.test(run, config)
     assert run.history.last == "finished"
     assert (run.figures / "losses.svg").is_file()
 
