@@ -75,7 +75,8 @@ def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: l
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme(tmp_path: Path) -> None:
+def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "unknown")  # of windows, which no command opens
     done = run(tmp_path, "train.py", *SMALL, "stabilize=noisy_labels")
     assert done.returncode == 0, done.stderr
     folder = only_run(tmp_path / "runs").path.relative_to(tmp_path)

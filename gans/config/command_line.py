@@ -57,6 +57,7 @@ error, "{given}" are the groups' values that are no names."""
 def run_command(main: Callable[[], None]) -> None:
     """Run a function that ``hydra.main`` decorates. Expected errors print one line and no traceback."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing several lines
+    os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows, and an unknown backend would end matplotlib
     arguments = sys.argv[1:]
     with one_line_errors(), stopped_by_signals():
         refuse_sweep(arguments)

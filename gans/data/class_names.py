@@ -27,6 +27,8 @@ def find_classes(root: Path) -> list[str]:
     names = _classes_in_arrays(root) if is_array_file(root) else _classes_in_folders(root)
     if unusable := [name for name in names if "${" in name]:
         raise InputError(f"'{root}': '{unusable[0]}' can't be the name of a class, since it contains ${{: rename it")
+    if unusable := [shown for name in names if (shown := name.encode(errors="backslashreplace").decode()) != name]:
+        raise InputError(f"'{root}': '{unusable[0]}' can't be the name of a class, since it is no UTF-8: rename it")
     if unusable := [name for name in names if not name or names.count(name) > 1]:
         raise InputError(f"'{root}': class_names has '{unusable[0]}' twice, or an empty name: rename it")
     return names

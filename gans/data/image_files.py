@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ SHOWN = 5
 """The most files that a message names."""
 THREADS = 8
 """Pillow decodes outside of Python's lock, and a network's files answer late."""
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Part of the cache's keys. Increase it with each change of what becomes of a file."""
 
 
@@ -82,16 +84,24 @@ def _read_images(paths: Sequence[Path], size: int, channels: int, title: str) ->
         except Exception as error:  # Pillow's decoders raise almost anything
             problems[index] = one_line(error)
 
-    with ProgressBar(title, len(paths), "images") as bar, ThreadPoolExecutor(THREADS) as pool:
+    with ignored_warnings(), ProgressBar(title, len(paths), "images") as bar, ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(read, range(len(paths))):
             bar.update()
     if problems:
         first = sorted(problems)
         reasons = "; ".join(f"'{paths[index]}' ({problems[index]})" for index in first[:SHOWN])
         more = f", and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
-        warn(f"{len(problems):,} of {len(paths):,} image files can't be read and are left out: {reasons}{more}")
+        warn(f"{len(problems):,} of {len(paths):,} image files can't be used and are left out: {reasons}{more}")
     kept = torch.tensor([index for index in range(len(paths)) if index not in problems], dtype=torch.int64)
     return content[kept], kept
+
+
+@contextmanager
+def ignored_warnings() -> Iterator[None]:
+    """Pillow warns of large images and odd metadata that it reads well; what it can't read is an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 def read_image(path: Path, size: int, channels: int) -> NDArray[numpy.uint8]:
@@ -104,12 +114,21 @@ def read_image(path: Path, size: int, channels: int) -> NDArray[numpy.uint8]:
 
 
 def to_eight_bits(image: Image.Image, channels: int) -> Image.Image:
-    """Grey or RGB of 8 bits: 16 bits are scaled, palettes and CMYK converted, transparent images put on white."""
+    """Grey or RGB of 8 bits: 16 bits are scaled, palettes and CMYK converted, transparent images put on white.
+
+    Raises:
+        ValueError: if a value is not in the range of the image's type.
+    """
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
         values = numpy.asarray(image, dtype=numpy.float64)
         guessed = 1 if values.max() <= 1 else 255 if values.max() <= 255 else 65535
         largest = 65535 if image.mode.startswith("I;16") else guessed
+        if not (values.min() >= 0 and values.max() <= largest):  # also NaN
+            found = f"{values.min():g} to {values.max():g}" if numpy.isfinite(values).all() else "not all finite"
+            raise ValueError(f"its values are {found}: scale them to 0 to 1, to 0 to 255 or to 0 to 65,535")
         image = Image.fromarray((values / largest * 255).round().clip(0, 255).astype(numpy.uint8))
+    if image.mode == "LAB":  # Pillow knows no direct way to grey
+        image = image.convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -2,18 +2,32 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from gans.figures.files import FigureFolder
+from gans.figures.files import FigureFolder, in_style
 from gans.files import Format
 from gans.run.folder import RunFolder
 
 Draw = Callable[[RunFolder, FigureFolder], None]
 
 
-def draw(run: RunFolder, figures: Mapping[str, Draw], formats: Sequence[Format] = ("png",)) -> list[Path]:
-    """Draw the figures for which the run has data, in its ``figures`` folder, and return the files."""
+class Drawn(NamedTuple):
+    """What became of a run's figures."""
+
+    files: list[Path]
+    failed: dict[str, Exception]
+    """The error of each figure that raised one, by the figure's name."""
+
+
+def draw(run: RunFolder, figures: Mapping[str, Draw], formats: Sequence[Format] = ("png",)) -> Drawn:
+    """Draw the figures for which the run has data, in its ``figures`` folder; one that fails stops no other."""
     run.figures.mkdir(exist_ok=True)
     folder = FigureFolder(run.figures, formats)
-    for figure in figures.values():
-        figure(run, folder)
-    return folder.files
+    failed: dict[str, Exception] = {}
+    for name, figure in figures.items():
+        try:
+            with in_style():
+                figure(run, folder)
+        except Exception as error:  # anything, as figures may be a user's own
+            failed[name] = error
+    return Drawn(folder.files, failed)

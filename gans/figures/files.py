@@ -5,12 +5,13 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 from PIL import Image
 
 from gans.files import Format, replacing
@@ -19,14 +20,31 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every let
 
 DPI = 110
 FRAME_MS = 150
-STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "gans", "pdf.fonttype": 42, "image.composite_image": False}
-"""Text stays text: in SVG as text, in PDF as Type 42 fonts. A fixed salt makes the same figure the same file."""
+STYLE: Any = {
+    "svg.fonttype": "none", "svg.hashsalt": "gans", "pdf.fonttype": 42, "image.composite_image": False,
+    "text.parse_math": False, "text.usetex": False, "axes.formatter.use_mathtext": False,
+}  # fmt: skip
+"""Text stays text: in SVG as text, in PDF as Type 42 fonts. A fixed salt makes the same figure the same file. No text
+is read as a formula, since names of classes and arms may contain ``$``: make and save figures within ``in_style()``."""
 WITHOUT_DATE: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
 def padded(number: int, largest: int, digits: int = 4) -> str:
     """A number with leading zeros, so that names up to the largest number sort as the numbers do."""
     return f"{number:0{max(digits, len(str(largest)))}d}"
+
+
+def in_style() -> AbstractContextManager[None]:
+    """Inside, figures are made and drawn in STYLE."""
+    return matplotlib.rc_context(STYLE)
+
+
+def write_powers_as_numbers(figure: Figure) -> None:
+    """The usual labels of a logarithmic axis are formulas, which STYLE shows as they are written: write 100 instead."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(LogFormatter())
 
 
 @contextmanager
@@ -63,12 +81,14 @@ class FigureFolder:
 
     def save(self, name: str, figure: Figure) -> None:
         """Save ``name.png``, ``name.svg``, ..."""
-        figure.draw_without_rendering()  # the layout needs the ticks of the layout before it
-        for suffix in self.formats:
-            file = self.path / f"{name}.{suffix}"
-            with matplotlib.rc_context(STYLE), replacing(file) as target:
-                figure.savefig(target, format=suffix, dpi=DPI, metadata=WITHOUT_DATE[suffix])
-            self.files.append(file)
+        with in_style():
+            write_powers_as_numbers(figure)
+            figure.draw_without_rendering()  # the layout needs the ticks of the layout before it
+            for suffix in self.formats:
+                file = self.path / f"{name}.{suffix}"
+                with replacing(file) as target:
+                    figure.savefig(target, format=suffix, dpi=DPI, metadata=WITHOUT_DATE[suffix])
+                self.files.append(file)
 
     def save_film(self, name: str, frames: Sequence[Image.Image], last: int = 10) -> None:
         """Save ``name.gif``, which shows its last frame ``last`` times as long as others. It has this one format."""

@@ -13,8 +13,8 @@ from gans.config.schema import USE_ALL, RunConfig
 from gans.config.validate import foreign_packages, validate
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
-from gans.errors import InputError, InterruptedTraining, TrainingError, shell_command
-from gans.figures import draw
+from gans.errors import InputError, InterruptedTraining, TrainingError, one_line, shell_command
+from gans.figures import Drawn, draw
 from gans.figures.files import one_line_for_missing_letters
 from gans.files import remove_parts
 from gans.gan import GAN
@@ -184,11 +184,16 @@ def redraw(run: RunFolder, config: RunConfig) -> None:
 
     Raises:
         InputError: if the run has no data for any of them.
+        Exception: of the first figure that fails, after all others are drawn.
     """
     run.refuse_links_out()
     with lock(run.path):
         remove_parts(run.path)
-        files = draw_figures(run, config)
+        files, failed = draw_figures(run, config)
+    if failed:
+        first, *others = failed
+        warn_of_failed(run, config, {name: failed[name] for name in others})
+        raise failed[first]
     if not files:
         raise InputError(f"'{run.path}' has no data for figure=[{','.join(config.figure)}]: nothing was drawn")
 
@@ -215,21 +220,32 @@ def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> Ru
 
 
 def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
-    """Write the verdict, and draw the figures."""
+    """Write the verdict, and draw the figures. All else is saved by then, so one that fails ends in a warning."""
     fresh = RunFolder(run.path)  # without cached contents from before training
     diagnose(fresh)
-    draw_figures(fresh, config)
+    warn_of_failed(fresh, config, draw_figures(fresh, config).failed)
 
 
-def draw_figures(run: RunFolder, config: RunConfig) -> list[Path]:
+def draw_figures(run: RunFolder, config: RunConfig) -> Drawn:
     if not config.figure:
         print(f"figures: none; the run is {run.path}")
-        return []
+        return Drawn([], {})
     with ProgressBar("drawing the figures"), one_line_for_missing_letters():
-        files = draw(run, build_figures(config), config.formats)
-    count = f"{len(files)} file{'s' * (len(files) > 1)} in {run.figures}"
-    print(f"figures: {count if files else 'none, since the run has no data for ' + ', '.join(config.figure)}")
-    return files
+        drawn = draw(run, build_figures(config), config.formats)
+    count = f"{len(drawn.files)} file{'s' * (len(drawn.files) != 1)} in {run.figures}"
+    none = f"none, since the run has no data for {', '.join(config.figure)}"
+    print(f"figures: {count if drawn.files or drawn.failed else none}", flush=True)
+    return drawn
+
+
+def warn_of_failed(run: RunFolder, config: RunConfig, failed: Mapping[str, Exception]) -> None:
+    """Name the figures that could not be drawn, and the commands that draw them again."""
+    for name, error in failed.items():
+        own = {f"figure.{name}.{key}": value for key, value in config.figure[name].items() if key != "_target_"}
+        options = {"draw": str(run.path), "figure": [name], "formats": list(config.formats), **own}
+        what = f"the figure {name} could not be drawn ({type(error).__name__}: {one_line(error)})"
+        command = shell_command("train.py", options)
+        print(f"warning: {what}; all else is saved. Draw it again with: {command}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from gans.config.schema import GenerateConfig
 from gans.data.progress import ProgressBar
 from gans.errors import InputError
 from gans.figures.drawing import BLUE, MANY, set_title
-from gans.figures.files import FigureFolder, one_line_for_missing_letters, padded
+from gans.figures.files import FigureFolder, in_style, one_line_for_missing_letters, padded
 from gans.figures.names import row_label, run_title
 from gans.figures.sheets import film_frame, in_rows, picture
 from gans.run.folder import new_whole_folder, output_folder
@@ -33,7 +33,7 @@ def generate(request: GenerateConfig) -> Path:
     sampler = load_sampler(Path(request.run), request.trust, request.data_root, request.sampling)
     require_match(sampler, request)
     output = output_folder(request.output, Path(request.run), "generated")
-    with new_whole_folder(output) as folder, one_line_for_missing_letters():
+    with new_whole_folder(output) as folder, one_line_for_missing_letters(), in_style():
         for seed in request.seed:
             of_seed = folder / f"seed{seed}" if len(request.seed) > 1 else folder
             of_seed.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from gans.figures.files import STYLE
+from gans.figures.files import STYLE, in_style
 from gans.files import replacing, write_text
 from gans.metrics.name import MetricName
 from gans.study.analyse import StudyResult
@@ -191,12 +191,13 @@ def curve_title(name: str) -> str:
 def draw_all(result: StudyResult, curves: Curves) -> dict[str, Figure]:
     """Every figure of a study by name."""
     figures = {}
-    for merit in result.definition.merits:
-        plain = merit.name.replace(".", "_").replace("@", "_at_")
-        figures[f"effects_{plain}"] = draw_effects(result, merit)
-        figures[f"runs_{plain}"] = draw_runs(result, merit)
-    for name in curves:
-        figures[f"curves_{name.replace('/', '_')}"] = draw_curves(result, name, curves)
+    with in_style():
+        for merit in result.definition.merits:
+            plain = merit.name.replace(".", "_").replace("@", "_at_")
+            figures[f"effects_{plain}"] = draw_effects(result, merit)
+            figures[f"runs_{plain}"] = draw_runs(result, merit)
+        for name in curves:
+            figures[f"curves_{name.replace('/', '_')}"] = draw_curves(result, name, curves)
     return figures
 
 

@@ -1,6 +1,8 @@
 """Images of the user's own, of any format, size and place."""
 
+import math
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,9 @@ from gans.data.image_files import find_images, read_image, read_images
 from gans.errors import InputError
 from gans.run import commands
 from gans.run.commands import read_config
+from gans.run.generate import generate
 from tests.conftest import run_config
-from tests.run.runs import start
+from tests.run.runs import request, start
 
 
 @pytest.fixture(autouse=True)
@@ -214,10 +217,29 @@ def test_where_there_are_no_images_one_line_says_so(make: Callable[[Path], objec
     assert "\n" not in str(error.value)
 
 
+def test_a_class_whose_name_is_no_utf_8_is_named(pets: Path) -> None:
+    write(Path(os.fsdecode(os.fsencode(pets / "caf") + b"\xe9")) / "1.png")
+    with pytest.raises(InputError, match=r"caf.*UTF-8: rename"):
+        data_in(pets)
+
+
 def test_a_rare_class_is_named(pets: Path) -> None:
     write(pets / "axolotl" / "only.png")
     with pytest.raises(InputError, match=r"axolotl"):
         data_in(pets)
+
+
+def test_names_with_dollar_signs_stay_as_they_are_in_all_figures(tmp_path: Path) -> None:
+    names = ["US$ 10", "a_$x_$"]
+    for name in names:
+        for index in range(20):
+            write(tmp_path / "own" / name / f"{index}.png", 5 * index)
+    options = ("data=folder", f"data.root='{tmp_path / 'own'}'", "data.batch_size=4", "metric=none", "figure=[grids]")
+    run = start(tmp_path / "runs", *options, "model=acgan", "trainer.max_steps=1", "formats=[svg]")
+    assert run.history.last == "finished"
+    folder = generate(request(run.path, count=20, formats=["svg"]))
+    for file in (run.figures / "samples.svg", folder / "grid.svg"):
+        assert all(f">{name}<" in file.read_text() for name in names)
 
 
 def test_a_run_goes_on_with_its_own_images_only(pets: Path, tmp_path: Path) -> None:
@@ -305,6 +327,47 @@ def test_files_that_can_not_be_read_are_named_and_counted(pets: Path, capsys: py
     for name in ("broken.png", "gone.png", "notes.txt"):
         assert name in told
     assert "hidden" not in told
+
+
+@pytest.mark.parametrize(
+    "values", [(-1, 1), (0, 65536), (-1.0, 1.0), (0.0, 65536.0), (-300.0, 200.0), (0.0, math.nan), (0.0, math.inf)]
+)
+def test_values_of_no_known_range_are_left_out_and_named(
+    values: tuple[float, float], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kind = numpy.float32 if isinstance(values[0], float) else numpy.int32
+    Image.fromarray(numpy.resize(numpy.array(values, kind), (8, 8))).save(tmp_path / "bad.tif")
+    write(tmp_path / "good.png")
+    _, indices = read_images(find_images(tmp_path), 8, 1, "")
+    assert indices.tolist() == [1]
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "arning" in line]
+    assert line.startswith("warning: 1 of 2")
+    assert "bad.tif" in line
+    assert "0 to 1" in line
+
+
+@pytest.mark.parametrize("largest", [1, 255, 65535])
+@pytest.mark.parametrize("kind", [numpy.float32, numpy.int32])
+def test_values_of_a_known_range_are_scaled(kind: type, largest: int, tmp_path: Path) -> None:
+    Image.fromarray(numpy.resize(numpy.array([0, largest], kind), (8, 8))).save(tmp_path / "image.tif")
+    assert {*read_image(tmp_path / "image.tif", 8, 1).flat} == {0, 255}
+
+
+def test_large_images_are_read_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    write(tmp_path / "large.png")
+    with warnings.catch_warnings(record=True) as caught:
+        assert len(read_images(find_images(tmp_path), 8, 1, "")[1]) == 1
+    assert not caught
+    assert "arning" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lab_images_are_read(channels: int, tmp_path: Path) -> None:
+    Image.new("LAB", (8, 8), (255, 128, 128)).save(tmp_path / "white.tif")
+    assert read_image(tmp_path / "white.tif", 8, channels).min() > 250
 
 
 def test_links_are_followed_and_loops_end(pets: Path, tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The files of figures."""
 
+import html
 import os
 import re
 import warnings
 from pathlib import Path
 
+import matplotlib
 import numpy
 import pytest
 from matplotlib.figure import Figure
@@ -12,12 +14,13 @@ from PIL import Image
 
 from gans.config.build import build_figures
 from gans.errors import InputError, InterruptedTraining
-from gans.figures import draw
+from gans.figures import Draw, draw
 from gans.figures.files import FigureFolder, Format, one_line_for_missing_letters
 from gans.run import commands
+from gans.run.folder import RunFolder
 from tests.conftest import run_config
 from tests.figures.folders import curves_of, fake_run, image_samples, point_samples
-from tests.run.runs import start
+from tests.run.runs import start, tiny
 
 FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
@@ -27,7 +30,7 @@ def test_every_figure_is_saved_in_every_format_and_films_once(tmp_path: Path, ca
     caplog.set_level("INFO")
     run = fake_run(tmp_path / "run", curves=curves_of(3), samples=image_samples(2, 4))
     figures = build_figures(run_config("figure=[curves,grids,neighbours]"))
-    files = draw(run, figures, FORMATS)
+    files = draw(run, figures, FORMATS).files
     assert not caplog.records
     assert sorted(files) == sorted(run.figures.iterdir())
     still = {file.stem for file in files} - {"film"}
@@ -47,7 +50,7 @@ def test_many_points_make_no_large_files(tmp_path: Path) -> None:
     curves = {"train/generator_loss": dict(enumerate(random.random(100_000).tolist()))}
     many = point_samples(2, steps=(0,), count=100_000)
     run = fake_run(tmp_path / "run", "model=mlp", curves=curves, samples=many)
-    for file in draw(run, build_figures(run_config("figure=[curves,plane]")), FORMATS):
+    for file in draw(run, build_figures(run_config("figure=[curves,plane]")), FORMATS).files:
         assert file.stat().st_size < 1_000_000, file
 
 
@@ -59,6 +62,55 @@ def test_a_run_is_drawn_again_without_its_data_or_checkpoints(tmp_path: Path) ->
     assert run.config_file.read_bytes() == kept
     with pytest.raises(InputError, match="modes"):
         commands.redraw(run, run_config("figure=[modes]"))
+
+
+class Unexpected(Exception):
+    """An error that nothing expects."""
+
+
+def break_figures(patch: pytest.MonkeyPatch, **errors: Exception) -> None:
+    """Let figures save a file and then raise."""
+
+    def broken(error: Exception) -> Draw:
+        def draw(_: RunFolder, folder: FigureFolder) -> None:
+            folder.save("half", Figure())
+            raise error
+
+        return draw
+
+    for name, error in errors.items():
+        patch.setattr(f"gans.figures.{name}.draw", broken(error))
+
+
+def test_a_figure_that_fails_leaves_a_finished_run_and_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("trainer.max_steps=1", "figure=[data_set,metrics,curves]", "formats=[svg]", f"runs={tmp_path}")
+    config = run_config(*tiny(*options))
+    with monkeypatch.context() as patch:
+        break_figures(patch, data_set=Unexpected("two\nlines"), metrics=OSError("no more"))
+        run = commands.start(config, "run")
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+        for line, name, why in zip(told, ("data_set", "metrics"), ("two lines", "no more"), strict=True):
+            assert all(part in line for part in (name, why, f"draw={run.path}", f"figure=[{name}]"))
+        commands.test(run, config)
+    assert run.history.last == "finished"
+    assert (run.figures / "losses.svg").is_file()
+
+
+def test_an_error_in_a_figure_is_raised_by_draw_after_all_others_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fake_run(tmp_path / "run", curves=curves_of(3), samples=image_samples(2, 4))
+    break_figures(monkeypatch, data_set=Unexpected("first"), grids=InputError("second"))
+    with pytest.raises(Unexpected, match="first"):
+        commands.redraw(run, run_config("figure=[data_set,grids,curves]"))
+    assert (run.figures / "losses.png").is_file()
+    told = capsys.readouterr().err
+    assert "second" in told
+    assert "first" not in told
+    with pytest.raises(InputError, match="second"):
+        commands.redraw(run, run_config("figure=[grids]"))
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.svg", "a.pdf", "film.gif"])
@@ -98,6 +150,34 @@ def test_the_formats_are_an_option_of_a_run(tmp_path: Path) -> None:
 def test_other_formats_are_refused(formats: str) -> None:
     with pytest.raises(InputError, match="formats"):
         run_config(f"formats={formats}")
+
+
+NAMES = ["$1", "US$ 10", "a_$x_$", "\\frac$ $", "5 % & #"]
+
+
+@pytest.mark.parametrize("usetex", [False, True])
+def test_names_are_drawn_as_they_are(tmp_path: Path, usetex: bool) -> None:
+    """Matplotlib would read what stands between two dollar signs as a formula, and with usetex all text as LaTeX."""
+    samples = image_samples(5, 4)
+    run = fake_run(tmp_path / "run", samples=samples)
+    run.samples_file("data").unlink()
+    numpy.savez(run.samples_file("data"), **samples["data"], class_names=numpy.array(NAMES))
+    with matplotlib.rc_context({"text.usetex": usetex, "axes.formatter.use_mathtext": True}):
+        assert not draw(run, build_figures(run_config("figure=[data_set,modes]")), ["svg"]).failed
+    for name in ("data", "modes"):
+        text = html.unescape((run.figures / f"{name}.svg").read_text())
+        assert all(f">{each}<" in text for each in NAMES)
+
+
+@pytest.mark.parametrize("scale", ["log", "symlog"])
+def test_the_labels_of_a_logarithmic_axis_are_numbers(tmp_path: Path, scale: str) -> None:
+    figure = Figure()
+    figure.subplots().plot([1, 1000])
+    figure.axes[0].set_yscale(scale)
+    FigureFolder(tmp_path, ["svg"]).save("figure", figure)
+    text = (tmp_path / "figure.svg").read_text()
+    assert "mathdefault" not in text
+    assert all(f">{each}<" in text for each in (1, 10, 100, 1000))
 
 
 def test_letters_that_the_font_lacks_are_named_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

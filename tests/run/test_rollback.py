@@ -2,6 +2,7 @@
 
 import math
 import signal
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,3 +124,15 @@ def test_samples_that_are_not_finite_are_a_failure_too(
         failure = only_run(tmp_path).history.failure
         assert failure is not None
         assert failure[0] > 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e38])
+def test_samples_that_are_not_finite_give_no_warning_of_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    sample = GAN.sample
+    monkeypatch.setattr(GAN, "sample", lambda gan, inputs: torch.full_like(sample(gan, inputs), value))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        start(tmp_path, "trainer.max_steps=1")
+    assert not [each for each in caught if issubclass(each.category, RuntimeWarning)]

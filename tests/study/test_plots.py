@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import matplotlib
 import numpy
 import pytest
 from matplotlib.figure import Figure
@@ -9,7 +10,7 @@ from matplotlib.transforms import Bbox
 
 from gans.study.analyse import StudyResult, analyse
 from gans.study.lines_of_text import in_lines, width_of
-from gans.study.plots import Curves, draw_all, draw_curves
+from gans.study.plots import Curves, draw_all, draw_curves, save
 from tests.figures.test_layout import assert_legible
 from tests.study.test_known_truth import definition, records_in
 
@@ -38,6 +39,14 @@ def test_names_fit(tmp_path: Path, arms: tuple[str, ...]) -> None:
             assert_inside(figure)  # its names are turned
         else:
             assert_legible(figure)
+
+
+def test_dollar_signs_in_names_make_no_formula(tmp_path: Path) -> None:
+    arms = ("US$ 10", "CA$ 2", "a_$x_$")
+    with matplotlib.rc_context({"text.usetex": True}):
+        svgs = save(figures_of(result_of(tmp_path, arms)), tmp_path / "figures")
+    for name, svg in svgs.items():
+        assert sum(f">{arm}<" in svg for arm in arms) == (2 if name.startswith("effects") else 3)  # not the baseline
 
 
 def test_names_of_many_arms_fit(tmp_path: Path) -> None:

@@ -127,7 +127,8 @@ class Samples(Callback):
         """Log the samples to TensorBoard."""
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("samples", make_grid(images.cpu(), nrow=10), step)
+                shown = images.cpu().nan_to_num().clamp(0, 1)  # of NaN the run itself warns, and not NumPy
+                logger.experiment.add_image("samples", make_grid(shown, nrow=10), step)
 
 
 def per_class(images: Dataset, count: int) -> Dataset:
