@@ -21,7 +21,7 @@ from gans.gan import GAN
 from gans.machine import keep_freed_memory
 from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
-from gans.run.callbacks.interrupt import Interrupt
+from gans.run.callbacks.interrupt import Interrupt, unheard_signals
 from gans.run.checkpoint_files import recover_previous
 from gans.run.diagnose import diagnose
 from gans.run.export import read_checkpoint
@@ -255,7 +255,8 @@ def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterato
     try:
         yield
     except InterruptedTraining as stop:
-        history.add("stopped", why=str(stop))
+        with unheard_signals():
+            history.add("stopped", why=str(stop))
         requeued = stop.signal_number == slurm.REQUEUE_SIGNAL
         message = f"{stop}: {slurm.requeue()}" if requeued else f"{stop}. Resume it with: {command}"
         raise InterruptedTraining(message, stop.signal_number) from None

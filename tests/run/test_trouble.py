@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 from omegaconf import OmegaConf
 
+from gans.config.command_line import stopped_by_signals
 from gans.errors import InputError, InterruptedTraining
 from gans.gan import GAN
 from gans.run import commands, slurm
@@ -22,6 +23,7 @@ from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, che
 from gans.run.commands import start_or_requeued, start_resume_or_return
 from gans.run.folder import RunFolder, lock, new_folder, runs_in
 from gans.run.generate import generate
+from gans.run.history import Event, History
 from tests.conftest import run_config
 from tests.run.runs import (
     NAME,
@@ -113,14 +115,22 @@ def test_a_run_that_stopped_before_its_first_checkpoint_begins_anew(unbroken: Un
     assert_same_training(unbroken(), resume(stopped))
 
 
-@pytest.mark.parametrize(
-    "name", ["history.json", "versions.json", "config.yaml", "samples/data.npz", "samples/step_0000000.npz"]
-)
+@pytest.mark.parametrize("name", ["data.npz", "step_0000000.npz"])
 @pytest.mark.slow
-def test_a_damaged_file_is_named(stopped: RunFolder, name: str) -> None:
+def test_damaged_samples_cost_only_their_figures(
+    stopped: RunFolder, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     figures = run_config(*tiny("figure=[data_set,grids]")).figure
     OmegaConf.save(stopped.config | {"figure": figures}, stopped.config_file)
-    stopped = RunFolder(stopped.path)
+    (stopped.path / "samples" / name).write_bytes(b"\xff\x00 damaged {")
+    resume(stopped)
+    assert stopped.history.last == "finished"
+    assert f"{name}' is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["history.json", "versions.json", "config.yaml"])
+@pytest.mark.slow
+def test_a_damaged_file_is_named(stopped: RunFolder, name: str) -> None:
     (stopped.path / name).write_bytes(b"\xff\x00 damaged {")
     with pytest.raises(InputError, match=name) as error:
         resume(stopped)
@@ -285,6 +295,25 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(
         with pytest.raises(InputError, match=f"'{place}/"):
             start(place)
     assert capsys.readouterr().out == ""
+
+
+def test_a_repeated_signal_does_not_keep_the_first_from_being_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Linux sends it when the leader of a sweep is killed, for each of its threads."""
+    add = History.add
+
+    def interrupted(history: History, event: Event, **facts: Any) -> None:
+        if event == "stopped":
+            signal.raise_signal(signal.SIGTERM)
+        add(history, event, **facts)
+
+    monkeypatch.setattr(History, "add", interrupted)
+    with monkeypatch.context() as patch, stopped_by_signals():
+        do_at(patch, "between the players", 3, lambda _: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(InterruptedTraining, match="resume="):
+            start(tmp_path)
+    assert only_run(tmp_path).history.last == "stopped"
 
 
 def test_parts_of_files_that_a_killed_process_left_are_removed(stopped: RunFolder) -> None:

@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType
@@ -15,6 +17,21 @@ from gans.errors import InterruptedTraining, let_go_of_terminal
 from gans.gan import GAN
 from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
+
+
+@contextmanager
+def unheard_signals() -> Iterator[None]:
+    """Inside, no signal to stop is heard, so that a repeated one does not cut short what the first one has begun.
+
+    Linux may repeat the signal that a sweep's members get when their leader dies: once for each thread of the leader.
+    """
+    numbers = slurm.stop_signals() if current_thread() is main_thread() else ()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Interrupt(Callback):
