@@ -21,7 +21,7 @@ from gans.gan import GAN
 from gans.machine import keep_freed_memory
 from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
-from gans.run.callbacks.interrupt import Interrupt, unheard_signals
+from gans.run.callbacks.interrupt import Interrupt, restored_handlers
 from gans.run.checkpoint_files import recover_previous
 from gans.run.diagnose import diagnose
 from gans.run.export import read_checkpoint
@@ -163,6 +163,7 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
         changed = {"sampling": components.sampling.choice, **own} if config.sampling != run_sampling(run) else {}
         repeat = again("test", run, config, changed)
         with (
+            restored_handlers(),
             say_how_to_repeat(repeat, "in the test"),
             Interrupt(Checkpoints(run, config, components.best_by)) as interrupt,
         ):
@@ -202,7 +203,7 @@ def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> Ru
     """Train, test, diagnose and draw. Roll back after a non-finite value if the options allow it."""
     keep_freed_memory()
     history = run.history
-    with record_stops(run, config, history):
+    with restored_handlers(), record_stops(run, config, history):
         while True:
             try:
                 interrupt = Interrupt(Checkpoints(run, config, components.best_by))
@@ -255,8 +256,7 @@ def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterato
     try:
         yield
     except InterruptedTraining as stop:
-        with unheard_signals():
-            history.add("stopped", why=str(stop))
+        history.add("stopped", why=str(stop))
         requeued = stop.signal_number == slurm.REQUEUE_SIGNAL
         message = f"{stop}: {slurm.requeue()}" if requeued else f"{stop}. Resume it with: {command}"
         raise InterruptedTraining(message, stop.signal_number) from None

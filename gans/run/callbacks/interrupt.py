@@ -20,13 +20,10 @@ from gans.run.callbacks.checkpoints import Checkpoints
 
 
 @contextmanager
-def unheard_signals() -> Iterator[None]:
-    """Inside, no signal to stop is heard, so that a repeated one does not cut short what the first one has begun.
-
-    Linux may repeat the signal that a sweep's members get when their leader dies: once for each thread of the leader.
-    """
+def restored_handlers() -> Iterator[None]:
+    """Afterwards the signals to stop have the handlers that they have now, whatever an ``Interrupt`` has left."""
     numbers = slurm.stop_signals() if current_thread() is main_thread() else ()
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    before = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
     finally:
@@ -41,6 +38,9 @@ class Interrupt(Callback):
     once if the last step is saved, as in a test. A second Ctrl-C kills the process, without a new
     checkpoint; other signals are heard once. Signals that the process ignores stay ignored. Python tells signals to
     its main thread only: in another, a warning says that nothing can stop the run in order.
+
+    After a signal it leaves them ignored: a repeated one must not cut short the record of the first. Linux sends one to
+    a sweep's members for each thread of a leader that dies. ``restored_handlers`` ends that.
 
     This callback must come after ``checkpoints``.
     """
@@ -69,7 +69,7 @@ class Interrupt(Callback):
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler if self._received is None else signal.SIG_IGN)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self._step = pl_module.training_steps
