@@ -133,10 +133,10 @@ def test_a_penalty_or_a_generators_term_that_is_not_one_value_per_sample() -> No
     assert "Own" in refusal(lambda: train(points_gan(Own()), [random_points()]))
 
 
-def gan_with(generator: nn.Module | None = None, discriminator: nn.Module | None = None) -> GAN:
+def gan_with(generator: Any = None, discriminator: nn.Module | None = None) -> GAN:
     adam = partial(torch.optim.Adam, lr=1e-3)
     return GAN(
-        generator or MLPGenerator(width=8, depth=1),  # type: ignore[arg-type]
+        generator or MLPGenerator(width=8, depth=1),
         discriminator or MaxoutDiscriminator(width=8, depth=1, pieces=2),
         BinaryCrossEntropy(),
         Stabilizers(),

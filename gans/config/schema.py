@@ -23,8 +23,8 @@ class Options(BaseModel):
 
 
 def _each_once(values: list[Any]) -> list[Any]:
-    if twice := next((value for value in values if values.count(value) > 1), None):
-        raise ValueError(f"{twice} is there twice: name each once")
+    if twice := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"{twice[0]} is there twice: name each once")
     return values
 
 

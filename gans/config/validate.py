@@ -203,7 +203,7 @@ def check_options(model: type[Model], options: dict[str, Any]) -> Model:
             raise InputError(
                 f"{problem['loc'][0]}: {problem['input']!r} is not a name: put names such as no, yes and 0 in quotes"
             ) from error
-        raise InputError(f"{place}={problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}") from error
+        raise InputError(f"{place}={problem['input']}: {reason_in(problem['msg'])}") from error
 
 
 def check_value(hint: Any, value: Any, path: str) -> None:
@@ -224,6 +224,12 @@ def check_value(hint: Any, value: Any, path: str) -> None:
     except ValidationError as error:
         problem = error.errors()[0]
         place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))
-        messages = dict.fromkeys(each["msg"][0].lower() + each["msg"][1:] for each in error.errors())
+        messages = dict.fromkeys(reason_in(each["msg"]) for each in error.errors())
         shown = problem["input"] if isinstance(problem["input"], str) else repr(problem["input"])
         raise InputError(f"{path}{place}={shown}: {', or '.join(messages)}") from error
+
+
+def reason_in(message: str) -> str:
+    """Pydantic's message for the middle of a sentence: our own ones without its prefix."""
+    message = message.removeprefix("Value error, ")
+    return message[0].lower() + message[1:]

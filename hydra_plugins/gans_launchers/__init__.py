@@ -28,7 +28,8 @@ class EngineLauncher(Launcher):
         from gans.sweep.launch import run_sweep  # when a sweep runs: Hydra imports this file with every command
 
         folder = Path(self.config.hydra.sweep.dir)
-        (folder / "multirun.yaml").unlink()  # Hydra has just written it, for the last of all sweeps in this folder
+        # Hydra has just written it, for the last of all sweeps in this folder; another sweep may have removed it
+        (folder / "multirun.yaml").unlink(missing_ok=True)
         try:
             configs = [self.loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
             run_sweep(configs)

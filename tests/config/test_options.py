@@ -1,6 +1,7 @@
 """An option that is accepted has its say, and what the code supplies itself is no option."""
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from gans.config.schema import SUPPLIED
 from gans.config.validate import parameters_of, validate, validate_choice
 from gans.errors import InputError
 from tests.conftest import composed, names
+from tests.run.runs import request
 from tests.training import MODELS, option, small_options
 
 Node = dict[str, Any]
@@ -113,3 +115,9 @@ def test_every_model_takes_pytorchs_adam_with_its_own_rates_and_betas(model: str
         assert with_adam[player]["_target_"] == "torch.optim.Adam"
         for name in ("lr", "betas"):
             assert with_adam[player].get(name) == own[player].get(name)
+
+
+@pytest.mark.parametrize("seeds", [[0, 0], [1, 2, 1]])
+def test_seeds_of_samples_are_named_once(seeds: list[int]) -> None:
+    with pytest.raises(InputError, match=f"seed=.*{seeds[0]} is there twice"):
+        request(Path("run"), seed=seeds)
