@@ -2,7 +2,8 @@
 
 Writes comparisons.csv of each study, and docs/evidence/README.md, which holds every number that was found. A study is a
 folder with runs.csv, as ``study.py`` writes it; its definition is the file of that name in conf/study/. What surprised,
-and what the numbers do not say, is written by hand in its notes.md.
+and what the numbers do not say, is written by hand in its notes.md, whose numbers tests/docs/test_notes.py computes
+from the CSV files. runs_elsewhere.csv, where there is one, has the same study's runs on another machine.
 """
 
 import csv
@@ -27,13 +28,18 @@ row for every run. `study.md` has the effects on all figures, failures and the p
 every run, curves and images: download it, and open it in a browser. How to read a verdict: [studies](../studies.md).
 """
 
+SECOND_TIME = (
+    "**A second time.** On another machine the same seeds are other runs, since the last bits of sums differ. The "
+    "answers there:"
+)
+
 
 def definition_of(name: str) -> StudyDefinition:
     return check_options(StudyDefinition, yaml.safe_load((ROOT / "conf" / "study" / f"{name}.yaml").read_text("utf-8")))
 
 
-def read_runs(folder: Path) -> list[dict[str, str]]:
-    with (folder / "runs.csv").open(encoding="utf-8", newline="") as file:
+def read_runs(folder: Path, name: str = "runs.csv") -> list[dict[str, str]]:
+    with (folder / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -48,9 +54,9 @@ def values_of(definition: StudyDefinition, runs: list[dict[str, str]]) -> Values
     }
 
 
-def recompute(folder: Path) -> StudyResult:
+def recompute(folder: Path, name: str = "runs.csv") -> StudyResult:
     definition = definition_of(folder.name)
-    return compare_values(definition, values_of(definition, read_runs(folder)))
+    return compare_values(definition, values_of(definition, read_runs(folder, name)))
 
 
 def summary(folders: list[Path]) -> str:
@@ -73,15 +79,22 @@ def summary(folders: list[Path]) -> str:
     return "\n".join(["## All studies", "", *table, ""])
 
 
+def answer_lines(result: StudyResult) -> list[str]:
+    lines = []
+    for answer in answers(result):
+        lines += [f"- **{answer.verdict}**: {answer.text}" + (f" ({answer.source})" if answer.source else "")]
+        lines += [f"  - {detail}" for detail in answer.details]
+    return lines
+
+
 def section(folder: Path) -> str:
     """A study's question, answers and cost."""
     result, runs = recompute(folder), read_runs(folder)
     failed = sum(run["state"] == "failed" for run in runs)
     seconds = sum(float(run["seconds"]) for run in runs)
-    lines = [f"## {result.definition.question}", ""]
-    for answer in answers(result):
-        lines += [f"- **{answer.verdict}**: {answer.text}" + (f" ({answer.source})" if answer.source else "")]
-        lines += [f"  - {detail}" for detail in answer.details]
+    lines = [f"## {result.definition.question}", "", *answer_lines(result)]
+    if (folder / "runs_elsewhere.csv").exists():
+        lines += ["", SECOND_TIME, "", *answer_lines(recompute(folder, "runs_elsewhere.csv"))]
     if (notes := folder / "notes.md").exists():
         lines += ["", notes.read_text("utf-8").strip()]
     ended = f", {failed} of which a value that is not finite ended" if failed else ""

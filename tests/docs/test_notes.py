@@ -1,0 +1,200 @@
+"""Every number in the notes of studies and in README's findings is computed here from the committed CSV files."""
+
+import csv
+import math
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+EVIDENCE = ROOT / "docs" / "evidence"
+NUMBERS = ["none", "one", "two", "three", "four", "five", "six", "seven", "all eight"]
+SETTINGS = "|".join(
+    [
+        r"`[^`]*`",
+        r"\]\([^)]*\)",  # links
+        r"\w+ et al\. \d{4}",
+        r"beta1 of 0\.9|beta1 to 0\.5|, 0\.5 helps|target to 0\.9|grid of 25",
+        r"\d[\d,]* (images|steps|epochs|Gaussians)|(step|after|in|at) \d,?\d{3}\b",
+        r"after 16 runs",
+        r"−0\.272 and 0\.682",  # the report's
+        r"× 0\.5 \(0\.3 to 0\.8\).*?0\.8 times",  # how to read an effect
+    ]
+)
+"""What a study was told to do, or what a report or a paper says: not measured here."""
+
+
+def runs(study: str, name: str = "runs") -> list[dict[str, str]]:
+    with (EVIDENCE / study / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def by_seed(study: str, arm: str, figure: str, name: str = "runs") -> dict[str, float]:
+    return {run["seed"]: float(run[figure]) for run in runs(study, name) if run["arm"] == arm}
+
+
+def lower_pairs(study: str, arm: str, than: str, figure: str, name: str = "runs") -> int:
+    """In how many pairs of one seed the arm has the lower value."""
+    ours, theirs = (by_seed(study, each, figure, name) for each in (arm, than))
+    assert ours.keys() == theirs.keys()
+    return sum(ours[seed] < theirs[seed] for seed in ours)
+
+
+def lower(study: str, arm: str, than: str, figure: str, name: str = "runs") -> str:
+    return NUMBERS[lower_pairs(study, arm, than, figure, name)]
+
+
+def ratio(study: str, arm: str, than: str, figure: str, name: str = "runs") -> str:
+    """The geometric mean of the pairs' ratios."""
+    ours, theirs = (by_seed(study, each, figure, name) for each in (arm, than))
+    return f"× {math.exp(statistics.mean(math.log(ours[seed] / theirs[seed]) for seed in ours)):.3g}"
+
+
+def stuck_step(run: dict[str, str]) -> int | None:
+    """The step from which the discriminator is saturated, if it is."""
+    found = re.search(r"discriminator saturation from step (\d+)", run["diagnoses"])
+    return int(found[1]) if found else None
+
+
+def number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
+def extremes(values: list[float], digits: str = ".3g") -> str:
+    return f"{min(values):{digits}} to {max(values):{digits}}".replace("-", "−")
+
+
+def shown(counts: list[int]) -> str:
+    """1010, 650 -> 1,010 and 650."""
+    *first, last = (f"{each:,}" for each in counts)
+    return f"{', '.join(first)} and {last}"
+
+
+def label_smoothing() -> list[str]:
+    loss, elsewhere = "late_fluctuation.discriminator_loss", "runs_elsewhere"
+    calmer = [lower("label_smoothing", arm, "none", loss) for arm in ("noisy labels", "both", "label smoothing")]
+    assert calmer[0] == calmer[1]
+    there = [lower("label_smoothing", arm, "none", loss, elsewhere) for arm in ("noisy labels", "both")]
+    mean = ratio("label_smoothing", "noisy labels", "none", loss, elsewhere)
+    return [
+        f"in {calmer[0]} pairs, alone and together with smoothed labels; smoothed labels alone in {calmer[2]}.",
+        f"noisy labels alone calmed the loss in {there[0]} pairs, too ({mean} on average), and both together in "
+        f"{there[1]}.",
+    ]
+
+
+def report_a_digits() -> list[str]:
+    d_loss, g_loss = "late_fluctuation.discriminator_loss", "late_fluctuation.generator_loss"
+    oscillating = {
+        arm: sum("oscillation" in run["diagnoses"] for run in runs("report_a_digits") if run["arm"] == arm)
+        for arm in ("only 1", "all ten")
+    }
+    eight, three, one = (lower("report_a_digits", arm, "all ten", g_loss) for arm in ("only 8", "only 3", "only 1"))
+    assert three == one
+    return [
+        f"{ratio('report_a_digits', 'only 1', 'all ten', d_loss)} as much",
+        f"{NUMBERS[oscillating['only 1']]} of eight runs oscillate, {NUMBERS[oscillating['all ten']]} with ten digits",
+        f"on an 8 alone the generator's loss is calmer in {eight} of eight pairs, on a 3 or a 1 in {three}.",
+    ]
+
+
+def report_a_steps() -> list[str]:
+    rows = runs("report_a_steps")
+    assert {run["recall"] for run in rows} == {"0.0"}
+    assert min(float(run["precision"]) for run in rows) < 0.01
+    assert max(float(run["precision"]) for run in rows) > 0.99
+    falls, later = (lower_pairs("report_a_steps", "5001 steps", than, "fid") for than in ("2500 steps", "3500 steps"))
+    return [
+        f"In all {len(rows)} runs recall is 0:",
+        "Precision jumps between 0 and 1",
+        f"FID falls in {NUMBERS[falls]} seeds and rises in {NUMBERS[8 - falls]}",
+        f"it rises in {NUMBERS[8 - later]} of eight.",
+    ]
+
+
+def report_b_wgan() -> list[str]:
+    rows = runs("report_b_wgan")
+    steps = {(run["arm"], run["seed"]): step for run in rows if (step := stuck_step(run))}
+    fids = [float(run["fid"]) for run in rows if stuck_step(run)]
+    (alive,) = (run for run in rows if not stuck_step(run))
+    losses = runs("report_b_wgan", "losses")
+    critic, generator = ([float(row[f"{player}_loss"]) for row in losses] for player in ("discriminator", "generator"))
+    arms = ("none", "label smoothing", "noisy labels", "both")
+    spread = [max(values) / min(values) for arm in arms if (values := by_seed("report_b_wgan", arm, "fid").values())]
+    earlier = {arm: sum(steps[arm, str(seed)] < steps["none", str(seed)] for seed in range(8)) for arm in arms[2:]}
+    full = runs("report_b_wgan", "runs_all_of_mnist")
+    stuck = [step for run in full if (step := stuck_step(run))]
+    assert len(stuck) == len(full) == 4
+    assert (losses[0]["arm"], losses[0]["seed"]) == (alive["arm"], alive["seed"])
+    first, last = (f"{each(steps.values()):,}" for each in (min, max))
+    return [
+        f"In {len(fids)} of the {len(rows)} runs the critic gets stuck, with and without the techniques, for the first "
+        f"time after {first} to {last} of 3,744 steps",
+        f"Of these {len(fids)} runs FID is {extremes(fids)} at the end",
+        f"FID is {number(float(alive['fid']))}; over an epoch, the critic's mean loss is {extremes(critic, '.2f')}, "
+        f"and the generator's {extremes(generator, '.2f')}",
+        f"the largest FID of an arm is {extremes(spread, '.2g')} times its smallest",
+        f"in {NUMBERS[earlier['noisy labels']]} of eight pairs of the same seed, and with both techniques in "
+        f"{NUMBERS[earlier['both']]}.",
+        f"got stuck in all of four runs, for the first time after {shown(stuck)} steps, with FID "
+        + ", ".join(f"{float(run['fid']):.1f}" for run in full[:-1])
+        + f" and {float(full[-1]['fid']):.1f}",
+    ]
+
+
+def ring() -> list[str]:
+    with (EVIDENCE / "ring" / "comparisons.csv").open(encoding="utf-8", newline="") as file:
+        evidence = {(row["arm"], row["figure"]): float(row["e_value"]) for row in csv.DictReader(file)}
+    return [f"(an e-value of {evidence['EMA', 'high_quality']:.0f}, too little"]
+
+
+def readme() -> list[str]:
+    rows = runs("report_b_wgan")
+    fids = [float(run["fid"]) for run in rows if stuck_step(run)]
+    (alive,) = (float(run["fid"]) for run in rows if not stuck_step(run))
+    packed, plain = (statistics.median(by_seed("ring", arm, "modes").values()) for arm in ("packing", "none"))
+    one_shape = runs("report_a_steps")
+    assert {run["recall"] for run in one_shape} == {"0.0"}
+    loss = ratio("label_smoothing", "both", "none", "late_fluctuation.discriminator_loss", "runs_elsewhere")
+    return [
+        f"in {len(fids)} of {len(rows)} runs",
+        f"FID ends between {number(min(fids))} and {number(max(fids))}; it is {number(alive)} in the one other run",
+        f"medians of {packed:.3g} modes against {plain:.3g}",
+        f"on another machine {loss}",
+        f"in all of {len(one_shape)} runs",
+    ]
+
+
+FACTS: dict[str, Callable[[], list[str]]] = {
+    each.__name__: each for each in (label_smoothing, report_a_digits, report_a_steps, report_b_wgan, ring)
+}
+
+
+def text_of(name: str) -> str:
+    """The text in one line."""
+    if name == "README":
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        text = text[text.index("## What was found") : text.index("## Using it")]
+    else:
+        text = (EVIDENCE / name / "notes.md").read_text(encoding="utf-8")
+    return " ".join(text.split())
+
+
+def test_all_notes_are_checked() -> None:
+    assert {path.parent.name for path in EVIDENCE.glob("*/notes.md")} == FACTS.keys()
+
+
+@pytest.mark.parametrize("name", [*FACTS, "README"])
+def test_numbers_are_those_of_the_runs(name: str) -> None:
+    text = text_of(name)
+    for fact in readme() if name == "README" else FACTS[name]():
+        assert fact in text
+        text = text.replace(fact, " ")
+    text = re.sub(SETTINGS, " ", text)
+    if name == "README":  # test_evidence.py compares effects with their intervals
+        text = re.sub(r"[+−]?[\d.]+( points of 100)? \([+−]?[\d.]+ to [+−]?[\d.]+\)|about \d+ more seeds", " ", text)
+    left = re.findall(r"\d[\d.,]*\d", text)
+    assert not left, f"numbers of two or more digits that no run is known for: {left}"
