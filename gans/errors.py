@@ -1,4 +1,4 @@
-"""Errors that end a command with a one-line message and an exit code, and the commands that messages recommend."""
+"""Errors that end a command with a line and an exit code, warnings, and the commands that such lines recommend."""
 
 import os
 import re
@@ -15,6 +15,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
+
+
+def warn(text: str) -> None:
+    """Say in one line what a user should know, though the command goes on."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
 class InputError(Exception):

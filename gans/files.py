@@ -1,7 +1,8 @@
-"""Writing files atomically, and the user's cache folder."""
+"""Writing files atomically, names of files, and the user's cache folder."""
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ SHORT_WAIT = 0.5
 """Seconds that a process waits for another without a word."""
 Format = Literal["png", "svg", "pdf"]
 """A format of figures."""
+
+
+def file_name(text: str) -> str:
+    """Text as the name of a file, another one for each text: "/" becomes "%2f"."""
+    return re.sub(r"[%/\\]|^\.", lambda found: f"%{ord(found[0]):02x}", text)
 
 
 @contextmanager

@@ -9,8 +9,18 @@ from time import sleep
 
 import pytest
 from filelock import FileLock
+from hypothesis import given
+from hypothesis.strategies import lists, text
 
-from gans.files import cache_folder, only_one, write_text
+from gans.files import cache_folder, file_name, only_one, write_text
+
+
+@given(lists(text("ab_/\\%.5f2", min_size=1, max_size=4), unique=True))
+def test_each_text_has_a_file_of_its_own(texts: list[str]) -> None:
+    folder = Path("folder")
+    paths = {folder / file_name(each) for each in texts}
+    assert len(paths) == len(texts)
+    assert all(path.parent == folder and path.name not in ("", "..") for path in paths)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from gans.data.class_names import is_image
 from gans.data.progress import ProgressBar
-from gans.errors import InputError, one_line
+from gans.errors import InputError, one_line, warn
 from gans.files import cache_folder, replacing
 
 SHOWN = 5
@@ -170,7 +169,3 @@ def _key(paths: Sequence[Path], size: int, channels: int) -> str:
 def some(paths: Sequence[Path]) -> str:
     """The first of some files."""
     return ", ".join(f"'{path}'" for path in sorted(paths)[:SHOWN]) + (", ..." if len(paths) > SHOWN else "")
-
-
-def warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr, flush=True)

@@ -1,6 +1,5 @@
 """The feature extractor of a run's data: its own, the package's, the cached one, a new one, or Inception."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -8,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from gans.data.extractor import FeatureExtractor
 from gans.data.source import Source
-from gans.errors import InputError
+from gans.errors import InputError, warn
 from gans.features.files import TrainedFeatureNetwork, cached_card, find_features, load_saved, save_features
 from gans.features.inception import load_inception
 from gans.features.learn import Recipe, learn_features
@@ -48,10 +47,9 @@ def _trained_once(data: Source, command: str) -> TrainedFeatureNetwork:
         try:
             return load_saved(save_features(network, card_path.stem, card_path.parent, card))
         except OSError as error:
-            print(
-                f"warning: '{card_path.parent}' can't be written ({error.strerror or error}), so every run trains the "
-                "feature network again: name another folder with GANS_CACHE",
-                file=sys.stderr,
+            warn(
+                f"'{card_path.parent}' can't be written ({error.strerror or error}), so every run trains the "
+                "feature network again: name another folder with GANS_CACHE"
             )
     with TemporaryDirectory() as folder:
         return load_saved(save_features(network, card_path.stem, Path(folder), card))

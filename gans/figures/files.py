@@ -2,7 +2,6 @@
 
 import logging
 import re
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 from PIL import Image
 
+from gans.errors import InputError, warn
 from gans.files import Format, replacing
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every letter that a PDF holds
@@ -59,10 +59,9 @@ def one_line_for_missing_letters() -> Iterator[None]:
         else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     if letters:
-        print(
-            f"warning: the figures show boxes for {''.join(sorted(letters))}, which their font lacks: name another one "
-            "as font.family in the file matplotlibrc",
-            file=sys.stderr,
+        warn(
+            f"the figures show boxes for {''.join(sorted(letters))}, which their font lacks: name another one "
+            "as font.family in the file matplotlibrc"
         )
 
 
@@ -85,15 +84,18 @@ class FigureFolder:
             write_powers_as_numbers(figure)
             figure.draw_without_rendering()  # the layout needs the ticks of the layout before it
             for suffix in self.formats:
-                file = self.path / f"{name}.{suffix}"
-                with replacing(file) as target:
+                with replacing(self._new(f"{name}.{suffix}")) as target:
                     figure.savefig(target, format=suffix, dpi=DPI, metadata=WITHOUT_DATE[suffix])
-                self.files.append(file)
 
     def save_film(self, name: str, frames: Sequence[Image.Image], last: int = 10) -> None:
         """Save ``name.gif``, which shows its last frame ``last`` times as long as others. It has this one format."""
         durations = [FRAME_MS] * (len(frames) - 1) + [last * FRAME_MS]
-        file = self.path / f"{name}.gif"
-        with replacing(file) as target:
+        with replacing(self._new(f"{name}.gif")) as target:
             frames[0].save(target, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+    def _new(self, name: str) -> Path:
+        file = self.path / name
+        if file in self.files:
+            raise InputError(f"another figure has just been saved as '{file}': save this one under a name of its own")
         self.files.append(file)
+        return file

@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
@@ -18,7 +17,7 @@ from gans.data.batches import Dataset
 from gans.data.extractor import FeatureExtractor
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
-from gans.errors import InputError, TrainingError, one_line
+from gans.errors import InputError, TrainingError, one_line, warn
 from gans.files import cache_folder, write_json
 from gans.metrics.base import EvaluationData, Metric, SampleFeatures
 from gans.metrics.name import MetricName
@@ -179,7 +178,10 @@ class Evaluator:
     ) -> MetricResults:
         results = MetricResults()
         for name, metric in self.metrics.items():
-            if (subset == "val" and not metric.during_training) or not metric.applies(data):
+            if subset == "val" and not metric.during_training:
+                continue
+            if not metric.applies(data):
+                results.left_out[name] = "not of this data or model"
                 continue
             if (count := len(data.real.labels)) < metric.minimum:
                 results.left_out[name] = f"{count} images of each kind are too few: it needs {metric.minimum}"
@@ -194,8 +196,6 @@ class Evaluator:
                 results.values |= named
                 if subset == "test" and not cache_key and (artifacts := metric.artifacts(data)):
                     results.artifacts[name] = artifacts
-        if subset == "test" and not results.values | results.left_out:
-            results.left_out = dict.fromkeys(self.metrics, "it does not apply to this data or model")
         return results
 
     def _sample(self, samples: Dataset) -> SampleFeatures:
@@ -243,4 +243,4 @@ def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[s
 
 @cache
 def _warn_once(problem: str) -> None:
-    print(f"warning: {problem}: name another folder with GANS_CACHE", file=sys.stderr)
+    warn(f"{problem}: name another folder with GANS_CACHE")

@@ -1,7 +1,7 @@
 """What ``import gans`` offers: docs/python.md."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, cast
@@ -379,18 +379,15 @@ def as_a_command(folders: Sequence[str]) -> Iterator[None]:
     afterwards as before."""
     if not ONE_RUN.acquire(blocking=False):
         raise InputError("another run trains in this process: train one after the other, or each in its own process")
-    silence_lightning()
-    threads, before = torch.get_num_threads(), CONFIG_DIRS.set(folders)
-    use_cores()
-    flushed = flush_denormals()
-    try:
+    with ExitStack() as afterwards:
+        afterwards.callback(ONE_RUN.release)
+        silence_lightning()
+        afterwards.callback(torch.set_num_threads, torch.get_num_threads())
+        afterwards.callback(CONFIG_DIRS.reset, CONFIG_DIRS.set(folders))
+        use_cores()
+        afterwards.callback(flush_denormals, flush_denormals())
         with usual_torch(), own_random_numbers():
             yield
-    finally:
-        CONFIG_DIRS.reset(before)
-        torch.set_num_threads(threads)
-        flush_denormals(flushed)
-        ONE_RUN.release()
 
 
 def own_random_numbers() -> AbstractContextManager[None]:

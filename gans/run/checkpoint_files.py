@@ -3,7 +3,6 @@
 import hashlib
 import io
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from gans.errors import InputError
+from gans.errors import InputError, warn
 from gans.files import replacing
 
 Kind = Literal["best", "last"]
@@ -90,7 +89,7 @@ def recover_previous(folder: Path, kind: Kind) -> Path | None:
             break
         aside = path.replace(path.with_name(f"{path.name}.damaged"))
         consequence = f"'{whole.name}' is used" if whole else "there is no earlier checkpoint"
-        print(f"warning: '{path}' is damaged, and set aside as '{aside.name}': {consequence}", file=sys.stderr)
+        warn(f"'{path}' is damaged, and set aside as '{aside.name}': {consequence}")
     return whole
 
 
@@ -106,7 +105,7 @@ def load_verified(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         raise InputError(f"can't read '{path}': {error.strerror or error}") from error
     name = NAME.fullmatch(path.name)
     if name is None:
-        print(f"warning: '{path}' can't be verified: its name has no digest", file=sys.stderr)
+        warn(f"'{path}' can't be verified: its name has no digest")
     elif digest_of(content) != name["digest"]:
         raise InputError(f"'{path}' is damaged: its SHA-256 is not the one in its name")
     try:

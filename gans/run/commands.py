@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from gans.config.schema import USE_ALL, RunConfig
 from gans.config.validate import foreign_packages, validate
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
-from gans.errors import InputError, InterruptedTraining, TrainingError, one_line, shell_command
+from gans.errors import InputError, InterruptedTraining, TrainingError, one_line, shell_command, warn
 from gans.figures import Drawn, draw
 from gans.figures.files import one_line_for_missing_letters
 from gans.files import remove_parts
@@ -246,7 +245,7 @@ def warn_of_failed(run: RunFolder, config: RunConfig, failed: Mapping[str, Excep
         options = {"draw": str(run.path), "figure": [name], "formats": list(config.formats), **own}
         what = f"the figure {name} could not be drawn ({type(error).__name__}: {one_line(error)})"
         command = shell_command("train.py", options)
-        print(f"warning: {what}; all else is saved. Draw it again with: {command}", file=sys.stderr, flush=True)
+        warn(f"{what}; all else is saved. Draw it again with: {command}")
 
 
 @contextmanager
@@ -298,7 +297,7 @@ def roll_back(run: RunFolder, config: RunConfig, history: History, error: Traini
     step = checkpoint["training_steps"] if checkpoint else 0
     if checkpoint:
         rewind(run, checkpoint)
-    print(f"warning: {error}: rolled back to step {step:,}, with other random numbers", file=sys.stderr, flush=True)
+    warn(f"{error}: rolled back to step {step:,}, with other random numbers")
     history.add("rolled back", to_step=step, why=str(error))
 
 

@@ -56,9 +56,8 @@ def evaluate(options: dict[str, Any]) -> Path:
         raise InputError("metric=none computes nothing: use metric=[fid], for example")
     results = judge(evaluator, given)
     if not results.checkpoints["given"].results:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in results.left_out.items())
         classes = "" if bool((given.labels != NO_CLASS).all()) else " without classes"
-        raise InputError(f"nothing can be computed of these images{classes}. {reasons}")
+        raise InputError(f"nothing can be computed of these images{classes}. {'; '.join(results.reasons())}")
     with making_folder(file.parent):
         results.write(file)
     console = Console(width=None if sys.stdout.isatty() else 100)

@@ -3,7 +3,6 @@
 import errno
 import json
 import shutil
-import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ import yaml
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from gans.errors import InputError, one_line, shell_command
+from gans.errors import InputError, one_line, shell_command, warn
 from gans.files import making_folder, removing_empty, require_writable, write_text
 from gans.metrics.name import MetricName
 from gans.run.history import History
@@ -307,11 +306,9 @@ def lock(folder: Path, use: str = "trains or tests this run", seconds: float = 0
             raise InputError(
                 f"'{folder}' can't be written ({why}): copy it to where it can, and use the copy"
             ) from error
-        print(
-            f"warning: the file system of '{folder}' has no locks ({error.strerror}): nothing keeps two processes from "
-            "writing there at once",
-            file=sys.stderr,
-            flush=True,
+        warn(
+            f"the file system of '{folder}' has no locks ({error.strerror}): nothing keeps two processes from "
+            "writing there at once"
         )
     try:
         yield

@@ -5,13 +5,13 @@ its points would be shown twice. So the event files are truncated.
 """
 
 import os
-import sys
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from pydantic import BaseModel, NonNegativeInt
 
 from gans.config.validate import check_options
+from gans.errors import warn
 from gans.run.callbacks.metrics_logger import MetricsLogger
 from gans.run.checkpoint_files import delete_best_from
 from gans.run.folder import RunFolder
@@ -53,20 +53,16 @@ def truncate_after(run: RunFolder, expected: FilePositions) -> None:
         run.metrics_file.unlink(missing_ok=True)
         columns, rows = [], []
     if len(rows) < expected.rows:
-        _warn(f"'{run.metrics_file}' has only {len(rows)} of {expected.rows} rows: its curves have a gap")
+        warn(f"'{run.metrics_file}' has only {len(rows)} of {expected.rows} rows: its curves have a gap")
     if columns:
         write_rows(run.metrics_file, columns, rows[: expected.rows])
     for path in run.tensorboard.glob("*tfevents*"):
         size = expected.events.pop(path.name, 0)
         if path.stat().st_size < size:
-            _warn(f"'{path}' has lost its end: TensorBoard's curves have a gap")
+            warn(f"'{path}' has lost its end: TensorBoard's curves have a gap")
         elif size:
             os.truncate(path, size)
         else:
             path.unlink()
     for name in expected.events:
-        _warn(f"'{run.tensorboard / name}' is lost: TensorBoard's curves have a gap")
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+        warn(f"'{run.tensorboard / name}' is lost: TensorBoard's curves have a gap")

@@ -53,8 +53,8 @@ class TestResults(BaseModel):
         write_text(path, self.model_dump_json(indent=2) + "\n")
 
     def table(self, title: str, width: int = 100) -> Table:
-        """The results of every checkpoint beside the floors. One that is too wide goes without borders and without how
-        many images and which features the metrics use; the reasons are below it."""
+        """The results of every checkpoint beside the floors, and below them why metrics are missing. A table that is too
+        wide goes without borders and without how many images and which features the metrics use."""
         rows = self._rows()
         titles = self._titles()
         widest = [max((len(row[place]) for row in rows), default=0) for place in range(1 + len(titles))]
@@ -64,9 +64,8 @@ class TestResults(BaseModel):
         table.add_column("test metric", no_wrap=not narrow, overflow="fold")
         for name, least in zip(titles, widest[1:], strict=True):
             table.add_column(name, justify="right", min_width=least)
-        if narrow:
-            table.caption = "\n".join(f"{metric}: {reason}" for metric, reason in self.left_out.items())
-        else:
+        table.caption = "\n".join(self.reasons())
+        if not narrow:
             table.add_column("images, features")
         for row in rows:
             table.add_row(*row[: len(table.columns)])
@@ -91,9 +90,14 @@ class TestResults(BaseModel):
             values = [f"{tested.results[full_name]:.4g}" for tested in self.checkpoints.values()]
             floor = self.floors.get(str(parsed.of_real_images) if parsed else full_name)
             rows.append([name, *values, "" if floor is None else f"{floor:.4g}", ", ".join(protocol)])
-        return rows + [
-            [metric, *["-"] * (len(self.checkpoints) + 1), reason] for metric, reason in self.left_out.items()
-        ]
+        return rows
+
+    def reasons(self) -> list[str]:
+        """A line for each reason why metrics could not be computed."""
+        metrics: dict[str, list[str]] = {}
+        for metric, reason in self.left_out.items():
+            metrics.setdefault(reason, []).append(metric)
+        return [f"{', '.join(names)}: {reason}" for reason, names in metrics.items()]
 
 
 def read_results(path: Path) -> TestResults:

@@ -1,7 +1,5 @@
 """Training, with callbacks and loggers that write the run folder."""
 
-import sys
-
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
@@ -9,6 +7,7 @@ from lightning.pytorch.loggers import Logger
 from gans.config.build import RunComponents, build
 from gans.config.schema import RunConfig
 from gans.data.source import Source
+from gans.errors import warn
 from gans.gan import GAN
 from gans.machine import emulates_bfloat16
 from gans.run.callbacks.curves import Curves
@@ -30,11 +29,7 @@ def train(run: RunFolder, config: RunConfig, components: RunComponents, interrup
     trainer = make_trainer(run, config, components, interrupt)
     print(f"{run.name}: {headline(trainer, components.data, components.gan)}", flush=True)
     if trainer.precision == "bf16-mixed" and emulates_bfloat16(trainer.strategy.root_device.type):
-        print(
-            "warning: this CPU emulates bfloat16 (x86 needs AVX-512): trainer.precision=32-true is far faster",
-            file=sys.stderr,
-            flush=True,
-        )
+        warn("this CPU emulates bfloat16 (x86 needs AVX-512): trainer.precision=32-true is far faster")
     if components.best_by is None and config.metric:
         print("no best checkpoint will be saved: that needs metric=[fid,...] and enough validation images")
     checkpoint = newest_whole(run.checkpoints, "last")

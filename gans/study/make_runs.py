@@ -1,6 +1,5 @@
 """Make the runs of a study that are missing, through the engine of sweeps."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from gans.config.schema import StudyOptions
 from gans.errors import InputError, command_words, hydra_overrides, hydra_value
+from gans.files import file_name
 from gans.run.folder import is_run
 from gans.study.allocate import arms_of, next_runs, runs_that_count
 from gans.study.analyse import StudyResult, analyse
@@ -77,7 +77,7 @@ def make_runs(
         Member(
             f"{plan.arm}, seed {plan.seed}",
             [*command, *plan.overrides, *new],
-            folder / f"{plan.arm}-seed{plan.seed}.log".replace(os.sep, "_"),
+            folder / f"{file_name(plan.arm)}-seed{plan.seed}.log",
         )
         for plan in plans
     ]

@@ -9,7 +9,8 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from gans.files import write_text
+from gans.errors import warn
+from gans.files import file_name, write_text
 from gans.study.analyse import StudyResult
 from gans.study.answers import answers
 from gans.study.curves import curves_of
@@ -31,10 +32,7 @@ def publish(result: StudyResult, folder: Path, commands: Commands) -> Path:
     figures = save(draw_all(result, curves), folder / "figures")
     page = render(result, figures, curves, protocol, commands)
     if len(page) > LARGE_PAGE:
-        print(
-            f"warning: the page has {len(page) / 1e6:.0f} MB: +study.moments=5 or fewer figures make it smaller",
-            file=sys.stderr,
-        )
+        warn(f"the page has {len(page) / 1e6:.0f} MB: +study.moments=5 or fewer figures make it smaller")
     write_text(folder / "index.html", page)
     link_tensorboard(result, folder / "tensorboard")
     print_answers(result)
@@ -51,13 +49,13 @@ def print_answers(result: StudyResult) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120, markup=False, emoji=False)  # names may have brackets
     console.print(table)
     for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        warn(warning)
 
 
 def link_tensorboard(result: StudyResult, folder: Path) -> None:
     """Make links to the runs' event files under readable names, for ``tensorboard --logdir``."""
     for record in result.records:
-        link = folder / record.arm.replace(os.sep, "_") / f"seed{record.seed}"
+        link = folder / file_name(record.arm) / f"seed{record.seed}"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)
         if record.run.tensorboard.is_dir():

@@ -4,7 +4,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from pydantic import ConfigDict, PositiveInt, PrivateAttr
 from typing_extensions import override
 
-from gans.errors import InputError
+from gans.errors import InputError, warn
 from gans.sweep.engine import Engine
 from gans.sweep.member import KILLED, LEADER, STOPPED, Member
 
@@ -69,7 +68,7 @@ class Slurm(Engine):
             try:
                 self._ask_for_queue()
             except InputError as error:  # SLURM's controller may be away for a while, and jobs go on
-                print(f"warning: {error}: asking again", file=sys.stderr, flush=True)
+                warn(f"{error}: asking again")
                 self._asked = time.monotonic()
         for member in members:
             if member.exit_code is None and job_of(member) not in self._queue:

@@ -83,6 +83,15 @@ def test_limit_keeps_classes_in_proportion() -> None:
     assert ((limited.labels.bincount() - share).abs() <= 1).all()
 
 
+def test_a_limit_above_what_there_is_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = data_of("data=digits")
+    count = len(whole.train_images.labels)
+    data_of("data=digits", f"data.limit={count}")
+    assert not capsys.readouterr().err
+    assert len(data_of("data=digits", f"data.limit={count + 1}").train_images.labels) == count
+    assert f"data.limit={count + 1} " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

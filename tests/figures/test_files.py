@@ -54,6 +54,16 @@ def test_many_points_make_no_large_files(tmp_path: Path) -> None:
         assert file.stat().st_size < 1_000_000, file
 
 
+def test_a_figure_replaces_no_other_one(tmp_path: Path) -> None:
+    """Such as one of the user's own that saves under the name of another one."""
+    run = fake_run(tmp_path / "run", curves=curves_of(3))
+    figures = build_figures(run_config("figure=[curves]"))
+    drawn = draw(run, figures | {"mine": figures["curves"]}, ["png"])
+    assert [type(error) for error in drawn.failed.values()] == [InputError]
+    assert "mine" in drawn.failed
+    assert len({*drawn.files}) == len(drawn.files)
+
+
 def test_a_run_is_drawn_again_without_its_data_or_checkpoints(tmp_path: Path) -> None:
     run = fake_run(tmp_path / "run", "figure=none", curves=curves_of(3))
     kept = run.config_file.read_bytes()
@@ -71,15 +81,15 @@ class Unexpected(Exception):
 def break_figures(patch: pytest.MonkeyPatch, **errors: Exception) -> None:
     """Let figures save a file and then raise."""
 
-    def broken(error: Exception) -> Draw:
+    def broken(name: str, error: Exception) -> Draw:
         def draw(_: RunFolder, folder: FigureFolder) -> None:
-            folder.save("half", Figure())
+            folder.save(f"half_of_{name}", Figure())
             raise error
 
         return draw
 
     for name, error in errors.items():
-        patch.setattr(f"gans.figures.{name}.draw", broken(error))
+        patch.setattr(f"gans.figures.{name}.draw", broken(name, error))
 
 
 def test_a_figure_that_fails_leaves_a_finished_run_and_all_others(
@@ -118,6 +128,7 @@ def test_a_stopped_drawing_leaves_the_figure_that_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     def draw_one(size: int) -> None:
+        folder = FigureFolder(tmp_path, [each for each in FORMATS if name.endswith(each)])
         if name == "film.gif":
             folder.save_film("film", [Image.new("L", (size, size))] * 2)
         else:
@@ -126,7 +137,6 @@ def test_a_stopped_drawing_leaves_the_figure_that_was_there(
     def stop(_: int) -> None:
         raise KeyboardInterrupt
 
-    folder = FigureFolder(tmp_path, [each for each in FORMATS if name.endswith(each)])
     draw_one(2)
     (file,) = tmp_path.iterdir()
     assert file.name == name

@@ -76,10 +76,12 @@ def test_testing_again_gives_the_same_and_changes_nothing_else(tmp_path: Path) -
 def test_what_has_too_few_images_is_left_out_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    metrics = ("metric=[fid,precision_recall]", "evaluated_images=100")
+    metrics = ("metric=[fid,precision_recall,class_agreement,mixture]", "evaluated_images=100")
     run = start(tmp_path, "data.classes=[8]", "data.limit=null", "data.val_size=200", "trainer.max_steps=1", *metrics)
     results = read_results(run.test_results_file)
     assert "65" in results.left_out["fid"]
+    assert results.left_out.keys() == {"fid", "class_agreement", "mixture"}
+    assert len(results.reasons()) == 2
     assert not any("fid" in figure for figure in results.checkpoints["last"].results)
     assert any("recall" in figure for figure in results.checkpoints["last"].results)
     assert set(results.checkpoints) == {"last"}

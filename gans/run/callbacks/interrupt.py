@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
@@ -13,7 +12,7 @@ from typing import Any, Self
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from gans.errors import InterruptedTraining, let_go_of_terminal
+from gans.errors import InterruptedTraining, let_go_of_terminal, warn
 from gans.gan import GAN
 from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
@@ -55,11 +54,9 @@ class Interrupt(Callback):
 
     def __enter__(self) -> Self:
         if current_thread() is not main_thread():
-            print(
-                "warning: this is not Python's main thread, so Ctrl-C and SIGTERM can't save and stop this run: if the "
-                "process ends, resume it from its last checkpoint",
-                file=sys.stderr,
-                flush=True,
+            warn(
+                "this is not Python's main thread, so Ctrl-C and SIGTERM can't save and stop this run: if the "
+                "process ends, resume it from its last checkpoint"
             )
             return self
         before = {number: signal.getsignal(number) for number in slurm.stop_signals()}

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 
 from gans.config.resolve import flatten
 from gans.config.schema import RunConfig
+from gans.errors import warn
 from gans.files import write_json, write_text
 from gans.gan import GAN
 from gans.randomness import Streams
@@ -77,7 +78,7 @@ def warn_of_changes(then: dict[str, Any], now: dict[str, Any]) -> None:
     changed = [name for name in after if name != "command" and before.get(name) != after[name]]
     if changed:
         listed = ", ".join(f"{name} was {before.get(name)} and is {after[name]}" for name in changed)
-        print(f"warning: results may differ in their last bits from an uninterrupted run: {listed}", file=sys.stderr)
+        warn(f"results may differ in their last bits from an uninterrupted run: {listed}")
 
 
 def device_name(trainer: L.Trainer) -> str:

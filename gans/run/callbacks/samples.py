@@ -1,6 +1,5 @@
 """Samples from fixed inputs during training, written as arrays to the run folder."""
 
-import sys
 from typing import Any
 
 import lightning as L
@@ -13,6 +12,7 @@ from torchvision.utils import make_grid
 from gans.data.batches import Dataset
 from gans.data.pixels import to_display
 from gans.data.source import Source
+from gans.errors import warn
 from gans.files import write_arrays
 from gans.gan import GAN
 from gans.randomness import Streams
@@ -69,7 +69,7 @@ class Samples(Callback):
         if any(late.values()):
             found = " and ".join(f"samples.{name}={moments}" for name, moments in late.items() if moments)
             end = f"training ends at step {last_step:,}, of {per_epoch:,} in an epoch"
-            print(f"warning: no grid is drawn for {found}: {end}", file=sys.stderr, flush=True)
+            warn(f"no grid is drawn for {found}: {end}")
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
         if pl_module.training_steps == 0:
