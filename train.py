@@ -56,13 +56,14 @@ def main(config: DictConfig) -> None:
         from gans.run import commands
         from gans.run.folder import RunFolder
         from gans.run.identity import run_name
+        from gans.run.stops import say_how_to_repeat
         from gans.sweep.member import follow_leader
 
         prepare()
         use_cores()
         flush_denormals()
         if command == "draw":
-            with commands.say_how_to_repeat(shlex.join(["python", *sys.argv]), "while drawing"):
+            with say_how_to_repeat(shlex.join(["python", *sys.argv]), "while drawing"):
                 commands.redraw(RunFolder.around(Path(str(options["draw"]))), validate(options))
         elif command:
             run = RunFolder.around(Path(str(options[command])))

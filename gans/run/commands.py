@@ -1,20 +1,15 @@
 """The commands of train.py: start, resume, test or draw a run; start, resume or return a sweep member."""
 
-import os
-import signal
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from gans.config.build import RunComponents, build_data, build_figures, build_run
+from gans.config.build import RunComponents, build_data, build_run
 from gans.config.schema import USE_ALL, RunConfig
-from gans.config.validate import foreign_packages, validate
-from gans.data.progress import ProgressBar
+from gans.config.validate import validate
 from gans.data.source import Source
-from gans.errors import InputError, InterruptedTraining, TrainingError, one_line, shell_command, warn
-from gans.figures import Drawn, draw
-from gans.figures.files import one_line_for_missing_letters
+from gans.errors import InputError, TrainingError, warn
 from gans.files import remove_parts
 from gans.gan import GAN
 from gans.machine import keep_freed_memory
@@ -22,20 +17,19 @@ from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
 from gans.run.callbacks.interrupt import Interrupt, restored_handlers
 from gans.run.checkpoint_files import recover_previous
-from gans.run.diagnose import diagnose
+from gans.run.draw import diagnose_and_plot, draw_figures, warn_of_failed
 from gans.run.export import read_checkpoint
 from gans.run.final_test import final_test
 from gans.run.folder import RunFolder, lock, new_whole_folder, runs_in
 from gans.run.history import History
 from gans.run.identity import finished_before, may_have_changed, same_runs
 from gans.run.rewind import rewind
+from gans.run.stops import LIMITS, again, longer, record_stops, say_how_to_repeat
 from gans.run.train import make_tester, train
 from gans.run.upgrade import upgrade
 
 CLAIM_SECONDS = 60.0
 """Starting a run needs the folder of runs for a moment; other members may be at it."""
-LIMITS = ("max_epochs", "max_steps")
-"""The trainer's options that limit training."""
 
 
 def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
@@ -219,67 +213,6 @@ def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> Ru
     return run
 
 
-def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
-    """Write the verdict, and draw the figures. All else is saved by then, so one that fails ends in a warning."""
-    fresh = RunFolder(run.path)  # without cached contents from before training
-    diagnose(fresh)
-    warn_of_failed(fresh, config, draw_figures(fresh, config).failed)
-
-
-def draw_figures(run: RunFolder, config: RunConfig) -> Drawn:
-    if not config.figure:
-        print(f"figures: none; the run is {run.path}")
-        return Drawn([], {})
-    with ProgressBar("drawing the figures"), one_line_for_missing_letters():
-        drawn = draw(run, build_figures(config), config.formats)
-    count = f"{len(drawn.files)} file{'s' * (len(drawn.files) != 1)} in {run.figures}"
-    none = f"none, since the run has no data for {', '.join(config.figure)}"
-    print(f"figures: {count if drawn.files or drawn.failed else none}", flush=True)
-    return drawn
-
-
-def warn_of_failed(run: RunFolder, config: RunConfig, failed: Mapping[str, Exception]) -> None:
-    """Name the figures that could not be drawn, and the commands that draw them again."""
-    for name, error in failed.items():
-        own = {f"figure.{name}.{key}": value for key, value in config.figure[name].items() if key != "_target_"}
-        options = {"draw": str(run.path), "figure": [name], "formats": list(config.formats), **own}
-        what = f"the figure {name} could not be drawn ({type(error).__name__}: {one_line(error)})"
-        command = shell_command("train.py", options)
-        warn(f"{what}; all else is saved. Draw it again with: {command}")
-
-
-@contextmanager
-def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterator[None]:
-    """Record in the history why a run stops, and raise an error that says how to resume it."""
-    command = again("resume", run, config, {})
-    try:
-        yield
-    except InterruptedTraining as stop:
-        history.add("stopped", why=str(stop))
-        requeued = stop.signal_number == slurm.REQUEUE_SIGNAL
-        message = f"{stop}: {slurm.requeue()}" if requeued else f"{stop}. Resume it with: {command}"
-        raise InterruptedTraining(message, stop.signal_number) from None
-    except OSError as error:
-        name = os.fsdecode(error.filename or run.path)
-        why = f"{error.strerror or error}: '{name}'"
-        if isinstance(error, BrokenPipeError):
-            why = "nothing reads what the run prints any more (broken pipe)"
-        with suppress(OSError, InputError):  # perhaps nothing can be written
-            history.add("stopped", why=why)
-        raise InputError(f"{why}. Solve this, and resume the run with: {command}") from error
-
-
-@contextmanager
-def say_how_to_repeat(command: str, when: str) -> Iterator[None]:
-    """Raise an error that says how to repeat a command that a signal stopped."""
-    try:
-        yield
-    except (InterruptedTraining, KeyboardInterrupt) as stop:
-        number = getattr(stop, "signal_number", signal.SIGINT)
-        message = f"stopped by {signal.Signals(number).name} {when}. Repeat it with: {command}"
-        raise InterruptedTraining(message, number) from None
-
-
 def roll_back(run: RunFolder, config: RunConfig, history: History, error: TrainingError) -> None:
     """Roll back to the last checkpoint; a TrainingError if the options allow no further rollback."""
     rollbacks = history.count("rolled back")
@@ -322,21 +255,6 @@ def planned_steps(trainer: Mapping[str, Any], data: Source) -> int:
     """The budget in training steps."""
     limits = {"max_steps": 1, "max_epochs": len(data.train_batches)}
     return min(trainer[name] * steps for name, steps in limits.items() if trainer[name] is not None)
-
-
-def longer(config: RunConfig, run: RunFolder) -> str:
-    """The command that trains a finished run for twice as long."""
-    limits = {name: config.trainer[name] for name in LIMITS}
-    return again("resume", run, config, {f"trainer.{name}": 2 * limit for name, limit in limits.items() if limit})
-
-
-def again(command: Literal["resume", "test"], run: RunFolder, config: RunConfig, options: Mapping[str, Any]) -> str:
-    """A command for an existing run, to paste into a shell."""
-    root, trust = config.data.get("root"), foreign_packages(config.model_dump())
-    moved = {} if root == run.config["data"].get("root") else {"data.root": root}
-    return shell_command(
-        "train.py", {command: str(run.path), **options, **moved, **({"trust": trust} if trust else {})}
-    )
 
 
 def require_same_images(run: RunFolder, data: Source) -> None:

@@ -53,7 +53,7 @@ class TestResults(BaseModel):
         write_text(path, self.model_dump_json(indent=2) + "\n")
 
     def table(self, title: str, width: int = 100) -> Table:
-        """The results of every checkpoint beside the floors, and below them why metrics are missing. A table that is too
+        """The results of every checkpoint beside the floors, and below them why metrics are missing. One that is too
         wide goes without borders and without how many images and which features the metrics use."""
         rows = self._rows()
         titles = self._titles()

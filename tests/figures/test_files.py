@@ -18,6 +18,7 @@ from gans.figures import Draw, draw
 from gans.figures.files import FigureFolder, Format, one_line_for_missing_letters
 from gans.run import commands
 from gans.run.folder import RunFolder
+from gans.run.stops import say_how_to_repeat
 from tests.conftest import run_config
 from tests.figures.folders import curves_of, fake_run, image_samples, point_samples
 from tests.run.runs import start, tiny
@@ -144,7 +145,7 @@ def test_a_stopped_drawing_leaves_the_figure_that_was_there(
     monkeypatch.setattr(os, "fsync", stop)
     with (
         pytest.raises(InterruptedTraining, match=r"^stopped by SIGINT while drawing. Repeat it with: .*draw"),
-        commands.say_how_to_repeat("python train.py draw=run", "while drawing"),
+        say_how_to_repeat("python train.py draw=run", "while drawing"),
     ):
         draw_one(3)
     assert [*tmp_path.iterdir()] == [file]
