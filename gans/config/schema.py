@@ -132,6 +132,7 @@ class FeaturesConfig(Options):
     """The options of features.py, see conf/features.yaml."""
 
     seed: NonNegativeInt
+    batch_size: PositiveInt
     epochs: PositiveInt | None
     learning_rate: PositiveFloat
     weight_decay: PositiveFloat

@@ -27,6 +27,7 @@ class Recipe:
     epochs: int | None = None
     """None: 24, or as many as 500 steps take."""
     batch_size: int = 128
+    """Of fewer training images all are in each step."""
     learning_rate: float = 3e-3
     """The highest one of the cycle."""
     weight_decay: float = 1e-2

@@ -46,8 +46,8 @@ def evaluate(options: dict[str, Any]) -> Path:
     data = read_data(config.data, seed=0)
     if not isinstance(data, ImageData):
         raise InputError(f"data={data.source} has no images: use other data, such as data=mnist")
-    for option in ("label_noise", "replacement"):
-        if getattr(data, option):
+    for option, usual in {"label_noise": 0, "replacement": False, "batch_size": 1}.items():
+        if getattr(data, option) != usual:
             raise InputError(f"data.{option} is of training, and has no effect here: leave it out")
     given = read_given(source, data)
     count = min(config.evaluated_images, len(given.labels))

@@ -34,7 +34,7 @@ def make_features(options: dict[str, Any]) -> Path:
         )
     require_writable(folder)
     options = config.model_dump(exclude={"data", "output"})
-    network, card = learn_features(data, Recipe(batch_size=data.batch_size, **options))
+    network, card = learn_features(data, Recipe(**options))
     card["command"] = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
     return save_features(network, network_name(data.source, data.data_sha256), folder, card)
 
@@ -48,6 +48,8 @@ def require_whole_source(data: Source) -> ImageData:
     for option in ("invert", "limit", "replacement", "val_size", "label_noise"):
         if getattr(data, option):
             raise InputError(f"data.{option}: a feature network needs all images of a source, white on black")
+    if data.batch_size != 1:
+        raise InputError(f"data.batch_size={data.batch_size} is of GANs: write batch_size={data.batch_size} instead")
     everything = list(range(len(data.class_names)))
     if data.classes != everything:
         raise InputError(f"data.classes: a feature network needs all classes of a source in order: use {everything}")

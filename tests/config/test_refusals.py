@@ -149,7 +149,7 @@ def test_bad_input_is_answered_in_one_line(
         (["data=dgits"], "data 'dgits'.*'digits'"),
         (["data.rot=here"], "'data.rot'"),
         (["data=digits", "data.split_seed=one"], "data.split_seed=one"),
-        (["data=digits", "data.limit=20"], "limit|batch_size"),
+        (["data=digits", "data.batch_size=64"], "write batch_size=64"),
         (["data=digits", "data.limit=200"], "data.limit"),
         (["data=digits", "data.invert=true"], "data.invert"),
         (["data=digits", "data.val_size=100"], "data.val_size"),
