@@ -1,41 +1,34 @@
 """What ``import gans`` offers: docs/python.md."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any, cast
 
 import numpy
-import torch
 from hydra import compose as hydra_compose
-from hydra import initialize_config_dir, version
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from numpy.typing import NDArray
 from omegaconf import open_dict
 from pydantic import ConfigDict, PrivateAttr
 
 from gans.config.command_line import (
-    CONF,
     check_overrides,
     input_errors,
     make_importable,
     refuse_empty_choices,
     refuse_hidden,
     refuse_idle,
-    silence_lightning,
 )
 from gans.config.resolve import resolve, usual_options
 from gans.config.schema import RunConfig, SeededChoice
 from gans.config.validate import check_options, check_value, validate
-from gans.errors import CONFIG_DIRS, InputError, InterruptedTraining, TrainingError, hydra_value
+from gans.errors import InputError, InterruptedTraining, TrainingError, hydra_value
 from gans.generator import Generator as Network
-from gans.machine import flush_denormals, use_cores
 from gans.run import commands
 from gans.run.diagnose import Verdict, read_verdict
 from gans.run.folder import Grid, RunFolder
 from gans.run.identity import run_name
+from gans.run.in_process import ONE_RUN, as_a_command, hydra_state, own_random_numbers, usual_torch
 from gans.run.sample import Sampler, load_sampler
 from gans.run.test_results import TestResults, read_results
 
@@ -340,24 +333,6 @@ def load(
             return Generator(load_sampler(as_path(path), packages(trust), data_root))
 
 
-@contextmanager
-def hydra_state() -> Iterator[None]:
-    """Hydra with this package's options; afterwards as it was."""
-    if not CONF.is_dir():
-        raise InputError(
-            f"'{CONF}' has no options: gans was installed without them. Install a clone of its repository with pip "
-            "install -e <clone>"
-        )
-    before, base = GlobalHydra.instance().hydra, version.getbase()
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            yield
-    finally:
-        GlobalHydra.instance().hydra = before
-        version.VersionBase.instance().version_base = base
-
-
 def own_folders(config_dir: str | Path | None) -> list[str]:
     """The user's folder of choices, if any, whose classes can be imported from now on."""
     folders = [] if config_dir is None else [str(as_path(config_dir).absolute())]
@@ -367,44 +342,6 @@ def own_folders(config_dir: str | Path | None) -> list[str]:
         refuse_hidden(folder)
     make_importable(folders)
     return folders
-
-
-ONE_RUN = Lock()
-"""Held while a run trains: two at once would use the same random numbers, PyTorch's global ones, as dropout does."""
-
-
-@contextmanager
-def as_a_command(folders: Sequence[str]) -> Iterator[None]:
-    """Lightning's log is silent, cores and numbers are used as by a command, and messages name the user's folders;
-    afterwards as before."""
-    if not ONE_RUN.acquire(blocking=False):
-        raise InputError("another run trains in this process: train one after the other, or each in its own process")
-    with ExitStack() as afterwards:
-        afterwards.callback(ONE_RUN.release)
-        silence_lightning()
-        afterwards.callback(torch.set_num_threads, torch.get_num_threads())
-        afterwards.callback(CONFIG_DIRS.reset, CONFIG_DIRS.set(folders))
-        use_cores()
-        afterwards.callback(flush_denormals, flush_denormals())
-        with usual_torch(), own_random_numbers():
-            yield
-
-
-def own_random_numbers() -> AbstractContextManager[None]:
-    """Afterwards PyTorch's global random numbers go on as if nothing had used them."""
-    return torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else [])
-
-
-@contextmanager
-def usual_torch() -> Iterator[None]:
-    """PyTorch's usual type of numbers, and gradients; afterwards the caller's settings."""
-    before = torch.get_default_dtype()
-    with torch.inference_mode(False), torch.enable_grad():
-        torch.set_default_dtype(torch.float32)
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(before)
 
 
 def as_path(path: str | Path) -> Path:

@@ -20,7 +20,7 @@ from hydra.core.global_hydra import GlobalHydra
 import gans
 from gans.config.schema import ONE_OF
 from gans.errors import InputError
-from gans.run import api
+from gans.run import api, in_process
 from gans.run.checkpoint_files import newest_whole
 from gans.run.export import write_generator
 from gans.run.folder import RunFolder
@@ -123,7 +123,7 @@ def test_what_is_no_text_is_no_override(function: Callable[..., Any], wrong: Any
 
 
 def test_a_package_without_its_options_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "CONF", tmp_path / "conf")
+    monkeypatch.setattr(in_process, "CONF", tmp_path / "conf")
     with pytest.raises(InputError, match="pip install -e"):
         gans.compose()
 
@@ -247,7 +247,7 @@ def test_in_another_thread_a_run_ends_as_well_and_says_what_can_not_stop_it(
 
 def test_one_run_trains_at_a_time(run: gans.Run, tmp_path: Path) -> None:
     """Others, and generators that are loaded meanwhile, would change its random numbers."""
-    with api.ONE_RUN:
+    with in_process.ONE_RUN:
         for other in (lambda: gans.train(*ONE_STEP, f"runs={tmp_path}"), lambda: gans.load(run.path)):
             with pytest.raises(gans.InputError, match="process"):
                 other()

@@ -1,0 +1,68 @@
+"""What a run in a user's own process needs of Hydra, PyTorch and Lightning, which are afterwards as they were."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from threading import Lock
+
+import torch
+from hydra import initialize_config_dir, version
+from hydra.core.global_hydra import GlobalHydra
+
+from gans.config.command_line import CONF, silence_lightning
+from gans.errors import CONFIG_DIRS, InputError
+from gans.machine import flush_denormals, use_cores
+
+ONE_RUN = Lock()
+"""Held while a run trains: two at once would use the same random numbers, PyTorch's global ones, as dropout does."""
+
+
+@contextmanager
+def hydra_state() -> Iterator[None]:
+    """Hydra with this package's options; afterwards as it was."""
+    if not CONF.is_dir():
+        raise InputError(
+            f"'{CONF}' has no options: gans was installed without them. Install a clone of its repository with pip "
+            "install -e <clone>"
+        )
+    before, base = GlobalHydra.instance().hydra, version.getbase()
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = before
+        version.VersionBase.instance().version_base = base
+
+
+@contextmanager
+def as_a_command(folders: Sequence[str]) -> Iterator[None]:
+    """Lightning's log is silent, cores and numbers are used as by a command, and messages name the user's folders;
+    afterwards as before."""
+    if not ONE_RUN.acquire(blocking=False):
+        raise InputError("another run trains in this process: train one after the other, or each in its own process")
+    with ExitStack() as afterwards:
+        afterwards.callback(ONE_RUN.release)
+        silence_lightning()
+        afterwards.callback(torch.set_num_threads, torch.get_num_threads())
+        afterwards.callback(CONFIG_DIRS.reset, CONFIG_DIRS.set(folders))
+        use_cores()
+        afterwards.callback(flush_denormals, flush_denormals())
+        with usual_torch(), own_random_numbers():
+            yield
+
+
+def own_random_numbers() -> AbstractContextManager[None]:
+    """Afterwards PyTorch's global random numbers go on as if nothing had used them."""
+    return torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else [])
+
+
+@contextmanager
+def usual_torch() -> Iterator[None]:
+    """PyTorch's usual type of numbers, and gradients; afterwards the caller's settings."""
+    before = torch.get_default_dtype()
+    with torch.inference_mode(False), torch.enable_grad():
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
