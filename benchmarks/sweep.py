@@ -3,7 +3,8 @@
     python benchmarks/sweep.py data=mnist                       # the reports' four models
     python benchmarks/sweep.py model=autoencoder,lab_ring data=mnist rounds=3
 
-Takes the overrides of train.py, ``model`` may also be one of conf/experiment/, which has data of its own. The ways to
+Takes the overrides of train.py; ``model`` may also be one of conf/experiment/ that no model is called, such as
+lab_ring, which has data of its own. The ways to
 share (one job with all cores, ..., a job for each core) alternate in one run, because machines are noisy: compare the
 ratios. Jobs of one way run side by side. The start is a whole command of train.py with a budget of one step, without
 its metrics and figures: imports, data, networks, checkpoints and the end of a process.
@@ -61,7 +62,7 @@ def start_seconds(overrides: Sequence[str], jobs: int, threads: int) -> float:
 
 def compare(model: str, others: list[str], rounds: int) -> list[str]:
     """The rows of one model."""
-    is_experiment = (CONF / "experiment" / f"{model}.yaml").exists()
+    is_experiment = not (CONF / "model" / f"{model}.yaml").exists()
     own = [each for each in others if not each.startswith("data")]
     overrides = [f"experiment={model}", *own] if is_experiment else [f"model={model}", *others]
     config, budget = run_config(overrides), run_steps(overrides)
