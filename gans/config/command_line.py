@@ -3,13 +3,11 @@
 import logging
 import os
 import re
-import shlex
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
@@ -17,13 +15,8 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from gans.config.resolve import flatten
+from gans.config.explain import CONF, EXPECTED, message_of
 from gans.config.schema import ANY_OF, ONE_OF
 from gans.errors import (
     HANGUP,
@@ -32,26 +25,10 @@ from gans.errors import (
     TrainingError,
     config_dirs,
     let_go_of_terminal,
-    one_line,
-    present_command,
 )
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
-"""The options' files, which lie beside the package in the repository."""
-
-EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError)
-"""Errors that a user can fix: they get one line instead of a traceback."""
 
 BROKEN_PIPE = 13
 """The number of SIGPIPE, which Windows does not have."""
-
-OF_HYDRA = {
-    "Config group override must be": "{given}: a config group takes the name of one of its files in conf/",
-    "Only one of --": "{}. --cfg job shows the options of one run: leave -m and commas out",
-    "The --resolve flag": "{}",
-}
-"""Hydra's errors for a wrong command that are of no class of its own: how they start, and what is said: "{}" is the
-error, "{given}" are the groups' values that are no names."""
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -240,74 +217,3 @@ def silence_lightning() -> None:
 def fail(message: str, exit_code: int) -> None:
     print(message, file=sys.stderr)
     sys.exit(exit_code)
-
-
-def message_of(error: Exception) -> str:
-    """The one-line message of an expected error or a ValueError; one that is not Hydra's is raised again."""
-    if isinstance(error, EXPECTED):
-        return explain(error)
-    message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
-    if message is None:
-        raise error
-    return message.format(error, given=" ".join(nameless_groups(sys.argv[1:])) or "a choice is no name")
-
-
-def nameless_groups(arguments: Iterable[str]) -> list[str]:
-    """The arguments that give a config group something else than a name, such as ``data=null``."""
-    given = [text for text in arguments if "=" in text and (CONF / text.lstrip("+~").partition("=")[0]).is_dir()]
-    return [text for text in given if not isinstance(OverridesParser.create().parse_override(text).value(), str | list)]
-
-
-def explain(error: Exception) -> str:
-    """The one-line message of an expected error."""
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, name = error.missing_cfg_file.rpartition("/")
-        choices = sorted(error.options or [path.stem for path in (CONF / group).glob("*.yaml")])
-        choices = [each for each in choices if (group, each) != ("hydra/launcher", "basic")]
-        return f"unknown {group or 'config'} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")
-    if isinstance(error, OverrideParseException):
-        name, equals, value = error.override.partition("=")
-        if not equals:
-            return f"'{name}' is no option: options are written as name=value"
-        quoted = shlex.quote(f"{name}={quoted_value(os.path.expanduser(value))}")
-        return f"can't read '{error.override}': write lists as [a,b], and text with special characters as {quoted}"
-    message = one_line(error)
-    if message.startswith("Could not override '"):
-        option, names = message.split("'")[1], known_names()
-        unknown = f"unknown option '{option}'{suggestion(option, names)}"
-        not_chosen = f"'{option}' is no option of the chosen {option.partition('.')[0]}"
-        return f"{not_chosen if option in names else unknown}: --cfg job shows all options"
-    return f"a config file can't be read: {message}" if isinstance(error, YAMLError) else message
-
-
-def quoted_value(text: str) -> str:
-    """A value that Hydra could not read, as text in quotes; of a list each element."""
-    if text.startswith("[") and text.endswith("]"):
-        return f"[{','.join(quoted_value(part.strip()) for part in text[1:-1].split(','))}]"
-    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-    return text if is_quoted else QuotedString(text, Quote.double).with_quotes()
-
-
-def suggestion(word: str, names: Sequence[str]) -> str:
-    """ " (did you mean ...?)" with the closest name, by whole names first, then by last parts; "" if none is close."""
-    by_last_part = {name.rpartition(".")[2]: name for name in names}
-    close_parts = get_close_matches(word.rpartition(".")[2], by_last_part, n=1)
-    close = get_close_matches(word, names, n=1) or [by_last_part[part] for part in close_parts]
-    return f" (did you mean '{close[0]}'?)" if close else ""
-
-
-def known_names() -> list[str]:
-    """The config groups and the dotted options of this command, or of train.py in Python, read from conf/."""
-    own = CONF / f"{present_command() or 'train'}.yaml"
-    main = own if own.is_file() else own.with_stem("config")
-    defaults = DictConfig(OmegaConf.load(main)).get("defaults", [])
-    groups = [name for each in defaults if isinstance(each, Mapping) for name in each]
-    chosen = {re.sub("override |optional |@.*", "", name) for name in groups}
-    names = [path.name for path in CONF.iterdir() if path.name in chosen]
-    for path in [main, *(path for name in names for path in (CONF / name).glob("*.yaml"))]:
-        is_global = path.parent == CONF or "@package _global_" in path.read_text(encoding="utf-8")
-        options = OmegaConf.to_container(OmegaConf.load(path))
-        names += flatten(options, "" if is_global else path.parent.name)
-    return names

@@ -139,7 +139,7 @@ def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:
         package = target.partition(".")[0]
         raise InputError(
             f"{path}._target_={target} comes from a file, and building it would run code of the package '{package}': "
-            f"if you trust it, add trust=[{package}]"
+            f"if you trust it, add trust=[{package}], and --config-dir <folder> if it lies in a folder of your own"
         )
     module, _, name = target.rpartition(".")
     try:

@@ -92,14 +92,18 @@ def _classes_in_arrays(path: Path) -> list[str]:
         with numpy.load(path) as arrays:
             present = numpy.unique(labels_in(arrays, 0, path))
             names = arrays.get("class_names")
-            if names is not None and (names.ndim != 1 or not len(names)):
+            if names is not None and names.ndim != 1:
                 raise InputError(f"'{path}': class_names must be a list of names, not an array of shape {names.shape}")
+            if names is not None and len(names) and "labels" not in arrays:
+                raise InputError(f"'{path}' has class_names, but no labels that say which image shows what: add labels")
             if "labels" not in arrays or present.tolist() == [NONE]:
                 return [ONLY]
     except DAMAGE as error:
         raise unreadable(path, error) from error
     if names is None:
         return [str(each) for each in present]
+    if not len(names):
+        raise InputError(f"'{path}': class_names is empty, though images have labels: name them, or leave it out")
     if present.dtype.kind not in "iu" or not 0 <= present.min() <= present.max() < len(names):
         raise InputError(
             f"'{path}': labels must be whole numbers from 0 to {len(names) - 1}: it has {len(names)} class_names"

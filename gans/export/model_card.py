@@ -85,7 +85,7 @@ def _inputs(made: Exportable, facts: Facts) -> str:
 
 def _figures(facts: Facts) -> str:
     if not facts.figures:
-        return "None are known: the run has no final test of this training step."
+        return "None are known: no metrics were computed at this training step."
     rows = [
         f"| `{each.name}` | {each.value:.4g} | {'' if each.floor is None else f'{each.floor:.4g}'} |"
         for each in facts.figures

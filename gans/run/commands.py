@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gans.config.build import RunComponents, build_data, build_run
+from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL, RunConfig
 from gans.config.validate import validate
 from gans.data.source import Source
@@ -28,6 +29,10 @@ from gans.run.stops import LIMITS, again, longer, record_stops, say_how_to_repea
 from gans.run.train import make_tester, train
 from gans.run.upgrade import upgrade
 
+FIXED = ("model", "objective", "stabilize", "data", "trainer", "seed")
+"""The groups of options that training follows."""
+MAY_CHANGE = ("data.root", *(f"trainer.{name}" for name in LIMITS))
+"""The options of them that a run may go on with another value of."""
 CLAIM_SECONDS = 60.0
 """Starting a run needs the folder of runs for a moment; other members may be at it."""
 
@@ -142,7 +147,11 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
 
 
 def test(run: RunFolder, config: RunConfig) -> RunFolder:
-    """Test a run again, without training. Replaces test.json, verdict.json, the figures and the samples of the test."""
+    """Test a run again, without training.
+
+    Replaces test.json, verdict.json, the figures and the samples of the test, and ``sampling`` in config.yaml if the
+    config has another.
+    """
     run.refuse_links_out()
     with lock(run.path):
         remove_parts(run.path)
@@ -161,6 +170,8 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
             Interrupt(Checkpoints(run, config, components.best_by)) as interrupt,
         ):
             final_test(run, make_tester(run, config, components, interrupt), components)
+            if config.sampling != run_sampling(run):  # the run counts as one with these samples from now on
+                run = RunFolder.create(run.path, run.config | {"sampling": dict(config.sampling)})
             diagnose_and_plot(run, config)
     return run
 
@@ -244,11 +255,20 @@ def last_checkpoint(run: RunFolder) -> dict[str, Any] | None:
             )
         return None
     checkpoint = read_checkpoint(path)
-    config = upgrade(checkpoint["config"])
-    for group in ("model", "objective", "stabilize"):
-        if config.get(group) != run.config.get(group):
-            raise InputError(f"'{path}' has another {group} than '{run.config_file}'")
+    require_same_settings(run, upgrade(checkpoint["config"]), path)
     return checkpoint
+
+
+def require_same_settings(run: RunFolder, trained_with: Mapping[str, Any], checkpoint: Path) -> None:
+    """Refuse a config.yaml that was changed by hand: it would say what the run was not trained with."""
+    ours, theirs = (flatten({name: config.get(name) for name in FIXED}) for config in (run.config, trained_with))
+    for name in dict.fromkeys([*ours, *theirs]):
+        is_known = (name in ours and name in theirs) or not name.startswith(("data.", "trainer."))  # earlier versions
+        if is_known and name not in MAY_CHANGE and ours.get(name) != theirs.get(name):
+            raise InputError(
+                f"{name} is {ours.get(name)} in '{run.config_file}', but the run was trained with {theirs.get(name)}, "
+                f"as '{checkpoint}' says: restore it there, or start a new run"
+            )
 
 
 def planned_steps(trainer: Mapping[str, Any], data: Source) -> int:

@@ -8,7 +8,8 @@ import torch
 from hydra import initialize_config_dir, version
 from hydra.core.global_hydra import GlobalHydra
 
-from gans.config.command_line import CONF, silence_lightning
+from gans.config.command_line import silence_lightning
+from gans.config.explain import CONF
 from gans.errors import CONFIG_DIRS, InputError
 from gans.machine import flush_denormals, use_cores
 

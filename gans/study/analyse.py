@@ -154,17 +154,20 @@ def troubles_of(record: RunRecord) -> dict[str, int]:
 
 
 def common_protocols(records: Sequence[RunRecord]) -> dict[str, str]:
-    """The full name of each figure, which must be the same in all runs."""
-    found: dict[str, tuple[str, RunRecord]] = {}
+    """The full name of each figure, which must be the same in all runs of an arm; arms may use other samples."""
+    first: dict[tuple[str, str], tuple[str, RunRecord]] = {}
+    names: dict[str, dict[str, None]] = {}
     for record in records:
         for figure, full in record.protocols.items():
-            before, first = found.setdefault(figure, (full, record))
-            if of_real_images(before) != of_real_images(full):  # which samples were used is a setting like others
-                raise InputError(
-                    f"{figure} was computed in different ways: {before} in '{first.run.path}', {full} in "
-                    f"'{record.run.path}'. Test them again with the same options, or leave some out"
-                )
-    return {figure: full for figure, (full, _) in found.items()}
+            names.setdefault(figure, {})[full] = None
+            for scope, name in ((record.arm, full), ("", of_real_images(full))):
+                before, other = first.setdefault((figure, scope), (name, record))
+                if before != name:
+                    raise InputError(
+                        f"{figure} was computed in different ways: {before} in '{other.run.path}', {name} in "
+                        f"'{record.run.path}'. Test them again with the same options, or leave some out"
+                    )
+    return {figure: " or ".join(of_arms) for figure, of_arms in names.items()}
 
 
 def require_single(records: Sequence[RunRecord]) -> None:

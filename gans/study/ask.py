@@ -46,11 +46,11 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     own_figures = {"figures": options["figures"]} if figures else {}
     try:
         definition = check_options(StudyDefinition, options["study"] | own_figures)
+        if checked.seeds is not None:
+            definition = definition.model_copy(update={"seeds": checked.seeds})
+        planner = Planner(definition)
     except InputError as error:
         raise InputError(f"study={name}: {error}") from error
-    if checked.seeds is not None:
-        definition = definition.model_copy(update={"seeds": checked.seeds})
-    planner = Planner(definition)
     go_on = run_missing(definition, planner, checked, name, hydra) if checked.run else ""
     runs = Runs(checked.runs)
     plans = runs_that_count(definition, planner, runs)

@@ -127,9 +127,13 @@ def _pairs(
     arm: Mapping[int, float] | Sequence[float], baseline: Mapping[int, float] | Sequence[float]
 ) -> dict[int, tuple[float, float]]:
     """Both arms' figures of each seed that both have, in order of the seeds."""
+    if isinstance(arm, Mapping) != isinstance(baseline, Mapping):
+        raise InputError("one arm's figures are by seed, and the other's are a list: give both in the same way")
     ours, theirs = (_by_seed(values) for values in (arm, baseline))
     if not isinstance(arm, Mapping) and len(ours) != len(theirs):
         raise InputError(f"{len(ours)} and {len(theirs)} runs are no pairs: give the figures by seed")
+    if ours and theirs and not ours.keys() & theirs.keys():
+        raise InputError(f"the arms have no seed in common: one has {[*ours]}, the other {[*theirs]}")
     return {seed: (ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())}
 
 

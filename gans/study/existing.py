@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gans.config.explain import suggestion
 from gans.config.resolve import flatten
 from gans.errors import InputError
 from gans.run.folder import RunFolder
@@ -126,9 +127,18 @@ def label_of(options: Mapping[str, Any], by: str, run: RunFolder) -> str:
     value: Any = options
     for part in by.split("."):
         if not isinstance(value, Mapping) or part not in value:
-            raise InputError(f"by={by}: '{run.path}' has no such option. Choose a group or an option of train.py")
+            raise InputError(
+                f"by={by}: '{run.path}' has no such option{suggestion(by, option_names(options))}: choose "
+                "one that it has"
+            )
         value = value[part]
     return arm_name(value)
+
+
+def option_names(options: Mapping[str, Any]) -> list[str]:
+    """The options and the groups of options, dotted."""
+    names = [name.split(".") for name in flatten(dict(options))]
+    return sorted({*options, *(".".join(parts[:length]) for parts in names for length in range(1, len(parts) + 1))})
 
 
 def arm_name(value: Any) -> str:

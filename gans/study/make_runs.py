@@ -16,7 +16,7 @@ from gans.study.gather import read_planned
 from gans.study.members import PlannedRun, Planner, Runs
 from gans.sweep.engine import Engine
 from gans.sweep.launch import make_engine, run_members
-from gans.sweep.member import Member
+from gans.sweep.member import STOPPED, Member
 from gans.sweep.view import View
 
 MANY = 1000
@@ -84,7 +84,9 @@ def make_runs(
 
     def state_of_claims() -> list[str]:
         result = present_result(definition, planner, Runs(runs))
-        waiting = [plan.arm for plan, member in zip(plans, members, strict=True) if member.exit_code is None]
+        waiting = [
+            plan.arm for plan, member in zip(plans, members, strict=True) if member.exit_code in (None, *STOPPED)
+        ]
         return claim_lines(result, waiting) if result else []
 
     return run_members(members, engine, StudyView(members, state_of_claims))

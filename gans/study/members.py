@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
+from gans.config.explain import explain
 from gans.config.resolve import resolve
 from gans.config.validate import find_target, validate
 from gans.errors import InputError
@@ -38,7 +42,7 @@ class Planner:
 
     def __init__(self, definition: StudyDefinition) -> None:
         self.overrides = {arm: (*definition.common, *own) for arm, own in definition.all_arms.items()}
-        self.composed = {arm: compose("config", list(overrides)) for arm, overrides in self.overrides.items()}
+        self.composed = {arm: composed(arm, overrides) for arm, overrides in self.overrides.items()}
         self.plans: dict[tuple[str, int], PlannedRun] = {}
         first: dict[str, str] = {}
         for arm in self.composed:
@@ -65,6 +69,16 @@ class Planner:
         config = self.composed[arm].copy()
         config["seed"] = seed
         return resolve(config)
+
+
+def composed(arm: str, overrides: Sequence[str]) -> DictConfig:
+    """An arm's options, before they are resolved."""
+    try:
+        return compose("config", list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        is_torn = any("=" not in text for text in overrides)
+        hint = '. An override with a list takes quotes: "stabilize=[ema,r1]"' if is_torn else ""
+        raise InputError(f"arm '{arm}': {explain(error, 'train')}{hint}") from error
 
 
 def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str, Any]) -> None:

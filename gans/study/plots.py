@@ -188,6 +188,10 @@ def curve_title(name: str) -> str:
     return f"{known(parsed.figure).title} of {of}, {parsed.images:,} samples"
 
 
+KINDS = ("effects", "runs", "curves")
+"""How the names of figures begin."""
+
+
 def draw_all(result: StudyResult, curves: Curves) -> dict[str, Figure]:
     """Every figure of a study by name."""
     figures = {}
@@ -202,8 +206,13 @@ def draw_all(result: StudyResult, curves: Curves) -> dict[str, Figure]:
 
 
 def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
-    """Write each figure as SVG and PDF, and return the SVGs; the same figures give the same bytes."""
+    """Write each figure as SVG and PDF in place of earlier ones, and return the SVGs; the same figures give the same
+    bytes."""
     folder.mkdir(parents=True, exist_ok=True)
+    for kind in KINDS:
+        for old in folder.glob(f"{kind}_*"):
+            if old.stem not in figures and old.suffix in (".svg", ".pdf"):
+                old.unlink()
     written = {}
     for name, figure in figures.items():
         text = io.StringIO()

@@ -53,11 +53,13 @@ def print_answers(result: StudyResult) -> None:
 
 
 def link_tensorboard(result: StudyResult, folder: Path) -> None:
-    """Make links to the runs' event files under readable names, for ``tensorboard --logdir``."""
+    """Make links to the runs' event files under readable names, for ``tensorboard --logdir``. Earlier ones go."""
+    for old in folder.glob("*/seed*"):
+        if old.is_symlink():
+            old.unlink()
     for record in result.records:
         link = folder / file_name(record.arm) / f"seed{record.seed}"
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.unlink(missing_ok=True)
         if record.run.tensorboard.is_dir():
             link.symlink_to(os.path.relpath(record.run.tensorboard, link.parent))
 

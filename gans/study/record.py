@@ -49,6 +49,7 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
     """
     tested = read_results(run.test_results_file) if run.test_results_file.is_file() else None
     verdict = read_verdict(run)
+    _ = run.curves  # damaged ones are found here, where the run can be left out
     failed = run.history.failure is not None
     found: dict[str, float] = {}
     protocols: dict[str, str] = {}

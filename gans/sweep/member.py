@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ LEADER = "GANS_SWEEP_LEADER"
 """Environment variable of a member: the process id of its leader; "none" on SLURM, where it outlives the leader."""
 KILLED, STOPPED = 137, (143, 130, 138, 129)
 """Exit codes of a command that SIGKILL has ended, as when memory runs out, and of one that was asked to stop."""
+LITTLE = 100_000
+"""Bytes that are too few for a run to start."""
 PR_SET_PDEATHSIG = 1
 """Of Linux's prctl: the signal that a process gets when its parent dies."""
 
@@ -41,6 +44,8 @@ class Member:
         if self.exit_code == KILLED:
             return "its process was killed, perhaps for want of memory"
         lines = [f"exit code {self.exit_code}", *self.lines()]
+        if len(lines) == 1 and shutil.disk_usage(self.log.parent).free < LITTLE:
+            return f"no space is left for its log, '{self.log}'"
         errors = [line for line in lines if line.startswith("error: ")]
         return (errors or lines)[-1].removeprefix("error: ")
 

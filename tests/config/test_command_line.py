@@ -19,14 +19,12 @@ from yaml import YAMLError
 import gans
 from gans.config.command_line import (
     check_overrides,
-    explain,
-    known_names,
     one_line_errors,
     refuse_empty_choices,
     refuse_idle,
     run_command,
-    suggestion,
 )
+from gans.config.explain import explain, known_names, suggestion
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
 from gans.run.folder import new_whole_folder
@@ -55,7 +53,7 @@ def test_settings_of_hydra_that_say_where_to_write_are_refused(
             run_command(lambda: pytest.fail("Hydra has started"))
         assert end.value.code == InputError.exit_code
         assert f"{option}=" in capsys.readouterr().err
-        assert option in known_names()
+        assert option in known_names(Path(script).stem)
 
 
 @pytest.mark.parametrize("script", ["generate.py", "features.py", "study.py"])
@@ -151,7 +149,7 @@ def test_an_unknown_option_is_never_suggested(monkeypatch: pytest.MonkeyPatch, s
         OmegaConf.to_container(OmegaConf.load(main)) if script == "generate.py" else composed(config_name=main.stem)
     )
     if option not in own:
-        assert f"'{option}'" not in suggestion(option, known_names())
+        assert f"'{option}'" not in suggestion(option, known_names(Path(script).stem))
 
 
 @pytest.mark.parametrize("argument", ["data=null", "+experiment=5", "metric={a: 1}"])

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
-from gans.config.command_line import explain
+from gans.config.explain import explain
 from gans.config.resolve import flatten
 from gans.errors import InputError, TrainingError
 from gans.run.commands import start

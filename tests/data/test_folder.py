@@ -177,6 +177,7 @@ def test_arrays_of_an_npz_file(labelled: bool, shape: tuple[int, ...], tmp_path:
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.array(["a", "b", "c"] * 3, object)},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 2, "class_names": "ab"},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 2, "class_names": []},
+        {"images": numpy.zeros((9, 28, 28), numpy.uint8), "class_names": ["a", "b"]},
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], tmp_path: Path) -> None:
@@ -192,6 +193,8 @@ def test_labels_that_are_no_class(tmp_path: Path) -> None:
     images = numpy.zeros((60, 28, 28), numpy.uint8)
     numpy.savez(tmp_path / "none.npz", images=images, labels=numpy.full(60, -1), class_names=["a", "b"])
     assert data_in(tmp_path / "none.npz").class_names == ["image"]
+    numpy.savez(tmp_path / "no.npz", images=images, labels=numpy.full(60, -1), class_names=numpy.array([], str))
+    assert data_in(tmp_path / "no.npz").class_names == ["image"]
     numpy.savez(tmp_path / "some.npz", images=images, labels=numpy.arange(60) % 2, class_names=["a", "b"])
     assert data_in(tmp_path / "some.npz").class_names == ["a", "b"]
     numpy.savez(tmp_path / "mixed.npz", images=images, labels=numpy.arange(60) % 3 - 1)

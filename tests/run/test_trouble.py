@@ -251,6 +251,22 @@ def test_a_checkpoint_of_another_model_or_version_is_refused(stopped: RunFolder,
         assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.parametrize(
+    ("group", "option", "value"),
+    [("", "seed", 9), ("data", "batch_size", 4), ("model", "latent_noise", 1), ("trainer", "precision", "bf16-mixed"),
+     ("objective", "_target_", "gans.objectives.BinaryCrossEntropy"), ("stabilize", "ema", {"_target_": "gans.x"})],
+)  # fmt: skip
+def test_a_config_that_was_changed_by_hand_is_refused(stopped: RunFolder, group: str, option: str, value: Any) -> None:
+    """It would say what the run was not trained with. Where the images are may be changed, and how long it trains."""
+    kept = stopped.config
+    changed = {option: value} if not group else {group: kept[group] | {option: value}}
+    RunFolder.create(stopped.path, kept | changed)
+    with pytest.raises(InputError, match=option):
+        commands.last_checkpoint(RunFolder(stopped.path))
+    RunFolder.create(stopped.path, kept | {"trainer": kept["trainer"] | {"max_epochs": 99}})
+    assert commands.last_checkpoint(RunFolder(stopped.path))
+
+
 # --- the disk ---------------------------------------------------------------------------------------------------------
 
 

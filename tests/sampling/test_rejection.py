@@ -13,7 +13,9 @@ from gans.gan import GAN
 from gans.generator import Inputs
 from gans.randomness import Streams
 from gans.run import commands
+from gans.run.folder import RunFolder
 from gans.run.generate import generate
+from gans.run.identity import same_runs
 from gans.run.test_results import read_results
 from gans.sampling.rejection import RejectionSampling, fill, logit_of_share
 from tests.run.runs import request, start
@@ -177,13 +179,17 @@ def test_a_run_tells_which_samples_its_metrics_are_of(tmp_path: Path) -> None:
         f"{of_chosen.floors['fid_70_digits1']:.4g}" in of_chosen.table("run").columns[-2].cells
     )  # beside the figure of DRS
 
-    config = commands.read_config(plain, [], sampling=chosen.config["sampling"])
-    commands.test(plain, config)
-    assert read_results(plain.test_results_file).checkpoints == of_chosen.checkpoints
-    retest(plain)
-    assert read_results(plain.test_results_file).checkpoints == of_plain.checkpoints
+    sampling, every = chosen.config["sampling"], plain.config["sampling"]
+    for choice, expected in ((sampling, of_chosen), (every, of_plain)):
+        config = commands.read_config(RunFolder(plain.path), [], sampling=choice)
+        tested = commands.test(RunFolder(plain.path), config)
+        assert read_results(plain.test_results_file).checkpoints == expected.checkpoints
+        assert tested.config["sampling"] == choice  # so the same test again has the same samples
+        retest(RunFolder(plain.path))
+        assert read_results(plain.test_results_file).checkpoints == expected.checkpoints
+        same = {run.path for run in same_runs(chosen.config, [RunFolder(plain.path), chosen])}
+        assert (plain.path in same) == (choice == sampling)
 
-    sampling = chosen.config["sampling"]
     made = [generate(request(plain.path, count=9, npz=True, **given)) for given in ({}, *2 * [{"sampling": sampling}])]
     images = [numpy.load(folder / "images.npz")["images"] for folder in made]
     assert images[0].shape == images[1].shape

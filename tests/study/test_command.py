@@ -11,12 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
 
 from gans.errors import InputError
 from gans.files import write_json
 from gans.study.ask import ask
-from gans.study.members import require_metrics, split_differences
-from tests.conftest import composed
+from gans.study.members import Planner, require_metrics, split_differences
+from tests.conftest import CONF, composed
 from tests.run.runs import tiny
 from tests.study.synthetic import PROTOCOL, figures_of, read_verdict, write_run
 from tests.study.test_known_truth import definition
@@ -159,6 +160,58 @@ def test_damaged_runs_are_left_out_by_name(tmp_path: Path) -> None:
     assert "none-1" in (page.parent / "study.md").read_text(encoding="utf-8")
 
 
+def test_one_arm_has_one_kind_of_samples(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
+    config = composed("data=digits", "stabilize=none") | {"seed": 1}
+    shutil.rmtree(tmp_path / "runs" / "none-1")
+    write_run(tmp_path / "runs" / "none-1", config, figures_of("none", 1), protocol="1000_80drs_digits1")
+    with pytest.raises(InputError, match=r"different ways.*80drs"):
+        ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]"), None)
+
+
+def test_what_is_no_longer_asked_is_not_shown(tmp_path: Path) -> None:
+    """Figures, and TensorBoard's curves, of an earlier answer under the same name; files of the user's own stay."""
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
+    for folder in (tmp_path / "runs").iterdir():
+        (folder / "tensorboard").mkdir(exist_ok=True)
+    page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid,recall]"), None)
+    links, figures = page.parent / "tensorboard", page.parent / "figures"
+    assert len([*links.glob("*/*")]) == 6
+    (figures / "my_notes.pdf").touch()
+    shutil.rmtree(tmp_path / "runs" / "none-2")
+    ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[recall]"), None)
+    assert len([*links.glob("*/*")]) == 5
+    assert not [*figures.glob("effects_fid.*"), *figures.glob("runs_fid.*")]
+    assert [*figures.glob("effects_recall.*")]
+    assert (figures / "my_notes.pdf").exists()
+
+
+@pytest.mark.parametrize(("by", "meant"), [("optimizer", "optimizer"), ("lr", "model.*lr"), ("stabilise", "stabilize")])
+def test_an_option_that_runs_lack_is_told_with_one_that_they_have(tmp_path: Path, by: str, meant: str) -> None:
+    runs_of(tmp_path / "runs", {"none": "none"}, seeds=2)
+    with pytest.raises(InputError, match=f"did you mean '.*{meant}"):
+        ask(question(f"runs=[{tmp_path}/runs]", f"by={by}", f"output={tmp_path}"), None)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["trainer.max_step=20"], "did you mean 'trainer.max_steps'.*python train.py --cfg job"),
+        (["data.root=/x"], "data.root"),
+        (["stabilize=emma"], "unknown stabilize 'emma'.*ema"),
+        (["stabilize=[ema", "r1]"], 'quotes: "stabilize='),
+        (["stabilize=ema", "r1"], 'quotes: "stabilize='),
+        (["log_every=1,2"], r"log_every=\[1,2\]"),
+    ],
+)
+def test_a_mistake_in_an_arm_names_it_and_speaks_of_train(overrides: list[str], message: str) -> None:
+    asked = definition(common=["data=digits"], arms={"none": [], "mine": overrides}, claims=[])
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(InputError, match=message) as error:
+        Planner(asked)
+    assert str(error.value).startswith("arm 'mine': ")
+    assert "study." not in str(error.value)
+
+
 def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
     config = composed("data=digits", "metric=[fid]")
     require_metrics(definition(claims=[], figures=["fid", "late_fluctuation.fid"]), "none", config)
@@ -182,7 +235,7 @@ def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
 def test_any_damage_leaves_out_one_run(tmp_path: Path, file: str, text: str) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
     (tmp_path / "runs" / "none-1" / file).write_text(text)
-    asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid,fid@500]")
+    asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]")
     page = ask(asked, None)
     assert len(rows(page.parent / "runs.csv")) == 5
     assert file in page.read_text(encoding="utf-8")

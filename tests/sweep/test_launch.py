@@ -1,5 +1,6 @@
 """A sweep's members: which are missing, how many run at once, and what came of them."""
 
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_fewer_threads_that_were_asked_for_stay_fewer(
     monkeypatch.setattr("joblib.cpu_count", lambda *_: 4)
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert {slot["OMP_NUM_THREADS"] for slot in slots_for(2, "cpu", -1, 1)} == {threads}
+
+
+def test_a_member_whose_log_found_no_space_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own message is lost with the log."""
+    (tmp_path / "0.log").touch()
+    member = Member("seed=0", ["false"], tmp_path / "0.log", exit_code=1)
+    assert member.failure == "exit code 1"
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4096))
+    assert "space" in member.failure
+    assert str(member.log) in member.failure
+    member.log.write_text("error: a message that was written\n")
+    assert member.failure == "a message that was written"
 
 
 def test_equal_failures_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

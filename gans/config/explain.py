@@ -1,0 +1,122 @@
+"""Errors that a user can fix, Hydra's among them, in one line each, with what to write instead."""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from gans.config.resolve import flatten
+from gans.errors import InputError, TrainingError, one_line, present_command
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+"""The options' files, which lie beside the package in the repository."""
+
+EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError)
+"""Errors that a user can fix: they get one line instead of a traceback."""
+
+OF_HYDRA = {
+    "Config group override must be": "{given}: a config group takes the name of one of its files in conf/",
+    "Only one of --": "{}. --cfg job shows the options of one run: leave -m and commas out",
+    "The --resolve flag": "{}",
+}
+"""Hydra's errors for a wrong command that are of no class of its own: how they start, and what is said: "{}" is the
+error, "{given}" are the groups' values that are no names."""
+
+
+def message_of(error: Exception) -> str:
+    """The one-line message of an expected error or a ValueError; one that is not Hydra's is raised again."""
+    if isinstance(error, EXPECTED):
+        return explain(error)
+    message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
+    if message is None:
+        raise error
+    return message.format(error, given=" ".join(nameless_groups(sys.argv[1:])) or "a choice is no name")
+
+
+def nameless_groups(arguments: Iterable[str]) -> list[str]:
+    """The arguments that give a config group something else than a name, such as ``data=null``."""
+    given = [text for text in arguments if "=" in text and (CONF / text.lstrip("+~").partition("=")[0]).is_dir()]
+    return [text for text in given if not isinstance(OverridesParser.create().parse_override(text).value(), str | list)]
+
+
+def explain(error: Exception, command: str = "") -> str:
+    """The one-line message of an expected error.
+
+    Args:
+        command: the command whose options are meant; "": the present one.
+    """
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        choices = sorted(error.options or [path.stem for path in (CONF / group).glob("*.yaml")])
+        choices = [each for each in choices if (group, each) != ("hydra/launcher", "basic")]
+        return f"unknown {group or 'config'} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")
+    if isinstance(error, OverrideParseException):
+        name, equals, value = error.override.partition("=")
+        if not equals:
+            return f"'{name}' is no option: options are written as name=value"
+        quoted = shlex.quote(f"{name}={quoted_value(os.path.expanduser(value))}")
+        return f"can't read '{error.override}': write lists as [a,b], and text with special characters as {quoted}"
+    message = one_line(error)
+    if isinstance(error, YAMLError):
+        hint = '. A list in a list takes quotes: ["stabilize=[ema,r1]"]' if "expected ',' or ']'" in message else ""
+        return f"a config file can't be read: {message}{hint}"
+    return explain_text(message, command or present_command() or "train")
+
+
+def explain_text(message: str, command: str) -> str:
+    """Hydra's message for an option of a command, with what to write instead."""
+    quoted = message.split("'")[1] if "'" in message else ""
+    if message.startswith("Could not override '"):
+        option, names = quoted, known_names(command)
+        unknown = f"unknown option '{option}'{suggestion(option, names)}"
+        not_chosen = f"'{option}' is no option of the chosen {option.partition('.')[0]}"
+        shows = "--cfg job" if command == present_command() else f"python {command}.py --cfg job"
+        return f"{not_chosen if option in names else unknown}: {shows} shows all options"
+    if message.startswith("Ambiguous value for argument '"):
+        name, _, value = quoted.partition("=")
+        several = f"; to run several, add -m: -m {quoted}" if command == "train" else ""
+        return f"{quoted}: write a list as {name}=[{value}]{several}"
+    return message
+
+
+def quoted_value(text: str) -> str:
+    """A value that Hydra could not read, as text in quotes; of a list each element."""
+    if text.startswith("[") and text.endswith("]"):
+        return f"[{','.join(quoted_value(part.strip()) for part in text[1:-1].split(','))}]"
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    return text if is_quoted else QuotedString(text, Quote.double).with_quotes()
+
+
+def suggestion(word: str, names: Sequence[str]) -> str:
+    """ " (did you mean ...?)" with the closest name, by whole names first, then by last parts; "" if none is close."""
+    by_last_part = {name.rpartition(".")[2]: name for name in names}
+    close_parts = get_close_matches(word.rpartition(".")[2], by_last_part, n=1)
+    close = get_close_matches(word, names, n=1) or [by_last_part[part] for part in close_parts]
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def known_names(command: str) -> list[str]:
+    """The config groups and the dotted options of a command, read from conf/."""
+    own = CONF / f"{command}.yaml"
+    main = own if own.is_file() else own.with_stem("config")
+    defaults = DictConfig(OmegaConf.load(main)).get("defaults", [])
+    groups = [name for each in defaults if isinstance(each, Mapping) for name in each]
+    chosen = {re.sub("override |optional |@.*", "", name) for name in groups}
+    names = [path.name for path in CONF.iterdir() if path.name in chosen]
+    for path in [main, *(path for name in names for path in (CONF / name).glob("*.yaml"))]:
+        is_global = path.parent == CONF or "@package _global_" in path.read_text(encoding="utf-8")
+        options = OmegaConf.to_container(OmegaConf.load(path))
+        names += flatten(options, "" if is_global else path.parent.name)
+    return names
