@@ -172,6 +172,7 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
             final_test(run, make_tester(run, config, components, interrupt), components)
             if config.sampling != run_sampling(run):  # the run counts as one with these samples from now on
                 run = RunFolder.create(run.path, run.config | {"sampling": dict(config.sampling)})
+                print(f"'{run.path}' is a run with sampling={components.sampling.choice} from now on", flush=True)
             diagnose_and_plot(run, config)
     return run
 
