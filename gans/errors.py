@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from omegaconf import OmegaConf
 def warn(text: str) -> None:
     """Say in one line what a user should know, though the command goes on."""
     print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+@cache
+def warn_once(text: str) -> None:
+    """The same, once in a process."""
+    warn(text)
 
 
 class InputError(Exception):

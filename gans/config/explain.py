@@ -33,14 +33,20 @@ OF_HYDRA = {
 error, "{given}" are the groups' values that are no names."""
 
 
-def message_of(error: Exception) -> str:
-    """The one-line message of an expected error or a ValueError; one that is not Hydra's is raised again."""
+def message_of(error: Exception, arguments: Sequence[str] | None = None, command: str = "") -> str:
+    """The one-line message of an expected error or a ValueError; one that is not Hydra's is raised again.
+
+    Args:
+        arguments: the overrides that are meant; None: the command line.
+        command: the command whose options are meant; "": the present one.
+    """
     if isinstance(error, EXPECTED):
-        return explain(error)
+        return explain(error, command)
     message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
     if message is None:
         raise error
-    return message.format(error, given=" ".join(nameless_groups(sys.argv[1:])) or "a choice is no name")
+    nameless = nameless_groups(sys.argv[1:] if arguments is None else arguments)
+    return message.format(error, given=" ".join(nameless) or "a choice is no name")
 
 
 def nameless_groups(arguments: Iterable[str]) -> list[str]:

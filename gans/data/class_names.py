@@ -102,6 +102,8 @@ def _classes_in_arrays(path: Path) -> list[str]:
         raise unreadable(path, error) from error
     if names is None:
         return [str(each) for each in present]
+    if not present.size:
+        raise InputError(f"'{path}' has no images")
     if not len(names):
         raise InputError(f"'{path}': class_names is empty, though images have labels: name them, or leave it out")
     if present.dtype.kind not in "iu" or not 0 <= present.min() <= present.max() < len(names):

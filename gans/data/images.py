@@ -16,7 +16,7 @@ from gans.data.batches import Dataset
 from gans.data.class_names import listed
 from gans.data.pixels import resize, to_pixels, with_channels
 from gans.data.source import Source
-from gans.errors import InputError, warn
+from gans.errors import InputError, warn_once
 from gans.randomness import derive_seed
 
 ClassChoice = NonNegativeInt | Annotated[str, Field(min_length=1)]
@@ -121,7 +121,7 @@ class ImageData(Source):
 
     def choose_training(self, pool: Dataset) -> Tensor:
         if self.limit is not None and self.limit > len(pool.labels):
-            warn(f"data.limit={self.limit} keeps all: there are only {len(pool.labels):,} training images")
+            warn_once(f"data.limit={self.limit} keeps all: there are only {len(pool.labels):,} training images")
         if self.limit is None or self.limit >= len(pool.labels):
             return super().choose_training(pool)
         kept, _ = self._split(pool, self.limit, "limit", [self.class_names[number] for number in self.classes])

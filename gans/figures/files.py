@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -84,18 +84,20 @@ class FigureFolder:
             write_powers_as_numbers(figure)
             figure.draw_without_rendering()  # the layout needs the ticks of the layout before it
             for suffix in self.formats:
-                with replacing(self._new(f"{name}.{suffix}")) as target:
+                with self._saving(f"{name}.{suffix}") as target:
                     figure.savefig(target, format=suffix, dpi=DPI, metadata=WITHOUT_DATE[suffix])
 
     def save_film(self, name: str, frames: Sequence[Image.Image], last: int = 10) -> None:
         """Save ``name.gif``, which shows its last frame ``last`` times as long as others. It has this one format."""
         durations = [FRAME_MS] * (len(frames) - 1) + [last * FRAME_MS]
-        with replacing(self._new(f"{name}.gif")) as target:
+        with self._saving(f"{name}.gif") as target:
             frames[0].save(target, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
-    def _new(self, name: str) -> Path:
+    @contextmanager
+    def _saving(self, name: str) -> Iterator[BinaryIO]:
         file = self.path / name
         if file in self.files:
             raise InputError(f"another figure has just been saved as '{file}': save this one under a name of its own")
+        with replacing(file) as target:
+            yield target
         self.files.append(file)
-        return file

@@ -5,7 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from numbers import Real
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from gans.data.batches import Dataset
 from gans.data.extractor import FeatureExtractor
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
-from gans.errors import InputError, TrainingError, one_line, warn
+from gans.errors import InputError, TrainingError, one_line, warn_once
 from gans.files import cache_folder, write_json
 from gans.metrics.base import EvaluationData, Metric, SampleFeatures
 from gans.metrics.name import MetricName
@@ -235,12 +235,8 @@ def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[s
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, values)
     except OSError as error:
-        _warn_once(
-            f"'{path.parent}' can't be written ({error.strerror or error}), so every run computes its floors again"
+        warn_once(
+            f"'{path.parent}' can't be written ({error.strerror or error}), so every run computes its floors again: "
+            "name another folder with GANS_CACHE"
         )
     return values
-
-
-@cache
-def _warn_once(problem: str) -> None:
-    warn(f"{problem}: name another folder with GANS_CACHE")

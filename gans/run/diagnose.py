@@ -89,7 +89,7 @@ def find_verdict(run: RunFolder) -> Verdict:
     lacks = {name: lacking(run) for name, (_, lacking) in DIAGNOSES.items() if name not in found}
     not_judged = {name: lack for name, lack in lacks.items() if lack is not None}
     if not found and not not_judged:
-        steps, _ = _curve(run, "train/generator_loss")
+        steps, _ = run.curve("train/generator_loss")
         quality = f"{_quality_name(run)} {_quality(run)[1][-1]:.2f} at the end, of real images {_real(run):.2f}"
         found = {"healthy": LabelPeriod(int(steps[0]), int(steps[-1]), f"none of the others held; {quality}")}
     in_order = dict(sorted(found.items(), key=lambda item: item[1].first_step))
@@ -98,8 +98,8 @@ def find_verdict(run: RunFolder) -> Verdict:
 
 def saturation(run: RunFolder) -> LabelPeriod | None:
     """For 10 points D's accuracy is at least 0.99, or G's loss stays within 0.001: G hardly learns any more."""
-    steps, accuracy = _curve(run, "train/discriminator_accuracy")
-    _, generator = _curve(run, "train/generator_loss")
+    steps, accuracy = run.curve("train/discriminator_accuracy")
+    _, generator = run.curve("train/generator_loss")
     if len(steps) < POINTS:
         return None
     accurate = _windows(accuracy).min(1) >= 0.99
@@ -159,14 +159,14 @@ def divergence(run: RunFolder) -> LabelPeriod | None:
     failure = run.history.failure
     periods = [LabelPeriod(failure[0], failure[0], failure[1])] if failure else []
     for player in ("discriminator", "generator"):
-        steps, loss = _curve(run, f"train/{player}_loss")
+        steps, loss = run.curve(f"train/{player}_loss")
         diverged = ~numpy.isfinite(loss)
         if len(loss) >= POINTS:
             diverged[POINTS - 1 :] |= numpy.abs(_windows(loss).mean(1)) > 100
         if diverged.any():
             first, last = numpy.flatnonzero(diverged)[[0, -1]]
             periods.append(LabelPeriod(int(steps[first]), int(steps[last]), f"{player} loss {loss[first]:.3g}"))
-    steps, fid = _evaluations(run, "fid")
+    steps, fid = run.validations("fid")
     if numpy.isfinite(fid).any():
         best = numpy.nanmin(fid)
         first = int(numpy.flatnonzero(fid <= 3 * best)[-1]) + 1
@@ -178,7 +178,7 @@ def divergence(run: RunFolder) -> LabelPeriod | None:
 
 def oscillation(run: RunFolder) -> LabelPeriod | None:
     """G's loss, averaged over 10 points, has three alternating peaks and troughs of half its median size or more."""
-    steps, loss = _curve(run, "train/generator_loss")
+    steps, loss = run.curve("train/generator_loss")
     if len(loss) < POINTS or not numpy.isfinite(loss).all():
         return None
     smooth = _windows(loss).mean(1)
@@ -199,20 +199,11 @@ def late_fluctuation(run: RunFolder) -> dict[str, float]:
     fid = run.validation_name("fid")
     found = {}
     for name, curve in (names | ({"fid": fid} if fid else {})).items():
-        steps, values = _curve(run, curve)
+        steps, values = run.curve(curve)
         late = values[steps > run.last_step / 2]
         if len(late) >= 2:
             found[name] = float(late.std(ddof=1) / (late.mean() if name == "fid" else 1))
     return found
-
-
-def _curve(run: RunFolder, name: str) -> tuple[Values, Values]:
-    curve = run.curves.get(name)
-    return (curve["step"], curve["value"]) if curve else (numpy.empty(0), numpy.empty(0))
-
-
-def _evaluations(run: RunFolder, metric: str) -> tuple[Values, Values]:
-    return _curve(run, run.validation_name(metric) or "")
 
 
 def _quality_name(run: RunFolder) -> str:
@@ -224,7 +215,7 @@ def _quality(run: RunFolder) -> tuple[Values, Values]:
 
     None if the floors are lost, beside which samples are judged.
     """
-    return _evaluations(run, _quality_name(run)) if run.floors else (numpy.empty(0), numpy.empty(0))
+    return run.validations(_quality_name(run)) if run.floors else (numpy.empty(0), numpy.empty(0))
 
 
 def _real(run: RunFolder) -> float:
@@ -241,7 +232,7 @@ def _why_alike(run: RunFolder) -> NDArray[Any]:
     steps, _ = _quality(run)
     why = numpy.full(len(steps), "", object)
     for name in ("recall", "class_kl", "mode_kl"):
-        _, values = _evaluations(run, name)
+        _, values = run.validations(name)
         if len(values) == len(steps):
             lost = values < 0.1 if name == "recall" else values - run.floor(name, 0.0) > math.log(2)
             new = lost & (why == "")
@@ -250,7 +241,7 @@ def _why_alike(run: RunFolder) -> NDArray[Any]:
 
 
 def _lacking_points(run: RunFolder, needed: int) -> str | None:
-    count = len(_curve(run, "train/generator_loss")[0])
+    count = len(run.curve("train/generator_loss")[0])
     return None if count >= needed else f"{needed} recorded points, has {count}"
 
 

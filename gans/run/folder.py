@@ -170,6 +170,15 @@ class RunFolder:
         except ValueError as error:
             raise InputError(f"'{self.metrics_file}' is damaged ({error}): delete the line") from error
 
+    def curve(self, name: str) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
+        """The steps and the values of a curve; none where the run lacks it."""
+        curve = self.curves.get(name)
+        return (curve["step"], curve["value"]) if curve else (numpy.empty(0), numpy.empty(0))
+
+    def validations(self, figure: str) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
+        """The steps and the values of a metric, loss or accuracy at validations; none where the run lacks it."""
+        return self.curve(self.validation_name(figure) or f"val/{figure}")
+
     @property
     def last_step(self) -> int:
         """The last step in the curves; 0 if they are empty."""

@@ -19,12 +19,14 @@ class History:
         try:
             text = self.path.read_text(encoding="utf-8") if self.path.is_file() else "[]"
             self.events: list[dict[str, Any]] = json.loads(text)
-            if not isinstance(self.events, list) or not all(
-                {"event", "time"} <= {*dict(event)} for event in self.events
-            ):
+            if not isinstance(self.events, list):
                 raise ValueError("it is no list of events")
+            for event in self.events:
+                datetime.fromisoformat(event["time"])
+                if event["event"] == "failed":
+                    _ = event["training_step"], event["why"]
             self.last = self.events[-1]["event"] if self.events else None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"'{self.path}' is damaged ({error}): delete it to start a new one") from error
 
     def add(self, event: Event, **facts: Any) -> None:

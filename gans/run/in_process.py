@@ -1,4 +1,5 @@
-"""What a run in a user's own process needs of Hydra, PyTorch and Lightning, which are afterwards as they were."""
+"""What a run in a user's own process needs of Hydra and PyTorch, which are afterwards as they were, and of Lightning,
+whose log stays silent."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -37,8 +38,8 @@ def hydra_state() -> Iterator[None]:
 
 @contextmanager
 def as_a_command(folders: Sequence[str]) -> Iterator[None]:
-    """Lightning's log is silent, cores and numbers are used as by a command, and messages name the user's folders;
-    afterwards as before."""
+    """Lightning's log is silent from now on. Inside, cores and numbers are used as by a command, and messages name the
+    user's folders."""
     if not ONE_RUN.acquire(blocking=False):
         raise InputError("another run trains in this process: train one after the other, or each in its own process")
     with ExitStack() as afterwards:

@@ -50,7 +50,6 @@ class StudyResult:
     """By arm, the diagnoses that any arm has."""
     protocols: dict[str, str] = field(default_factory=dict)
     """The full name of each figure that a metric computed."""
-    floors: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def of_arm(self, arm: str) -> list[RunRecord]:
@@ -83,7 +82,6 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
         records=records,
         troubles=count_troubles(by_arm, definition.baseline),
         protocols=protocols,
-        floors={name: floor for record in records for name, floor in record.floors.items()},
         warnings=[*warnings, *off_scale(definition.merits, records), *other_images(records)],
     )
 

@@ -80,8 +80,8 @@ def compare(
         level: the probability of a false alarm over all looks; with m claims 0.05/m.
 
     Raises:
-        InputError: for sequences of different lengths, values that have no place on the figure's scale, or other
-            arguments that make no sense.
+        InputError: for sequences of different lengths, an arm by seed beside one that is a sequence, values that have
+            no place on the figure's scale, or other arguments that make no sense.
     """
     if not (isinstance(level, Real) and 0 < level < 1):
         raise InputError(f"level={level!r} is no probability: give a number between 0 and 1")
@@ -132,8 +132,6 @@ def _pairs(
     ours, theirs = (_by_seed(values) for values in (arm, baseline))
     if not isinstance(arm, Mapping) and len(ours) != len(theirs):
         raise InputError(f"{len(ours)} and {len(theirs)} runs are no pairs: give the figures by seed")
-    if ours and theirs and not ours.keys() & theirs.keys():
-        raise InputError(f"the arms have no seed in common: one has {[*ours]}, the other {[*theirs]}")
     return {seed: (ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())}
 
 

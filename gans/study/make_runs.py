@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def make_runs(
         Member(
             f"{plan.arm}, seed {plan.seed}",
             [*command, *plan.overrides, *new],
-            folder / f"{file_name(plan.arm)}-seed{plan.seed}.log",
+            folder / f"{file_name(plan.arm)}-seed{plan.seed}-{sha256(plan.settings.encode()).hexdigest()[:8]}.log",
         )
         for plan in plans
     ]
@@ -125,7 +126,7 @@ def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
 
 def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) -> StudyResult | None:
     """The result of the runs that are over; None while there is too little to analyse."""
-    records, _ = read_planned(runs_that_count(definition, planner, runs), runs, definition.merits)
+    records, _ = read_planned(runs_that_count(definition, planner, runs), runs, definition.merits, whole=False)
     try:
         return analyse(definition, records) if records else None
     except InputError:

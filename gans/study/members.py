@@ -10,7 +10,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from gans.config.explain import explain
+from gans.config.command_line import check_overrides, refuse_empty_choices, refuse_idle
+from gans.config.explain import message_of
 from gans.config.resolve import resolve
 from gans.config.validate import find_target, validate
 from gans.errors import InputError
@@ -48,6 +49,9 @@ class Planner:
         for arm in self.composed:
             options = self._options(arm, 0)
             try:
+                check_overrides(self.overrides[arm])
+                refuse_empty_choices(self.overrides[arm], options)
+                refuse_idle(self.overrides[arm], options)
                 validate(options)
             except InputError as error:
                 raise InputError(f"arm '{arm}': {error}") from error
@@ -75,10 +79,10 @@ def composed(arm: str, overrides: Sequence[str]) -> DictConfig:
     """An arm's options, before they are resolved."""
     try:
         return compose("config", list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        is_torn = any("=" not in text for text in overrides)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        is_torn = any("=" not in text and not text.startswith("~") for text in overrides)
         hint = '. An override with a list takes quotes: "stabilize=[ema,r1]"' if is_torn else ""
-        raise InputError(f"arm '{arm}': {explain(error, 'train')}{hint}") from error
+        raise InputError(f"arm '{arm}': {message_of(error, overrides, 'train')}{hint}") from error
 
 
 def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str, Any]) -> None:

@@ -76,7 +76,7 @@ def of_figures(result: StudyResult, figures: Mapping[str, str], curves: Curves) 
         "effects_table": effects_table(result),
         "explores": explores(result),
         "run_dots": _svgs(figures, "runs_"),
-        "has_floors": bool(result.floors),
+        "has_floors": any(record.floors for record in result.records),
         "curves": _svgs(figures, "curves_"),
         "curve_titles": [(name, curve_title(name)) for name in curves],
     }

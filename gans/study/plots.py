@@ -116,8 +116,8 @@ def draw_runs(result: StudyResult, merit: FigureOfMerit) -> Figure:
         of_arm = [value for value in values[arm].values() if math.isfinite(value)]
         marker = MARKERS[place % len(MARKERS)]
         axes.plot([place] * len(of_arm), of_arm, marker, color=colour_of(result, arm), ms=5, alpha=0.9, zorder=2)
-    if merit.name in result.floors:
-        axes.axhline(result.floors[merit.name], color=INK, ls="--", lw=0.9)
+        if real := [record.floors[merit.name] for record in result.of_arm(arm) if merit.name in record.floors]:
+            axes.hlines(real[-1], place - 0.5, place + 0.5, color=INK, ls="--", lw=0.9)
     positive = [value for of_arm in values.values() for value in of_arm.values() if value > 0]
     if merit.scale == "ratio" and positive and max(positive) > 5 * min(positive):
         axes.set_yscale("log")

@@ -32,11 +32,14 @@ def publish(result: StudyResult, folder: Path, commands: Commands) -> Path:
     figures = save(draw_all(result, curves), folder / "figures")
     page = render(result, figures, curves, protocol, commands)
     if len(page) > LARGE_PAGE:
-        warn(f"the page has {len(page) / 1e6:.0f} MB: +study.moments=5 or fewer figures make it smaller")
+        warn(f"the page has {len(page) / 1e6:.0f} MB: ++study.moments=5 (of a study) or fewer figures make it smaller")
     write_text(folder / "index.html", page)
-    link_tensorboard(result, folder / "tensorboard")
     print_answers(result)
     print(f"page: {folder / 'index.html'}")
+    try:
+        link_tensorboard(result, folder / "tensorboard")
+    except OSError as error:
+        warn(f"TensorBoard's links can't be made ({error.strerror or error}): {folder / 'tensorboard'}")
     return folder / "index.html"
 
 

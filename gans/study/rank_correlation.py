@@ -26,7 +26,7 @@ def rank_correlation(run: RunFolder, curve: str, figure: str) -> float:
         From -1 to 1; NaN for a run that lacks one of the two, has fewer than three validations, or in which one of the
         two never changes.
     """
-    steps, values = _recorded(run, run.validation_name(figure) or f"val/{figure}")
+    steps, values = run.validations(figure)
     others = _values_at(run, curve, steps)
     both = numpy.isfinite(values) & numpy.isfinite(others)
     values, others = values[both], others[both]
@@ -40,15 +40,9 @@ def _values_at(run: RunFolder, curve: str, steps: Values) -> Values:
     if curve == TRAINING_STEP:
         return steps
     if f"train/{curve}" in run.curves:
-        recorded, values = _recorded(run, f"train/{curve}")
+        recorded, values = run.curve(f"train/{curve}")
         since = [(recorded > before) & (recorded <= step) for before, step in zip([0, *steps], steps, strict=False)]
         return numpy.array([values[points].mean() if points.any() else math.nan for points in since])
-    recorded, values = _recorded(run, run.validation_name(curve) or f"val/{curve}")
+    recorded, values = run.validations(curve)
     by_step = dict(zip(recorded, values, strict=True))
     return numpy.array([by_step.get(step, math.nan) for step in steps])
-
-
-def _recorded(run: RunFolder, name: str) -> tuple[Values, Values]:
-    """The steps and values of a curve; none where the run lacks it."""
-    curve = run.curves.get(name)
-    return (curve["step"], curve["value"]) if curve else (numpy.empty(0), numpy.empty(0))

@@ -49,7 +49,6 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
     """
     tested = read_results(run.test_results_file) if run.test_results_file.is_file() else None
     verdict = read_verdict(run)
-    _ = run.curves  # damaged ones are found here, where the run can be left out
     failed = run.history.failure is not None
     found: dict[str, float] = {}
     protocols: dict[str, str] = {}
@@ -105,10 +104,8 @@ def of_real_images(full_name: str) -> str:
 
 def value_at(run: RunFolder, figure: str, step: str) -> float:
     """A validation figure at a training step; NaN if none was computed then."""
-    curve = run.curves.get(run.validation_name(figure) or f"val/{figure}")
-    if curve is None:
-        return math.nan
-    values = curve["value"][curve["step"] == int(step)]
+    steps, values = run.validations(figure)
+    values = values[steps == int(step)]
     return float(values[-1]) if len(values) else math.nan
 
 

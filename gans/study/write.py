@@ -13,11 +13,11 @@ from gans.study.answers import answers, rows
 from gans.study.record import RunRecord
 
 
-def write_tables(result: StudyResult, folder: Path, protocol: Sequence[str]) -> list[Path]:
+def write_tables(result: StudyResult, folder: Path, protocol: Sequence[str]) -> None:
     """Write the three files.
 
     Args:
-        protocol: the lines that say how the study was made and how to go on with it.
+        protocol: the lines that say how the study was made.
     """
     files = {
         "runs.csv": as_csv(run_rows(result)),
@@ -27,7 +27,6 @@ def write_tables(result: StudyResult, folder: Path, protocol: Sequence[str]) -> 
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_text(folder / name, text)
-    return [folder / name for name in files]
 
 
 def as_csv(table: Iterable[Mapping[str, Any]]) -> str:

@@ -48,9 +48,8 @@ class Ray(Engine):
                 break
             except Exception as error:  # its class depends on what is wrong
                 if not tries_left:
-                    raise InputError(
-                        f"hydra.launcher.address={self.address}: no Ray there: {one_line(error)}"
-                    ) from error
+                    where = "Ray does not start here" if self.address is None else f"no Ray at {self.address}"
+                    raise InputError(f"hydra/launcher=ray: {where}: {one_line(error)}") from error
         asked = {"CPU": self.cpus, "GPU": self.gpus}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(node.get(kind, 0) >= count for kind, count in asked.items()) for node in nodes):
@@ -75,6 +74,9 @@ class Ray(Engine):
                 member.exit_code = self._ray.get(self._running.pop(member))
             except self._ray.exceptions.TaskCancelledError:
                 member.exit_code = STOPPED[0]
+            except self._ray.exceptions.RayTaskError as error:  # such as of a machine without this folder
+                member.log.write_text(f"error: it could not be started: {one_line(error.cause)}\n", encoding="utf-8")
+                member.exit_code = 1
             except self._ray.exceptions.RayError:  # the task was killed, or its machine is gone
                 member.exit_code = KILLED
 

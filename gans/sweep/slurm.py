@@ -71,7 +71,9 @@ class Slurm(Engine):
                 warn(f"{error}: asking again")
                 self._asked = time.monotonic()
         for member in members:
-            if member.exit_code is None and job_of(member) not in self._queue:
+            if job_of(member) in self._queue:
+                self._missing_since.pop(member, None)
+            elif member.exit_code is None:
                 late = time.monotonic() - self._missing_since.setdefault(member, time.monotonic())
                 if beside(member, "exit").exists() or late > PATIENCE_SECONDS:
                     end(member)

@@ -178,6 +178,7 @@ def test_arrays_of_an_npz_file(labelled: bool, shape: tuple[int, ...], tmp_path:
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 2, "class_names": "ab"},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 2, "class_names": []},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "class_names": ["a", "b"]},
+        {"images": numpy.zeros((0, 28, 28), numpy.uint8), "labels": numpy.zeros(0, int), "class_names": ["a"]},
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], tmp_path: Path) -> None:

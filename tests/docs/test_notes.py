@@ -1,4 +1,8 @@
-"""Every number in the notes of studies and in README's findings is computed here from the committed CSV files."""
+"""What the notes of studies and README's findings say was measured is computed here from the committed CSV files.
+
+A number of two or more digits that is neither computed here nor a setting fails. Smaller ones and words are not
+looked for.
+"""
 
 import csv
 import math

@@ -201,6 +201,11 @@ def test_an_option_that_runs_lack_is_told_with_one_that_they_have(tmp_path: Path
         (["stabilize=emma"], "unknown stabilize 'emma'.*ema"),
         (["stabilize=[ema", "r1]"], 'quotes: "stabilize='),
         (["stabilize=ema", "r1"], 'quotes: "stabilize='),
+        (["stabilize=null"], "stabilize=null: a config group takes the name"),
+        (["stabilize=[ema,ema]"], "name each choice once"),
+        (["stabilize=[none,ema]"], "none stands alone"),
+        (["rollbacks=3"], "on_nan=rollback"),
+        (["figure=none", "formats=[pdf]"], "figure=none draws none"),
         (["log_every=1,2"], r"log_every=\[1,2\]"),
     ],
 )
@@ -229,6 +234,8 @@ def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
         ("test.json", "{"),
         pytest.param("verdict.json", "[]", marks=pytest.mark.slow),
         pytest.param("history.json", '[{"event": "finished"}]', marks=pytest.mark.slow),
+        pytest.param("history.json", '[{"event": "finished", "time": "noon"}]', marks=pytest.mark.slow),
+        pytest.param("history.json", '[{"event": "failed", "time": "2026-01-01"}]', marks=pytest.mark.slow),
         pytest.param("metrics.csv", "x\n1", marks=pytest.mark.slow),
     ],
 )

@@ -193,10 +193,11 @@ def test_arguments_of_a_comparison_that_make_no_sense_are_refused(wrong: dict[st
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("arm", "baseline"), [({0: 1.0}, [1.0]), ({0: 1.0, 1: 2.0}, {2: 1.0, 3: 2.0})])
-def test_arms_without_pairs_are_refused(arm: Any, baseline: Any) -> None:
-    with pytest.raises(InputError, match="seed"):
-        compare(arm, baseline)
+def test_runs_without_a_seed_in_common_are_no_pairs() -> None:
+    found = compare({0: 1.0, 1: 2.0}, {2: 1.0, 3: 2.0})
+    assert (found.seeds, found.verdict) == ((), "undecided")
+    with pytest.raises(InputError, match="by seed"):
+        compare({0: 1.0}, [1.0])
 
 
 def test_wrong_runs_are_refused(tmp_path: Path) -> None:
