@@ -17,7 +17,7 @@ from gans.config.command_line import (
     run_command,
 )
 from gans.config.resolve import resolve, usual_options
-from gans.errors import InputError
+from gans.errors import InputError, option_of
 
 MAY_CHANGE = {
     "resume": ("trainer.max_epochs", "trainer.max_steps", "data.root"),
@@ -29,7 +29,7 @@ MAY_CHANGE = {
 
 def given_options(name: str) -> list[str]:
     """The options given with a command for an existing run; an InputError for options that it can't change."""
-    given = {text.lstrip("+~").partition("=")[0]: text for text in HydraConfig.get().overrides.task}
+    given = {option_of(text): text for text in HydraConfig.get().overrides.task}
     allowed = (*MAY_CHANGE[name], "trust")
     others = [text for option, text in given.items() if not {option, option.partition(".")[0]} & {name, *allowed}]
     if others:

@@ -15,9 +15,9 @@ import yaml
 
 from gans.config.validate import check_options
 from gans.study.analyse import StudyResult, Values, compare_values
-from gans.study.answers import answers, rows
+from gans.study.answers import answers
 from gans.study.define import StudyDefinition
-from gans.study.write import as_csv
+from gans.study.write import as_csv, comparison_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 EVIDENCE = ROOT / "docs" / "evidence"
@@ -106,7 +106,7 @@ def section(folder: Path) -> str:
 def pages() -> dict[Path, str]:
     """The content of every file that this script writes."""
     folders = sorted(path.parent for path in EVIDENCE.glob("*/runs.csv"))
-    tables = {folder / "comparisons.csv": as_csv(rows(recompute(folder))) for folder in folders}
+    tables = {folder / "comparisons.csv": as_csv(comparison_rows(recompute(folder))) for folder in folders}
     return tables | {EVIDENCE / "README.md": "\n".join([INTRODUCTION, summary(folders), *map(section, folders)])}
 
 

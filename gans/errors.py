@@ -18,6 +18,11 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 
+def option_of(override: str) -> str:
+    """The option or config group that an override is of: "+model.lr=1" is of "model.lr"."""
+    return override.lstrip("+~").partition("=")[0]
+
+
 def warn(text: str) -> None:
     """Say in one line what a user should know, though the command goes on."""
     print(f"warning: {text}", file=sys.stderr, flush=True)

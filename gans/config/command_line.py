@@ -25,6 +25,7 @@ from gans.errors import (
     TrainingError,
     config_dirs,
     let_go_of_terminal,
+    option_of,
 )
 
 BROKEN_PIPE = 13
@@ -38,7 +39,7 @@ def run_command(main: Callable[[], None]) -> None:
     arguments = sys.argv[1:]
     with one_line_errors(), stopped_by_signals():
         refuse_sweep(arguments)
-        settings = [text for text in arguments if text.lstrip("+~").startswith(("hydra.", "hydra/"))]
+        settings = [text for text in arguments if option_of(text).startswith(("hydra.", "hydra/"))]
         refuse_hydra_settings(settings, sweeps=bool(SWEEP & {*arguments}))
         refuse_config_places(arguments)
         main()
@@ -129,7 +130,7 @@ def refuse_empty_choices(overrides: Sequence[str], options: Mapping[str, Any]) -
 
 def refuse_idle(overrides: Iterable[str], options: Mapping[str, Any]) -> None:
     """Refuse options of train.py that were given, but have no effect beside the others, with an InputError."""
-    given = {text.lstrip("+~").partition("=")[0] for text in overrides}
+    given = {option_of(text) for text in overrides}
     if "rollbacks" in given and options["on_nan"] == "stop":
         raise InputError(f"rollbacks={options['rollbacks']} has an effect with on_nan=rollback only: add it")
     if options["draw"] is not None and not options["figure"]:
@@ -159,9 +160,9 @@ def refuse_hydra_settings(overrides: Iterable[str], sweeps: bool) -> None:
             raise InputError(
                 f"{text} is Hydra's own, which makes finished runs again: use hydra/launcher=processes, or leave it out"
             )
-        if command == "train" and not sweeps and text.lstrip("+~").startswith(OF_SWEEPS):
+        if command == "train" and not sweeps and option_of(text).startswith(OF_SWEEPS):
             raise InputError(f"{text} says what runs the members of a sweep: add -m, or leave it out")
-        if not text.lstrip("+~").startswith(OF_SWEEPS if command in ("train", "study") else ()):
+        if not option_of(text).startswith(OF_SWEEPS if command in ("train", "study") else ()):
             where = "runs" if command == "train" else "output"
             raise InputError(
                 f"{text}: Hydra's own settings have no effect here. To write elsewhere, use {where}=<folder>"

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gans.config.resolve import flatten
-from gans.errors import InputError, TrainingError, one_line, present_command
+from gans.errors import InputError, TrainingError, one_line, option_of, present_command
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 """The options' files, which lie beside the package in the repository."""
@@ -51,7 +51,7 @@ def message_of(error: Exception, arguments: Sequence[str] | None = None, command
 
 def nameless_groups(arguments: Iterable[str]) -> list[str]:
     """The arguments that give a config group something else than a name, such as ``data=null``."""
-    given = [text for text in arguments if "=" in text and (CONF / text.lstrip("+~").partition("=")[0]).is_dir()]
+    given = [text for text in arguments if "=" in text and (CONF / option_of(text)).is_dir()]
     return [text for text in given if not isinstance(OverridesParser.create().parse_override(text).value(), str | list)]
 
 

@@ -19,8 +19,8 @@ from gans.export.network import TRIED, Exportable, ImageNetwork, exportable
 from gans.files import write_text
 from gans.gan import GAN
 from gans.models.cpu.layers import use_plain_layers
-from gans.run.export import find_weights, load_gan, load_generator
 from gans.run.folder import RunFolder, new_whole_folder, output_folder, run_of
+from gans.run.trained import find_weights, load_gan, load_generator
 
 LARGEST = 100_000_000
 """The largest page, in bytes: browsers open larger ones slowly or not at all."""

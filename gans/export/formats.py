@@ -13,7 +13,7 @@ from torch import Tensor
 from gans.errors import InputError
 from gans.export.network import Exportable, exportable
 from gans.files import replacing
-from gans.run.export import load_generator, write_generator
+from gans.run.trained import load_generator, write_generator
 
 OPSET = 18
 """ONNX's version of operations, which onnxruntime 1.14 and later know."""
@@ -105,7 +105,7 @@ class Safetensors(Format):
     usage = """\
 from pathlib import Path
 import torch
-from gans.run.export import load_generator
+from gans.run.trained import load_generator
 network = load_generator(Path("{file}")).network
 {output} = network({tensors})  # pixels in {pixel_range}"""
 

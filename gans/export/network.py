@@ -13,7 +13,7 @@ from gans.errors import InputError
 from gans.generator import Generator
 from gans.models.cpu.layers import use_plain_layers
 from gans.randomness import Streams
-from gans.run.export import TrainedGenerator
+from gans.run.trained import TrainedGenerator
 
 TRIED = 16
 """The number of samples by which a file is checked."""

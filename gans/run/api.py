@@ -22,7 +22,7 @@ from gans.config.command_line import (
 from gans.config.resolve import resolve, usual_options
 from gans.config.schema import RunConfig, SeededChoice
 from gans.config.validate import check_options, check_value, validate
-from gans.errors import InputError, InterruptedTraining, TrainingError, hydra_value
+from gans.errors import InputError, InterruptedTraining, TrainingError, hydra_value, option_of
 from gans.generator import Generator as Network
 from gans.run import commands
 from gans.run.diagnose import Verdict, read_verdict
@@ -227,7 +227,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
                     f"an override is text such as 'seed=3', but this is of the type {type(text).__name__}: pass those "
                     "of a list one by one, as *options"
                 )
-            if text.lstrip("+~").startswith(("hydra.", "hydra/")):
+            if option_of(text).startswith(("hydra.", "hydra/")):
                 raise InputError(f"{text}: Hydra's own settings have no effect in Python: leave it out")
         for override in OverridesParser.create().parse_overrides(list(overrides)):
             if override.is_sweep_override():

@@ -11,9 +11,9 @@ from gans.config.resolve import flatten
 from gans.data.progress import ProgressBar
 from gans.run.callbacks.evaluation import Evaluation
 from gans.run.checkpoint_files import KINDS, recover_previous
-from gans.run.export import read_checkpoint
 from gans.run.folder import RunFolder
 from gans.run.test_results import CheckpointResults, TestResults
+from gans.run.trained import read_checkpoint
 
 
 def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) -> None:

@@ -23,8 +23,8 @@ from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import Classes, Inputs
 from gans.randomness import Streams
-from gans.run.export import TrainedGenerator, find_weights, load_gan, load_generator
 from gans.run.folder import RunFolder
+from gans.run.trained import TrainedGenerator, find_weights, load_gan, load_generator
 from gans.sampling.base import Sampling
 from gans.sampling.latents import INTERPOLATIONS, truncate
 from gans.update import NO_CLASS

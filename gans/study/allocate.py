@@ -5,7 +5,8 @@ from itertools import count
 from gans.study.analyse import StudyResult
 from gans.study.claims import JudgedClaim
 from gans.study.define import StudyDefinition
-from gans.study.members import PlannedRun, Planner, Runs
+from gans.study.find import Runs
+from gans.study.plan import PlannedRun, Planner
 
 
 def planned_runs(definition: StudyDefinition, planner: Planner) -> list[PlannedRun]:

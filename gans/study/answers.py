@@ -1,7 +1,6 @@
 """A study's answers in words: one for each claim, or for each figure where nothing was claimed."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gans.study.analyse import StudyResult
@@ -99,41 +98,3 @@ def describe(arm: str, than: str | float, found: Comparison) -> str:
 def number(value: float) -> str:
     """Three digits, without an exponent up to a million."""
     return f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.3g}"
-
-
-def rows(result: StudyResult) -> Iterator[dict[str, str | int | float]]:
-    """comparisons.csv: a row for each arm and figure, then for each part of each claim."""
-    for arm, figures in result.comparisons.items():
-        for name, comparison in figures.items():
-            yield _row("arm", "", arm, result.definition.baseline, comparison, comparison.verdict) | {
-                "e_bh": int((arm, name) in result.discoveries)
-            }
-    for judged in result.claims:
-        for part, comparison, state in judged.parts:
-            than = result.definition.compared_with(part)
-            yield _row("claim", judged.claim.text, part.arm, than, comparison, state) | {"e_bh": ""}
-
-
-def _row(
-    kind: str, claim: str, arm: str, than: str | float, comparison: Comparison, verdict: str
-) -> dict[str, str | int | float]:
-    figure = comparison.figure
-    return {
-        "kind": kind,
-        "claim": claim,
-        "figure": figure.name,
-        "arm": arm,
-        "than": than,
-        "scale": figure.scale,
-        "better": figure.better,
-        "matters": figure.matters,
-        "pairs": len(comparison.seeds),
-        "missing": comparison.missing,
-        "mean_difference": comparison.mean,
-        "low": comparison.interval.low,
-        "high": comparison.interval.high,
-        "level": comparison.level,
-        "e_value": comparison.evidence,
-        "verdict": verdict,
-        "seeds_needed": "" if comparison.seeds_needed is None else comparison.seeds_needed,
-    }

@@ -9,16 +9,17 @@ from hydra.core.hydra_config import HydraConfig
 
 from gans.config.schema import StudyOptions
 from gans.config.validate import check_options
-from gans.errors import InputError, command_words, hydra_overrides
+from gans.errors import InputError, command_words, hydra_overrides, option_of
 from gans.files import require_writable
 from gans.study.allocate import runs_that_count
 from gans.study.analyse import StudyResult, analyse
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.existing import existing_study, without
+from gans.study.find import Runs
 from gans.study.gather import read_planned
 from gans.study.make_runs import run_missing
-from gans.study.members import PlannedRun, Planner, Runs
 from gans.study.page import Commands
+from gans.study.plan import PlannedRun, Planner
 from gans.study.publish import publish
 
 FEW = 6
@@ -78,7 +79,7 @@ def refuse_ignored(options: StudyOptions, names: Sequence[str]) -> None:
 
 def refuse_launcher(overrides: Sequence[str]) -> None:
     """Refuse settings of what makes the runs, where none are made."""
-    if given := [text for text in overrides if text.lstrip("+~").startswith(("hydra/", "hydra.launcher."))]:
+    if given := [text for text in overrides if option_of(text).startswith(("hydra/", "hydra.launcher."))]:
         raise InputError(f"{given[0]} says what makes the runs of a study, and none are made here: leave it out")
 
 
@@ -127,5 +128,5 @@ def seeds_that_decide(result: StudyResult) -> int | None:
 def this_command(**changes: Any) -> str:
     """The present command with other values, to paste into a shell; without those that say how much to run."""
     given = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    kept = [text for text in given if text.lstrip("+~").partition("=")[0] not in ("budget", "run", *changes)]
+    kept = [text for text in given if option_of(text) not in ("budget", "run", *changes)]
     return shlex.join(["python", *command_words("study.py"), *kept, *hydra_overrides(changes)])

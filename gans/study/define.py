@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from gans.config.schema import Options
-from gans.errors import InputError
+from gans.errors import InputError, option_of
 from gans.study.figures_of_merit import Direction, FigureOfMerit, Scale, figure_of_merit
 
 FEWEST_SEEDS = 2
@@ -80,7 +80,7 @@ class StudyDefinition(Options):
             same = seen.setdefault(tuple(sorted(overrides)), label)
             if same != label:
                 raise InputError(f"the arms '{same}' and '{label}' are the same: remove one")
-            names = [text.lstrip("+~").partition("=")[0] for text in [*self.common, *overrides]]
+            names = [option_of(text) for text in [*self.common, *overrides]]
             if "seed" in names:
                 raise InputError(f"arm '{label}' sets a seed: study.py gives each run its seed; use seeds=...")
             own = ("runs", "resume", "test", "draw")

@@ -13,9 +13,10 @@ from gans.run.folder import RunFolder
 from gans.run.identity import result_settings, with_whole_numbers
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.figures_of_merit import figure_of_merit
+from gans.study.find import run_folders
 from gans.study.gather import read_records
 from gans.study.known_figures import KNOWN
-from gans.study.members import run_folders, split_differences
+from gans.study.plan import split_differences
 from gans.study.record import RunRecord, is_over
 
 FEW = 6

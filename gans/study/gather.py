@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from gans.errors import InputError
 from gans.run.folder import RunFolder
 from gans.study.figures_of_merit import FigureOfMerit
-from gans.study.members import PlannedRun, Runs
+from gans.study.find import Runs
+from gans.study.plan import PlannedRun
 from gans.study.record import RunRecord, read_record
 
 

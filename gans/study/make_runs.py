@@ -13,8 +13,9 @@ from gans.run.folder import is_run
 from gans.study.allocate import arms_of, next_runs, runs_that_count
 from gans.study.analyse import StudyResult, analyse
 from gans.study.define import StudyDefinition
+from gans.study.find import Runs
 from gans.study.gather import read_planned
-from gans.study.members import PlannedRun, Planner, Runs
+from gans.study.plan import PlannedRun, Planner
 from gans.sweep.engine import Engine
 from gans.sweep.launch import make_engine, run_members
 from gans.sweep.member import STOPPED, Member

@@ -3,13 +3,14 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gans.files import write_text
 from gans.study.analyse import StudyResult, Trouble
-from gans.study.answers import answers, rows
+from gans.study.answers import answers
+from gans.study.compare import Comparison
 from gans.study.record import RunRecord
 
 
@@ -21,7 +22,7 @@ def write_tables(result: StudyResult, folder: Path, protocol: Sequence[str]) -> 
     """
     files = {
         "runs.csv": as_csv(run_rows(result)),
-        "comparisons.csv": as_csv(rows(result)),
+        "comparisons.csv": as_csv(comparison_rows(result)),
         "study.md": markdown(result, protocol),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,44 @@ def run_rows(result: StudyResult) -> list[dict[str, Any]]:
         }
         for record in result.records
     ]
+
+
+def comparison_rows(result: StudyResult) -> Iterator[dict[str, str | int | float]]:
+    """comparisons.csv: a row for each arm and figure, then for each part of each claim."""
+    for arm, figures in result.comparisons.items():
+        for name, comparison in figures.items():
+            yield _comparison_row("arm", "", arm, result.definition.baseline, comparison, comparison.verdict) | {
+                "e_bh": int((arm, name) in result.discoveries)
+            }
+    for judged in result.claims:
+        for part, comparison, state in judged.parts:
+            than = result.definition.compared_with(part)
+            yield _comparison_row("claim", judged.claim.text, part.arm, than, comparison, state) | {"e_bh": ""}
+
+
+def _comparison_row(
+    kind: str, claim: str, arm: str, than: str | float, comparison: Comparison, verdict: str
+) -> dict[str, str | int | float]:
+    figure = comparison.figure
+    return {
+        "kind": kind,
+        "claim": claim,
+        "figure": figure.name,
+        "arm": arm,
+        "than": than,
+        "scale": figure.scale,
+        "better": figure.better,
+        "matters": figure.matters,
+        "pairs": len(comparison.seeds),
+        "missing": comparison.missing,
+        "mean_difference": comparison.mean,
+        "low": comparison.interval.low,
+        "high": comparison.interval.high,
+        "level": comparison.level,
+        "e_value": comparison.evidence,
+        "verdict": verdict,
+        "seeds_needed": "" if comparison.seeds_needed is None else comparison.seeds_needed,
+    }
 
 
 def _number(value: float) -> float | str:

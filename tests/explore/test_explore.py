@@ -19,8 +19,8 @@ from gans.explore.program import Program
 from gans.explore.write import GREY_LEVELS, Explorer, ScoreNetwork, explore, plain
 from gans.export.network import Exportable
 from gans.run.checkpoint_files import newest_whole
-from gans.run.export import load_gan
 from gans.run.folder import RunFolder
+from gans.run.trained import load_gan
 from tests.browser import needs_chromium, open_page
 from tests.export.trained import IMAGE_MODELS, POINT_MODELS, loaded, request, trained_run
 

@@ -10,8 +10,8 @@ from gans.config.validate import Model, check_options
 from gans.export.network import Exportable, exportable
 from gans.generator import Generator
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, newest_whole
-from gans.run.export import load_generator, write_generator
 from gans.run.folder import RunFolder
+from gans.run.trained import load_generator, write_generator
 from tests.conftest import composed, data_for, names
 from tests.run.runs import checkpoint, start
 

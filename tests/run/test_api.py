@@ -22,9 +22,9 @@ from gans.config.schema import ONE_OF
 from gans.errors import InputError
 from gans.run import api, in_process
 from gans.run.checkpoint_files import newest_whole
-from gans.run.export import write_generator
 from gans.run.folder import RunFolder
 from gans.run.generate import generate
+from gans.run.trained import write_generator
 from tests.conftest import CONF, composed, narrow
 from tests.run.runs import assert_same_training, do_at, request, start, tiny
 

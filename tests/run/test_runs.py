@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from gans.run import commands
-from gans.run.export import load_generator
 from gans.run.folder import RunFolder
 from gans.run.test_results import read_results
+from gans.run.trained import load_generator
 from tests.conftest import DATA_ROOT, composed, data_for, names, narrow, needs_mnist, run_config
 from tests.run.runs import NAME
 

@@ -21,10 +21,10 @@ from gans.config.validate import check_options
 from gans.errors import InputError
 from gans.generator import ConditionalGenerator
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, newest_whole
-from gans.run.export import FORMAT, find_weights, load_generator
 from gans.run.folder import RunFolder
 from gans.run.generate import generate, safe_names
 from gans.run.sample import KnownClasses, LabelledSamples, Sampler, load_sampler
+from gans.run.trained import FORMAT, find_weights, load_generator
 from tests.conftest import composed, names, narrow
 from tests.run.runs import checkpoint, request, start
 from tests.run.test_checkpoint_files import Payload

@@ -14,7 +14,8 @@ from gans.study import make_runs
 from gans.study.allocate import runs_that_count
 from gans.study.ask import missing_runs
 from gans.study.define import StudyDefinition
-from gans.study.members import PlannedRun, Planner, Runs
+from gans.study.find import Runs
+from gans.study.plan import PlannedRun, Planner
 from tests.conftest import CONF, composed
 from tests.study.synthetic import figures_of, write_run
 

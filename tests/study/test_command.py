@@ -16,7 +16,7 @@ from hydra import initialize_config_dir
 from gans.errors import InputError
 from gans.files import write_json
 from gans.study.ask import ask
-from gans.study.members import Planner, require_metrics, split_differences
+from gans.study.plan import Planner, require_metrics, split_differences
 from tests.conftest import CONF, composed
 from tests.run.runs import tiny
 from tests.study.synthetic import PROTOCOL, figures_of, read_verdict, write_run

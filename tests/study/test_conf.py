@@ -6,7 +6,7 @@ from hydra import initialize_config_dir
 from gans.config.validate import check_options, find_target
 from gans.study.define import StudyDefinition
 from gans.study.known_figures import known
-from gans.study.members import Planner
+from gans.study.plan import Planner
 from tests.conftest import CONF, composed, names
 
 

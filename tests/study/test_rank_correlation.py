@@ -15,7 +15,7 @@ from gans.run.folder import RunFolder
 from gans.run.metrics_file import write_rows
 from gans.study.analyse import analyse
 from gans.study.answers import answers
-from gans.study.members import require_metrics
+from gans.study.plan import require_metrics
 from gans.study.publish import publish
 from gans.study.rank_correlation import rank_correlation
 from tests.conftest import composed

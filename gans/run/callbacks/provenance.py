@@ -17,9 +17,9 @@ from gans.errors import warn
 from gans.files import write_json, write_text
 from gans.gan import GAN
 from gans.randomness import Streams
-from gans.run.export import export_generator
 from gans.run.folder import RunFolder
 from gans.run.network_summary import parameter_count, summarize
+from gans.run.trained import export_generator
 
 PACKAGES = ("gans", "torch", "torchvision", "lightning", "hydra-core", "numpy")
 

@@ -1,4 +1,4 @@
-"""Export and load trained generators: a file holds the weights and the config, but no code."""
+"""Trained generators as files, written and read: a file holds the weights and the config, but no code."""
 
 import inspect
 import json

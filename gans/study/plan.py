@@ -1,8 +1,7 @@
-"""The runs that a study asks for, and those of them that exist."""
+"""The runs that a study asks for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra import compose
@@ -16,11 +15,9 @@ from gans.config.resolve import resolve
 from gans.config.validate import find_target, validate
 from gans.errors import InputError
 from gans.metrics.name import of_class
-from gans.run.folder import RunFolder, is_run, runs_in
 from gans.run.identity import result_settings, settings_text
 from gans.study.define import StudyDefinition
 from gans.study.figures_of_merit import values_behind
-from gans.study.record import is_over
 
 
 @dataclass(frozen=True)
@@ -126,46 +123,3 @@ def split_differences(options: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for name in {**split, **other}
         if other.get(name) != split.get(name)
     ]
-
-
-class Runs:
-    """The run folders below some folders, found by the settings that decide their results."""
-
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self.damaged: list[str] = []
-        """A line for each folder whose config or history can't be read."""
-        self.by_settings: dict[str, list[RunFolder]] = {}
-        for run in run_folders(patterns):
-            try:
-                _ = run.history
-                self.by_settings.setdefault(settings_text(run.config), []).append(run)
-            except InputError as error:
-                self.damaged.append(str(error))
-
-    def of(self, planned: PlannedRun) -> RunFolder | None:
-        """The run that has these settings and is over; None if there is none."""
-        return next((run for run in self.begun(planned) if is_over(run)), None)
-
-    def begun(self, planned: PlannedRun) -> list[RunFolder]:
-        """The runs that have these settings, whether they are over or not."""
-        return self.by_settings.get(planned.settings, [])
-
-
-def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:
-    """The run folders that the patterns name, and those in folders that they name, each once."""
-    seen = set()
-    for pattern in patterns:
-        for path in expand(pattern):
-            for run in [RunFolder(path)] if is_run(path) else runs_in(path):
-                if run.path.resolve() not in seen:
-                    seen.add(run.path.resolve())
-                    yield run
-
-
-def expand(pattern: str) -> list[Path]:
-    """The paths that a pattern names, in order; a path that exists is none, though its name may have brackets."""
-    path = Path(pattern)
-    if path.exists():
-        return [path]
-    anchor = Path(path.anchor)
-    return sorted(anchor.glob(str(path.relative_to(anchor)))) if path.parts else []
