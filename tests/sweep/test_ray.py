@@ -84,7 +84,7 @@ def test_a_sweep_is_stopped_in_order_killed_and_finished_by_the_same_command(tmp
             time.sleep(0.1)
 
     def one_trains(event: str) -> bool:
-        return any(each[-1] == event for each in events()) and any(run.last_step > 0 for run in folders())
+        return any(each[-1:] == [event] for each in events()) and any(run.last_step > 0 for run in folders())
 
     for number, code, event in ((signal.SIGINT, 130, "started"), (signal.SIGKILL, -9, "resumed")):
         leader = sweep(tmp_path, *arguments)
