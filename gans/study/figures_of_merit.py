@@ -26,6 +26,10 @@ MATTERS: dict[Scale, float] = {"ratio": 1.2, "share": 0.05, "correlation": 0.2}
 """The smallest difference that matters, unless a study says otherwise."""
 
 
+REST = 1e-12
+"""What sums of differences that cancel may leave."""
+
+
 @dataclass(frozen=True)
 class FigureOfMerit:
     """A figure that decides.
@@ -82,7 +86,8 @@ class FigureOfMerit:
         """A difference as people read it: a factor, or points, or as it is."""
         if self.scale == "ratio":
             return math.exp(difference) if difference < 700 else math.inf
-        return 100 * difference if self.scale == "share" else difference
+        value = difference if abs(difference) > REST else 0.0
+        return 100 * value if self.scale == "share" else value
 
     def possible(self, interval: Interval) -> Interval:
         """An interval of differences without those that the scale can't have."""

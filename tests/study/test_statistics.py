@@ -71,6 +71,12 @@ def test_equal_differences_and_few_of_them() -> None:
     assert next(n for n in range(2, 9) if e_value(alike[:n]) >= 20) == 5  # no fewer can decide, whatever they show
 
 
+def test_differences_that_cancel_are_shown_as_none() -> None:
+    found = compare([0.1, 0.2, 0.3], [0.2, 0.3, 0.1], "rank_correlation.training_step.fid")
+    assert found.mean == pytest.approx(0, abs=1e-12)
+    assert found.figure.text(found.mean) == "+0"
+
+
 def test_half_widths_in_standard_deviations() -> None:
     found = {n: half_width(1.0, n) for n in (6, 8, 12, 20, 30)}
     assert found == pytest.approx({6: 2.2, 8: 1.5, 12: 1.06, 20: 0.77, 30: 0.61}, rel=0.03)
