@@ -26,7 +26,7 @@ INTRODUCTION = """# Evidence
 What the studies in `conf/study/` found. Written by `python docs/evidence.py` from each study's `runs.csv`, which has a
 row for every run. `study.md` has the effects on all figures, failures and the protocol; `index.html` is the page with
 every run, curves and images: download it, and open it in a browser. How to read a verdict, e-values and
-intervals: [studies](../studies.md#how-it-decides). A claim of which no part fails and not all hold is undecided.
+intervals: [studies](../studies.md#how-arms-are-compared). A claim of which no part fails and not all hold is undecided.
 """
 
 SECOND_TIME = (
