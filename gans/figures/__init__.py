@@ -17,6 +17,8 @@ class Drawn(NamedTuple):
     files: list[Path]
     failed: dict[str, Exception]
     """The error of each figure that raised one, by the figure's name."""
+    without_data: list[str]
+    """The figures for which the run has no data."""
 
 
 def draw(run: RunFolder, figures: Mapping[str, Draw], formats: Sequence[Format] = ("png",)) -> Drawn:
@@ -24,10 +26,14 @@ def draw(run: RunFolder, figures: Mapping[str, Draw], formats: Sequence[Format] 
     run.figures.mkdir(exist_ok=True)
     folder = FigureFolder(run.figures, formats)
     failed: dict[str, Exception] = {}
+    without_data: list[str] = []
     for name, figure in figures.items():
+        before = len(folder.files)
         try:
             with in_style():
                 figure(run, folder)
         except Exception as error:  # anything, as figures may be a user's own
             failed[name] = error
-    return Drawn(folder.files, failed)
+        else:
+            without_data += [name] if len(folder.files) == before else []
+    return Drawn(folder.files, failed, without_data)

@@ -195,7 +195,7 @@ def redraw(run: RunFolder, config: RunConfig) -> None:
     run.refuse_links_out()
     with lock(run.path):
         remove_parts(run.path)
-        files, failed = draw_figures(run, config)
+        files, failed, _ = draw_figures(run, config)
     if failed:
         first, *others = failed
         warn_of_failed(run, config, {name: failed[name] for name in others})

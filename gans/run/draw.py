@@ -22,12 +22,12 @@ def diagnose_and_plot(run: RunFolder, config: RunConfig) -> None:
 def draw_figures(run: RunFolder, config: RunConfig) -> Drawn:
     if not config.figure:
         print(f"figures: none; the run is {run.path}")
-        return Drawn([], {})
+        return Drawn([], {}, [])
     with ProgressBar("drawing the figures"), one_line_for_missing_letters():
         drawn = draw(run, build_figures(config), config.formats)
     count = f"{len(drawn.files)} file{'s' * (len(drawn.files) != 1)} in {run.figures}"
-    none = f"none, since the run has no data for {', '.join(config.figure)}"
-    print(f"figures: {count if drawn.files or drawn.failed else none}", flush=True)
+    lacking = f"; no data for {', '.join(drawn.without_data)}" if drawn.without_data else ""
+    print(f"figures: {count if drawn.files or drawn.failed else 'none'}{lacking}", flush=True)
     return drawn
 
 

@@ -55,6 +55,14 @@ def test_many_points_make_no_large_files(tmp_path: Path) -> None:
         assert file.stat().st_size < 1_000_000, file
 
 
+def test_figures_without_data_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = fake_run(tmp_path / "run", curves=curves_of(3))
+    config = run_config("figure=[curves,modes,plane]")
+    assert draw(run, build_figures(config)).without_data == ["modes", "plane"]
+    commands.redraw(run, config)
+    assert capsys.readouterr().out.rstrip().endswith("no data for modes, plane")
+
+
 def test_a_figure_replaces_no_other_one(tmp_path: Path) -> None:
     """Such as one of the user's own that saves under the name of another one."""
     run = fake_run(tmp_path / "run", curves=curves_of(3))
