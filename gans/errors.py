@@ -30,7 +30,7 @@ def warn(text: str) -> None:
 
 @cache
 def warn_once(text: str) -> None:
-    """The same, once in a process."""
+    """Warn of something once in a process, however often it is met."""
     warn(text)
 
 

@@ -32,7 +32,7 @@ from gans.run.upgrade import upgrade
 TRAINED_WITH = ("model", "objective", "stabilize", "data", "trainer", "seed")
 """What training follows: groups of options, and the seed."""
 NOT_FIXED = ("data.root", *(f"trainer.{name}" for name in LIMITS))
-"""The options of them that a run may go on with another value of."""
+"""Options among them that may change when a run resumes."""
 CLAIM_SECONDS = 60.0
 """Starting a run needs the folder of runs for a moment; other members may be at it."""
 
@@ -264,8 +264,9 @@ def require_same_settings(run: RunFolder, trained_with: Mapping[str, Any], check
     """Refuse a config.yaml that was changed by hand: it would say what the run was not trained with."""
     ours, theirs = (flatten({name: config.get(name) for name in TRAINED_WITH}) for config in (run.config, trained_with))
     for name in dict.fromkeys([*ours, *theirs]):
-        is_known = (name in ours and name in theirs) or not name.startswith(("data.", "trainer."))  # earlier versions
-        if is_known and name not in NOT_FIXED and ours.get(name) != theirs.get(name):
+        # later versions have more options of data and trainer
+        is_new = not (name in ours and name in theirs) and name.startswith(("data.", "trainer."))
+        if not is_new and name not in NOT_FIXED and ours.get(name) != theirs.get(name):
             raise InputError(
                 f"{name} is {ours.get(name)} in '{run.config_file}', but the run was trained with {theirs.get(name)}, "
                 f"as '{checkpoint}' says: restore it there, or start a new run"
