@@ -17,7 +17,8 @@ from gans.config.command_line import (
     run_command,
 )
 from gans.config.resolve import resolve, usual_options
-from gans.errors import InputError, option_of
+from gans.config.shell import option_of
+from gans.errors import InputError
 
 MAY_CHANGE = {
     "resume": ("trainer.max_epochs", "trainer.max_steps", "data.root"),

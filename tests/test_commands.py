@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gans.errors import InputError, InterruptedTraining, shell_command
+from gans.config.shell import shell_command
+from gans.errors import InputError, InterruptedTraining
 from gans.run import commands
 from gans.run.checkpoint_files import checkpoints_in, is_whole
 from gans.run.folder import RunFolder

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "gans"
 
 LAYERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "base": (("errors", "randomness", "files", "machine"), ()),
+    "base": (("errors", "randomness", "files", "machine", "config.shell"), ()),
     "data": (("data",), ("base",)),
     "update": (("update", "generator"), ("data",)),
     "losses": (("objectives", "means", "nonfinite"), ("update",)),

@@ -9,12 +9,13 @@ from torch import nn
 
 from gans.config.compatibility import require_match, require_trainer
 from gans.config.schema import RunConfig
+from gans.config.shell import shell_command
 from gans.config.validate import parameters_of
 from gans.data.images import ImageData
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.data.stacked import Stacked
-from gans.errors import InputError, one_line, shell_command
+from gans.errors import InputError, one_line
 from gans.features.none import NoFeatures
 from gans.features.provide import provide_features
 from gans.figures import Draw

@@ -18,15 +18,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gans.config.explain import CONF, EXPECTED, message_of
 from gans.config.schema import ANY_OF, ONE_OF
-from gans.errors import (
-    HANGUP,
-    InputError,
-    InterruptedTraining,
-    TrainingError,
-    config_dirs,
-    let_go_of_terminal,
-    option_of,
-)
+from gans.config.shell import config_dirs, option_of
+from gans.errors import HANGUP, InputError, InterruptedTraining, TrainingError, let_go_of_terminal
 
 BROKEN_PIPE = 13
 """The number of SIGPIPE, which Windows does not have."""

@@ -16,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gans.config.resolve import flatten
-from gans.errors import InputError, TrainingError, one_line, option_of, present_command
+from gans.config.shell import option_of, present_command
+from gans.errors import InputError, TrainingError, one_line
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 """The options' files, which lie beside the package in the repository."""

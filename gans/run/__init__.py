@@ -1,1 +1,1 @@
-"""A single run: its folder, training, final test, diagnosis, export and sampling."""
+"""A single run: its folder, training, final test, diagnosis and samples."""

@@ -21,8 +21,9 @@ from gans.config.command_line import (
 )
 from gans.config.resolve import resolve, usual_options
 from gans.config.schema import RunConfig, SeededChoice
+from gans.config.shell import hydra_value, option_of
 from gans.config.validate import check_options, check_value, validate
-from gans.errors import InputError, InterruptedTraining, TrainingError, hydra_value, option_of
+from gans.errors import InputError, InterruptedTraining, TrainingError
 from gans.generator import Generator as Network
 from gans.run import commands
 from gans.run.diagnose import Verdict, read_verdict

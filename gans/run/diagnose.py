@@ -17,7 +17,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from gans.errors import InputError, shell_command
+from gans.config.shell import shell_command
+from gans.errors import InputError
 from gans.files import write_json
 from gans.run.folder import RunFolder
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from gans.config.build import build_figures
 from gans.config.schema import RunConfig
+from gans.config.shell import shell_command
 from gans.data.progress import ProgressBar
-from gans.errors import one_line, shell_command, warn
+from gans.errors import one_line, warn
 from gans.figures import Drawn, draw
 from gans.figures.files import one_line_for_missing_letters
 from gans.run.diagnose import diagnose

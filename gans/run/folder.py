@@ -17,7 +17,8 @@ import yaml
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from gans.errors import InputError, one_line, shell_command, warn
+from gans.config.shell import shell_command
+from gans.errors import InputError, one_line, warn
 from gans.files import making_folder, removing_empty, require_writable, write_text
 from gans.metrics.name import MetricName
 from gans.run.history import History

@@ -11,7 +11,8 @@ from hydra.core.global_hydra import GlobalHydra
 
 from gans.config.command_line import silence_lightning
 from gans.config.explain import CONF
-from gans.errors import CONFIG_DIRS, InputError
+from gans.config.shell import CONFIG_DIRS
+from gans.errors import InputError
 from gans.machine import flush_denormals, use_cores
 
 ONE_RUN = Lock()

@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 from gans.config.schema import RunConfig
+from gans.config.shell import shell_command
 from gans.config.validate import foreign_packages
-from gans.errors import InputError, InterruptedTraining, shell_command
+from gans.errors import InputError, InterruptedTraining
 from gans.run import slurm
 from gans.run.folder import RunFolder
 from gans.run.history import History

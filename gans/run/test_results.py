@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from gans.errors import InputError, shell_command
+from gans.config.shell import shell_command
+from gans.errors import InputError
 from gans.files import write_text
 from gans.metrics.name import MetricName, of_class
 

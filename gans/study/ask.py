@@ -8,8 +8,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from gans.config.schema import StudyOptions
+from gans.config.shell import command_words, hydra_overrides, option_of
 from gans.config.validate import check_options
-from gans.errors import InputError, command_words, hydra_overrides, option_of
+from gans.errors import InputError
 from gans.files import require_writable
 from gans.study.allocate import runs_that_count
 from gans.study.analyse import StudyResult, analyse

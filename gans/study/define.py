@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from gans.config.schema import Options
-from gans.errors import InputError, option_of
+from gans.config.shell import option_of
+from gans.errors import InputError
 from gans.study.figures_of_merit import Direction, FigureOfMerit, Scale, figure_of_merit
 
 FEWEST_SEEDS = 2

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gans.config.schema import StudyOptions
-from gans.errors import InputError, command_words, hydra_overrides, hydra_value
+from gans.config.shell import command_words, hydra_overrides, hydra_value
+from gans.errors import InputError
 from gans.files import file_name
 from gans.run.folder import is_run
 from gans.study.allocate import arms_of, next_runs, runs_that_count

@@ -12,8 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from gans.config.command_line import fail, make_importable
 from gans.config.resolve import resolve
+from gans.config.shell import config_dirs
 from gans.config.validate import check_options, validate
-from gans.errors import InputError, config_dirs
+from gans.errors import InputError
 from gans.run import slurm
 from gans.run.folder import RunFolder, lock, runs_in
 from gans.run.identity import finished_before, may_have_changed, same_runs, settings_text

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from gans.errors import shell_command
+from gans.config.shell import shell_command
 from tests.conftest import ROOT
 
 TRICKY = st.text(st.sampled_from("ab1 ._-+/'\"\\$[]{}(),:=#%~@!*?<>|;&^`éπ名"), min_size=1)
