@@ -20,7 +20,7 @@ from gans.run.test_results import read_results
 from tests.conftest import composed, data_for, names, narrow, run_config
 
 PARTS = 2
-FAST, SLOW = 3, 16  # examples a part
+FAST, SLOW = 3, 10  # examples a part
 
 BASE = (
     "data.batch_size=10", "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=4", "samples.frames=1",

@@ -22,13 +22,12 @@ from gans.run.checkpoint_files import newest_whole
 from gans.run.folder import RunFolder
 from gans.run.trained import load_gan
 from tests.browser import needs_chromium, open_page
-from tests.export.trained import IMAGE_MODELS, POINT_MODELS, loaded, request, trained_run
+from tests.export.trained import POINT_MODELS, WITH_EMA, loaded, request, trained_run
 
 DRAWN = ("dcgan", "autoencoder")
 IN_CI = [
     pytest.param(model, stabilizer, marks=[] if (model, stabilizer) == ("dcgan", "none") else pytest.mark.slow)
-    for model in IMAGE_MODELS
-    for stabilizer in ("none", "ema")
+    for model, stabilizer in WITH_EMA
 ]
 SAMPLES = 8
 

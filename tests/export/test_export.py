@@ -16,7 +16,7 @@ from gans.export.formats import FORMATS
 from gans.export.write import TOLERANCE, difference_from_pytorch, export
 from gans.run.folder import RunFolder
 from gans.run.test_results import CheckpointResults, read_results
-from tests.export.trained import IMAGE_MODELS, POINT_MODELS, loaded, request, trained_run
+from tests.export.trained import POINT_MODELS, WITH_EMA, loaded, request, trained_run
 from tests.run.runs import stopped_run
 
 TESTED = ("dcgan", "metric=fid")
@@ -66,8 +66,7 @@ def test_a_file_holds_the_generator_and_its_card_says_how_to_use_it(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stabilizer", ["none", "ema"])
-@pytest.mark.parametrize("model", IMAGE_MODELS)
+@pytest.mark.parametrize(("model", "stabilizer"), WITH_EMA)
 def test_every_model_of_images_becomes_onnx(
     trained: Callable[..., RunFolder],
     tmp_path: Path,

@@ -26,6 +26,8 @@ def makes_points(model: str) -> bool:
 
 IMAGE_MODELS = [name for name in names("model") if not makes_points(name)]
 POINT_MODELS = [name for name in names("model") if makes_points(name)]
+WITH_EMA = [(model, "none") for model in IMAGE_MODELS] + [("dcgan", "ema"), ("acgan", "ema")]
+"""Models, and a stabilizer that makes the images of a copy of the generator, with and without classes."""
 
 
 def data_of(choice: str) -> str:
