@@ -19,7 +19,8 @@ from gans.export.network import TRIED, Exportable, ImageNetwork, exportable
 from gans.files import write_text
 from gans.gan import GAN
 from gans.models.cpu.layers import use_plain_layers
-from gans.run.folder import RunFolder, new_whole_folder, output_folder, run_of
+from gans.run.folder import RunFolder, run_of
+from gans.run.output import new_whole_folder, output_folder
 from gans.run.trained import find_weights, load_gan, load_generator
 
 LARGEST = 100_000_000

@@ -14,7 +14,8 @@ from gans.export.formats import FORMATS, Format
 from gans.export.model_card import model_card
 from gans.export.network import TRIED, Exportable, exportable
 from gans.files import replacing, write_text
-from gans.run.folder import new_whole_folder, output_folder, run_of
+from gans.run.folder import run_of
+from gans.run.output import new_whole_folder, output_folder
 from gans.run.trained import find_weights, load_generator
 
 TOLERANCE = 1e-5

@@ -20,9 +20,11 @@ from gans.run.callbacks.interrupt import Interrupt, restored_handlers
 from gans.run.checkpoint_files import recover_previous
 from gans.run.draw import diagnose_and_plot, draw_figures, warn_of_failed
 from gans.run.final_test import final_test
-from gans.run.folder import RunFolder, lock, new_whole_folder, runs_in
+from gans.run.folder import RunFolder, runs_in
 from gans.run.history import History
 from gans.run.identity import finished_before, may_have_changed, same_runs
+from gans.run.lock import lock
+from gans.run.output import new_whole_folder
 from gans.run.rewind import rewind
 from gans.run.stops import LIMITS, again, longer, record_stops, say_how_to_repeat
 from gans.run.train import make_tester, train

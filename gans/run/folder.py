@@ -1,11 +1,9 @@
 """A run folder: the names of its files, and how to read them."""
 
-import errno
 import json
-import shutil
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +12,11 @@ from zipfile import BadZipFile
 
 import numpy
 import yaml
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from gans.config.shell import shell_command
-from gans.errors import InputError, one_line, warn
-from gans.files import making_folder, removing_empty, require_writable, write_text
+from gans.errors import InputError, one_line
+from gans.files import write_text
 from gans.metrics.name import MetricName
 from gans.run.history import History
 from gans.run.metrics_file import read_rows
@@ -27,39 +24,6 @@ from gans.run.upgrade import upgrade
 
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The faster one, where it is built in: a sweep reads the config of every run."""
-
-
-def new_folder(parent: Path, name: str) -> Path:
-    """Make ``parent/name``, or the first of ``name_2``, ``name_3``, ... that is free; an InputError if it can't."""
-    if name in ("", ".."):  # such as of Path(".")
-        raise InputError(f"'{parent / name}' exists: name a new folder, such as '{parent / name / 'new'}'")
-    attempt = 1
-    while True:
-        folder = parent / (name if attempt == 1 else f"{name}_{attempt}")
-        try:
-            with making_folder(parent):
-                folder.mkdir()
-            return folder
-        except FileExistsError as error:
-            if not parent.is_dir():
-                raise InputError(f"can't make '{folder}': '{parent}' is not a folder") from error
-            attempt += 1
-        except OSError as error:
-            raise InputError(f"can't make '{folder}': {error.strerror}") from error
-
-
-@contextmanager
-def new_whole_folder(path: Path) -> Iterator[Path]:
-    """A new folder, named as ``new_folder`` does, which an error removes again."""
-    with removing_empty(path.parent):
-        folder = new_folder(path.parent, path.name)
-        try:
-            yield folder
-        except BaseException as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, OSError):  # such as of a full disk, which names no file
-                error.filename = error.filename or str(folder)
-            raise
 
 
 def is_run(path: Path) -> bool:
@@ -276,54 +240,6 @@ def run_of(path: Path) -> RunFolder | None:
     with suppress(InputError):
         return RunFolder.around(path)
     return None
-
-
-def output_folder(output: str | None, path: Path, name: str) -> Path:
-    """Where a command writes what it makes of a run: ``output``, or a folder of this name in the run, or for a file
-    outside of a run beside it; an InputError if nothing can be written there."""
-    run = run_of(path)
-    folder = Path(output) if output else (run.path if run else path.parent) / name
-    try:
-        require_writable(folder.parent)
-    except InputError as error:
-        raise InputError(f"{error}. Name another folder with output=...") from error
-    return folder
-
-
-NO_LOCKS = {getattr(errno, name) for name in ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}
-"""Errors of file systems without locks."""
-
-
-@contextmanager
-def lock(folder: Path, use: str = "trains or tests this run", seconds: float = 0) -> Iterator[None]:
-    """Lock a folder against other processes, by default a run folder. Where locks don't work, a warning says so.
-
-    Args:
-        use: what the process that has locked it does there.
-        seconds: how long to wait for it.
-
-    Raises:
-        InputError: if another process has locked it.
-    """
-    own = FileLock(folder / ".lock", timeout=seconds, fallback_to_soft=False)
-    try:
-        own.acquire()
-    except Timeout as error:
-        raise InputError(f"'{folder}' is locked by another process, which {use}") from error
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            why = error.strerror or error
-            raise InputError(
-                f"'{folder}' can't be written ({why}): copy it to where it can, and use the copy"
-            ) from error
-        warn(
-            f"the file system of '{folder}' has no locks ({error.strerror}): nothing keeps two processes from "
-            "writing there at once"
-        )
-    try:
-        yield
-    finally:
-        own.release()
 
 
 class Arrays(dict[str, NDArray[Any]]):

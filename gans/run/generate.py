@@ -17,7 +17,7 @@ from gans.figures.drawing import BLUE, MANY, set_title
 from gans.figures.files import FigureFolder, in_style, one_line_for_missing_letters, padded
 from gans.figures.names import row_label, run_title
 from gans.figures.sheets import film_frame, in_rows, picture
-from gans.run.folder import new_whole_folder, output_folder
+from gans.run.output import new_whole_folder, output_folder
 from gans.run.sample import LabelledSamples, Sampler, Walks, load_sampler
 
 SHOWN = 400

@@ -16,8 +16,9 @@ from gans.config.shell import config_dirs
 from gans.config.validate import check_options, validate
 from gans.errors import InputError
 from gans.run import slurm
-from gans.run.folder import RunFolder, lock, runs_in
+from gans.run.folder import RunFolder, runs_in
 from gans.run.identity import finished_before, may_have_changed, same_runs, settings_text
+from gans.run.lock import lock
 from gans.sweep.engine import Engine
 from gans.sweep.member import Member
 from gans.sweep.processes import Processes

@@ -27,7 +27,7 @@ from gans.config.command_line import (
 from gans.config.explain import explain, known_names, suggestion
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
-from gans.run.folder import new_whole_folder
+from gans.run.output import new_whole_folder
 from tests.conftest import CONF, ROOT, composed
 
 

@@ -15,8 +15,8 @@ from gans.config.resolve import resolve
 from gans.config.validate import validate
 from gans.errors import InputError
 from gans.run.commands import start
-from gans.run.folder import new_folder
 from gans.run.make_features import make_features
+from gans.run.output import new_folder
 from tests.conftest import CONF, ROOT
 
 ABSENT = "cuda" if torch.backends.mps.is_available() else "mps"

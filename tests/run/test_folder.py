@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from gans.config.build import build_data
 from gans.errors import InputError
 from gans.run.checkpoint_files import checkpoints_in
-from gans.run.folder import RunFolder, new_folder
+from gans.run.folder import RunFolder
+from gans.run.output import new_folder
 from gans.run.test_results import read_results
 from tests.conftest import narrow, run_config
 from tests.run.runs import only_run, points, resume, start, stopped_run

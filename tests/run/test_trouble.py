@@ -21,9 +21,11 @@ from gans.gan import GAN
 from gans.run import commands, slurm
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, checkpoints_in
 from gans.run.commands import start_or_requeued, start_resume_or_return
-from gans.run.folder import RunFolder, lock, new_folder, runs_in
+from gans.run.folder import RunFolder, runs_in
 from gans.run.generate import generate
 from gans.run.history import Event, History
+from gans.run.lock import lock
+from gans.run.output import new_folder
 from tests.conftest import run_config
 from tests.run.runs import (
     NAME,

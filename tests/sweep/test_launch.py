@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 
 from gans.errors import InputError
 from gans.run import commands
-from gans.run.folder import RunFolder, lock, runs_in
+from gans.run.folder import RunFolder, runs_in
+from gans.run.lock import lock
 from gans.sweep.launch import (
     ENGINES,
     exit_code_of,

@@ -1,0 +1,55 @@
+"""New folders for what commands make: they leave none behind when they fail."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gans.errors import InputError
+from gans.files import making_folder, removing_empty, require_writable
+from gans.run.folder import run_of
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Make ``parent/name``, or the first of ``name_2``, ``name_3``, ... that is free; an InputError if it can't."""
+    if name in ("", ".."):  # such as of Path(".")
+        raise InputError(f"'{parent / name}' exists: name a new folder, such as '{parent / name / 'new'}'")
+    attempt = 1
+    while True:
+        folder = parent / (name if attempt == 1 else f"{name}_{attempt}")
+        try:
+            with making_folder(parent):
+                folder.mkdir()
+            return folder
+        except FileExistsError as error:
+            if not parent.is_dir():
+                raise InputError(f"can't make '{folder}': '{parent}' is not a folder") from error
+            attempt += 1
+        except OSError as error:
+            raise InputError(f"can't make '{folder}': {error.strerror}") from error
+
+
+@contextmanager
+def new_whole_folder(path: Path) -> Iterator[Path]:
+    """A new folder, named as ``new_folder`` does, which an error removes again."""
+    with removing_empty(path.parent):
+        folder = new_folder(path.parent, path.name)
+        try:
+            yield folder
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):  # such as of a full disk, which names no file
+                error.filename = error.filename or str(folder)
+            raise
+
+
+def output_folder(output: str | None, path: Path, name: str) -> Path:
+    """Where a command writes what it makes of a run: ``output``, or a folder of this name in the run, or for a file
+    outside of a run beside it; an InputError if nothing can be written there."""
+    run = run_of(path)
+    folder = Path(output) if output else (run.path if run else path.parent) / name
+    try:
+        require_writable(folder.parent)
+    except InputError as error:
+        raise InputError(f"{error}. Name another folder with output=...") from error
+    return folder
