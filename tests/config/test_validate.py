@@ -48,7 +48,7 @@ HOSTILE = [
     "gans.files.write_text",
     "gans.run.commands.start",
     "gans.run.slurm.subprocess.run",
-    "gans.run.folder.new_folder",
+    "gans.run.output.new_folder",
     "gans.figures.files.Path",
     "hydra.utils.instantiate",
     "functools.partial",

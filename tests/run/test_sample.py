@@ -351,7 +351,7 @@ HOSTILE = {
     "loader": {"_target_": "torch.nn.modules.module.torch.load", "f": "payload.pt", "weights_only": False},
     "class": {"_target_": "gans.run.folder.Path", "path": "owned"},
     "inner": {"_target_": DCGAN, "latent_size": {"_target_": "os.mkdir", "path": "owned"}},
-    "inside": {"_target_": DCGAN, "latent_size": {"_target_": "gans.run.folder.new_folder"}},
+    "inside": {"_target_": DCGAN, "latent_size": {"_target_": "gans.run.output.new_folder"}},
     "arguments": {"_target_": DCGAN, "_args_": ["owned"]},
     "partial": {"_target_": "functools.partial", "_args_": ["os.mkdir"]},
     "no_generator": {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1},
