@@ -87,8 +87,10 @@ def describe(arm: str, than: str | float, found: Comparison) -> str:
         text += f"; without {found.missing} that lack the figure"
     if found.verdict == "undecided" and not found.is_same_in_all:
         more = max(1, (found.seeds_needed or 0) - len(found.seeds))
+        direction = "lower" if found.mean < 0 else "higher"
+        likely = direction if found.likely_verdict in ("better", "worse") else found.likely_verdict
         text += (
-            f"; about {more} more seed{'s' * (more > 1)} like these would decide: {found.likely_verdict}"
+            f"; about {more} more seed{'s' * (more > 1)} like these would decide: {likely}"
             if found.seeds_needed
             else "; far from decided"
         )
