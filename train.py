@@ -16,7 +16,7 @@ from gans.config.command_line import (
     refuse_idle,
     run_command,
 )
-from gans.config.resolve import resolve, usual_options
+from gans.config.resolve import resolve, usual_options, without_replaced
 from gans.config.shell import option_of
 from gans.errors import InputError
 
@@ -46,7 +46,7 @@ def main(config: DictConfig) -> None:
     """Start, resume, test or draw a run."""
     with one_line_errors():
         check_overrides()
-        options = resolve(config)
+        options = without_replaced(resolve(config), HydraConfig.get().overrides.task)
         refuse_empty_choices(HydraConfig.get().overrides.task, options)
         refuse_idle(HydraConfig.get().overrides.task, options)
         command = next((name for name in MAY_CHANGE if options[name] is not None), None)

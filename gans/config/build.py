@@ -75,7 +75,8 @@ def make_evaluator(
     """The evaluator of metrics, which can describe the data of a config's data group; None without metrics."""
     if not metrics:
         return None
-    needed = any(metric.uses_features for metric in metrics.values())
+    most = min(evaluated_images, max(len(images.labels) for images in (data.val_images, data.test_images)))
+    needed = any(metric.uses_features and metric.minimum <= most for metric in metrics.values())
     features = provide_features(data, features_command(node, data)) if needed else NoFeatures(data.class_names)
     evaluator = Evaluator(metrics, features, data, evaluated_images)
     evaluator.require_match()

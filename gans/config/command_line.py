@@ -17,10 +17,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gans.config.explain import CONF, EXPECTED, message_of
-from gans.config.schema import ANY_OF, ONE_OF
+from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
 from gans.config.shell import config_dirs, option_of
 from gans.errors import HANGUP, InputError, InterruptedTraining, TrainingError, let_go_of_terminal
 
+NEEDED = set(RunConfig.model_fields) - set(ANY_OF)
+"""Groups and options that every run has."""
 BROKEN_PIPE = 13
 """The number of SIGPIPE, which Windows does not have."""
 
@@ -96,10 +98,10 @@ def check_overrides(overrides: Sequence[str] | None = None) -> None:
     """
     given = list(HydraConfig.get().overrides.task) if overrides is None else list(overrides)
     for override in OverridesParser.create().parse_overrides(given):
-        if override.is_delete() and override.key_or_group in ONE_OF:
+        if override.is_delete() and override.key_or_group in NEEDED:
             raise InputError(f"{override.input_line}: no run does without: leave it out, or name another choice")
         value = override.value()
-        if override.key_or_group in (*ONE_OF, "optimizer", "experiment") and isinstance(value, list):
+        if override.key_or_group in ONE_NAME and isinstance(value, list):
             raise InputError(
                 f"{override.input_line}: name one choice, not a list; to run several, use -m and no brackets"
             )

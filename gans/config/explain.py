@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gans.config.resolve import flatten
+from gans.config.schema import ANY_OF, ONE_NAME
 from gans.config.shell import option_of, present_command
 from gans.errors import InputError, TrainingError, one_line
 
@@ -84,18 +85,58 @@ def explain(error: Exception, command: str = "") -> str:
 
 def explain_text(message: str, command: str) -> str:
     """Hydra's message for an option of a command, with what to write instead."""
+    if message.startswith("In '"):
+        file, _, problem = message.removeprefix("In '").partition("': ")
+        return f"{file}.yaml: {explain_defaults(problem, command)}"
     quoted = message.split("'")[1] if "'" in message else ""
     if message.startswith("Could not override '"):
-        option, names = quoted, known_names(command)
-        unknown = f"unknown option '{option}'{suggestion(option, names)}"
+        option, names = quoted, known_options(command)
+        unknown = f"unknown option '{option}'{suggestion(option, [*names])}"
         not_chosen = f"'{option}' is no option of the chosen {option.partition('.')[0]}"
         shows = "--cfg job" if command == present_command() else f"python {command}.py --cfg job"
         return f"{not_chosen if option in names else unknown}: {shows} shows all options"
     if message.startswith("Ambiguous value for argument '"):
-        name, _, value = quoted.partition("=")
-        several = f"; to run several, add -m: -m {quoted}" if command == "train" else ""
-        return f"{quoted}: write a list as {name}=[{value}]{several}"
+        return explain_comma(quoted, command)
+    return explain_choice(message, quoted)
+
+
+def explain_choice(message: str, quoted: str) -> str:
+    """Hydra's message for a config group that is left out or chosen twice, with what to write instead."""
+    if message.startswith("Could not delete '") and (group := quoted.partition("=")[0]) in (*ANY_OF, *ONE_NAME):
+        instead = f"{group}=none" if group in ANY_OF else f"{group}=... with another choice"
+        return f"~{quoted} can't leave out what an experiment chooses: use {instead}"
+    if message.startswith("Multiple values for "):
+        group, choice = message.rpartition("'")[0].rpartition("override ")[2].split(": ")
+        return (
+            f"{group} is chosen twice: on a command line write {group}={choice}, without +; in a file's defaults "
+            f"override /{group}: {choice}"
+        )
+    if "appears more than once in the final defaults" in message:
+        group = message.partition(" ")[0]
+        return f"{group} is chosen twice: give each config group one name, without + and without brackets"
     return message
+
+
+def explain_defaults(message: str, command: str) -> str:
+    """Hydra's message for the defaults of a config file, with what to write instead."""
+    quoted = message.split("'")[1] if "'" in message else ""
+    if "@" in quoted:
+        return "write # @package _global_ as its first line, as the files in conf/experiment/ do"
+    if message.startswith("Could not override '"):
+        return f"unknown config group '{quoted}'{suggestion(quoted, [*known_options(command)])}"
+    return message
+
+
+def explain_comma(argument: str, command: str) -> str:
+    """What to write in place of ``name=a,b``: several runs or, where the option takes one, a list."""
+    name, _, value = argument.partition("=")
+    as_list = f"write a list as {name}=[{value}]"
+    if command != "train":
+        return f"{argument}: {as_list}"
+    usual = known_options(command).get(name, "[")
+    takes_list = name in ANY_OF or (name not in ONE_NAME and usual.startswith("["))
+    several = f"to run several, add -m: -m {argument}"
+    return f"{argument}: {as_list}; {several}" if takes_list else f"{argument} is more than one value: {several}"
 
 
 def quoted_value(text: str) -> str:
@@ -114,16 +155,17 @@ def suggestion(word: str, names: Sequence[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-def known_names(command: str) -> list[str]:
-    """The config groups and the dotted options of a command, read from conf/."""
+def known_options(command: str) -> dict[str, str]:
+    """The dotted options of a command and their values as text, read from conf/, and its config groups."""
     own = CONF / f"{command}.yaml"
     main = own if own.is_file() else own.with_stem("config")
     defaults = DictConfig(OmegaConf.load(main)).get("defaults", [])
     groups = [name for each in defaults if isinstance(each, Mapping) for name in each]
     chosen = {re.sub("override |optional |@.*", "", name) for name in groups}
-    names = [path.name for path in CONF.iterdir() if path.name in chosen]
-    for path in [main, *(path for name in names for path in (CONF / name).glob("*.yaml"))]:
+    groups = [path.name for path in CONF.iterdir() if path.name in chosen]
+    found = dict.fromkeys(groups, "a group")
+    for path in [main, *(path for name in groups for path in (CONF / name).glob("*.yaml"))]:
         is_global = path.parent == CONF or "@package _global_" in path.read_text(encoding="utf-8")
         options = OmegaConf.to_container(OmegaConf.load(path))
-        names += flatten(options, "" if is_global else path.parent.name)
-    return names
+        found |= {name: str(value) for name, value in flatten(options, "" if is_global else path.parent.name).items()}
+    return found

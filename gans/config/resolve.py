@@ -1,7 +1,7 @@
 """Conversion of Hydra's config to plain values."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
+from gans.config.schema import ANY_OF
+from gans.config.shell import option_of
 from gans.data.class_names import find_classes
 from gans.errors import InputError, one_line
 
@@ -45,6 +47,26 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         raise InputError(re.sub(r" full_key: \S+ object_type=\S+$", "", message)) from error
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
+
+
+def without_replaced(options: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Without the options of techniques, metrics and figures that an experiment brings and the command replaces.
+
+    ``experiment=label_noise metric=none`` leaves the experiment's ``metric.synthetic_accuracy.epochs`` without its
+    metric. Options that the command itself gives stay, and are refused later.
+    """
+    typed = [option_of(text) for text in overrides]
+    return options | {
+        group: {
+            name: node
+            for name, node in options[group].items()
+            if not isinstance(node, Mapping)
+            or "_target_" in node
+            or any(f"{each}.".startswith(f"{group}.{name}.") for each in typed)
+        }
+        for group in ANY_OF
+        if group in typed
+    }
 
 
 def usual_options(choices: Mapping[str, str], options: Mapping[str, Any], search: Sequence[str] = ()) -> dict[str, Any]:

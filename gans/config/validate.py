@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -13,6 +14,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from torch import nn
 from torch.optim import Optimizer
 
+from gans.config.explain import suggestion
 from gans.config.schema import ANY_OF, ONE_OF, SUPPLIED, RunConfig
 from gans.data.source import Source
 from gans.errors import InputError, one_line
@@ -203,7 +205,9 @@ def check_options(model: type[Model], options: dict[str, Any]) -> Model:
             raise InputError(
                 f"{problem['loc'][0]}: {problem['input']!r} is not a name: put names such as no, yes and 0 in quotes"
             ) from error
-        raise InputError(f"{place}={problem['input']}: {reason_in(problem['msg'])}") from error
+        if problem["type"] == "extra_forbidden":
+            raise InputError(f"unknown option '{place}'{suggestion(place, [*model.model_fields])}") from error
+        raise InputError(f"{place}={shown(problem['input'])}: {reason_in(problem['msg'])}") from error
 
 
 def check_value(hint: Any, value: Any, path: str) -> None:
@@ -225,8 +229,13 @@ def check_value(hint: Any, value: Any, path: str) -> None:
         problem = error.errors()[0]
         place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))
         messages = dict.fromkeys(reason_in(each["msg"]) for each in error.errors())
-        shown = problem["input"] if isinstance(problem["input"], str) else repr(problem["input"])
-        raise InputError(f"{path}{place}={shown}: {', or '.join(messages)}") from error
+        raise InputError(f"{path}{place}={shown(problem['input'])}: {', or '.join(messages)}") from error
+
+
+def shown(value: Any) -> str:
+    """A value in a message; text that looks like a number is in quotes."""
+    is_plain = isinstance(value, str) and not re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?|true|false|null", value)
+    return value if is_plain else repr(value)
 
 
 def reason_in(message: str) -> str:

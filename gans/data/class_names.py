@@ -36,7 +36,9 @@ def find_classes(root: Path) -> list[str]:
 
 def _classes_in_folders(root: Path) -> list[str]:
     if not root.is_dir():
-        no_such = f"'{root.absolute()}': there is no such folder, nor .npz file"
+        other = "this is neither a folder nor an .npz file, as numpy.savez writes"
+        what = other if root.exists() else "there is no such folder, nor .npz file"
+        no_such = f"'{root.absolute()}': {what}"
         raise InputError(f"{no_such}: give another data.root (of evaluate.py: images)")
     found = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     if {name.lower() for name in found} & {*USUAL_PARTS} and found != {*PARTS}:
@@ -82,6 +84,8 @@ def is_image(path: Path) -> bool:
 
 def unreadable(path: Path, error: Exception) -> InputError:
     """What to say of an .npz file that can't be read."""
+    if path.is_file() and not zipfile.is_zipfile(path):
+        return InputError(f"'{path}' is no .npz file, whatever its name says: write one with numpy.savez")
     if "allow_pickle" in str(error):  # NumPy's word for arrays of Python objects
         return InputError(f"'{path}' holds Python objects: save names as numpy.array(names, dtype=str)")
     return InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8, as of numpy.savez")
@@ -120,7 +124,8 @@ def labels_in(arrays: Any, count: int, path: Path) -> Any:
         raise InputError(f"'{path}': some labels are {NONE}, which is no class: leave these images out, or all labels")
     if numpy.not_equal(labels, labels).any():  # as NaN is
         raise InputError(f"'{path}': some labels are NaN, which is no class: leave these images out")
-    return labels
+    is_whole = labels.dtype.kind == "f" and bool(numpy.equal(labels, numpy.floor(labels)).all())
+    return labels.astype(numpy.int64) if is_whole else labels
 
 
 def listed(names: list[str], most: int = 12) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gans.data.class_names import is_image
 from gans.data.progress import ProgressBar
-from gans.errors import InputError, one_line, warn
+from gans.errors import InputError, one_line, warn, warn_once
 from gans.files import cache_folder, replacing
 
 SHOWN = 5
@@ -150,7 +150,7 @@ def cached(key: str, count: int, make: Callable[[], tuple[Tensor, Tensor]]) -> t
         with replacing(path) as file:
             file.write(save({"content": content, "indices": indices}))
     except OSError as error:
-        warn(f"'{path.parent}' can't be written ({error.strerror or error}), so every run reads the images again")
+        warn_once(f"'{path.parent}' can't be written ({error.strerror or error}), so every run reads the images again")
     return content, indices
 
 

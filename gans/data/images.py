@@ -219,5 +219,7 @@ def fitted(images: Dataset, size: int | None, channels: int | None) -> Dataset:
     if size is None or (height, width) == (size, size):
         return images._replace(content=content)
     if height != width:
-        raise InputError(f"data.size={size}: images of {height}x{width} are not square, and can't be resized")
+        raise InputError(
+            f"data.size={size}: images of {height}x{width} are not square, and can't be resized: crop them first"
+        )
     return images._replace(content=resize(content, size))

@@ -19,6 +19,7 @@ from gans.export.network import TRIED, Exportable, ImageNetwork, exportable
 from gans.files import write_text
 from gans.gan import GAN
 from gans.models.cpu.layers import use_plain_layers
+from gans.run.checkpoint_files import newest_whole
 from gans.run.folder import RunFolder, run_of
 from gans.run.output import new_whole_folder, output_folder
 from gans.run.trained import find_weights, load_gan, load_generator
@@ -90,7 +91,10 @@ def find_moment(path: Path) -> tuple[Path, str | None]:
     try:
         return find_weights(path, whole=True), None
     except InputError:
-        return generator, f"'{generator}' holds the generator alone, and there is no checkpoint"
+        run = run_of(path)
+        has_checkpoint = run is not None and newest_whole(run.checkpoints, "last") is not None
+        other = f": use run={run.path}" if run and has_checkpoint else ", and there is no checkpoint"
+        return generator, f"'{generator}' holds the generator alone{other}"
 
 
 def plain(gan: GAN) -> GAN:

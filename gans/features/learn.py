@@ -85,6 +85,11 @@ def train_features(train: Dataset, classes: int, shape: Shape, recipe: Recipe) -
         title="feature network",
     ):
         pass
+    if not all(bool(torch.isfinite(values).all()) for values in network.state_dict().values()):
+        raise InputError(
+            f"the feature network has weights that are not finite after training with learning_rate="
+            f"{recipe.learning_rate}: use a smaller one"
+        )
     return network.eval()
 
 

@@ -19,7 +19,7 @@ from gans.config.command_line import (
     refuse_hidden,
     refuse_idle,
 )
-from gans.config.resolve import resolve, usual_options
+from gans.config.resolve import resolve, usual_options, without_replaced
 from gans.config.schema import RunConfig, SeededChoice
 from gans.config.shell import hydra_value, option_of
 from gans.config.validate import check_options, check_value, validate
@@ -241,7 +241,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
             choices = {str(name): str(choice) for name, choice in composed.hydra.runtime.choices.items()}
             with open_dict(composed):
                 del composed["hydra"]
-            options = resolve(composed)
+            options = without_replaced(resolve(composed), overrides)
             refuse_empty_choices(overrides, options)
             refuse_idle(overrides, options)
             usual = usual_options(choices, options, search)

@@ -12,7 +12,7 @@ from gans.config.build import build_each, make_evaluator, read_data
 from gans.config.schema import EvaluateConfig
 from gans.config.validate import check_options, validate_choice
 from gans.data.batches import Dataset
-from gans.data.class_names import ONLY, find_classes
+from gans.data.class_names import ONLY, find_classes, listed
 from gans.data.folder import read_all
 from gans.data.images import ImageData
 from gans.errors import InputError
@@ -20,7 +20,7 @@ from gans.files import making_folder, require_writable
 from gans.metrics.evaluator import Evaluator, GeneratedSamples
 from gans.randomness import derive_seed
 from gans.run.generate import safe_names
-from gans.run.test_results import CheckpointResults, TestResults
+from gans.run.test_results import CheckpointResults, TestResults, read_results
 from gans.update import NO_CLASS
 
 
@@ -43,9 +43,14 @@ def evaluate(options: dict[str, Any]) -> Path:
     require_writable(file.parent)
     if file.is_dir():
         raise InputError(f"output={file} is a folder: name a file, such as {file / 'evaluation.json'}")
+    if file.exists() and not is_evaluation(file):
+        raise InputError(f"output={file} exists, and is no evaluation that could be replaced: name another file")
     data = read_data(config.data, seed=0)
     if not isinstance(data, ImageData):
-        raise InputError(f"data={data.source} has no images: use other data, such as data=mnist")
+        raise InputError(
+            "evaluate.py judges images by those of a data set with one class each, and not points or stacked digits: "
+            "use data=mnist, for example"
+        )
     for option, usual in {"label_noise": 0, "replacement": False, "batch_size": 1}.items():
         if getattr(data, option) != usual:
             raise InputError(f"data.{option} is of training, and has no effect here: leave it out")
@@ -65,6 +70,14 @@ def evaluate(options: dict[str, Any]) -> Path:
     return file
 
 
+def is_evaluation(file: Path) -> bool:
+    """Whether a file is one that ``evaluate`` has written."""
+    try:
+        return "given" in read_results(file).checkpoints
+    except InputError:
+        return False
+
+
 def read_given(source: Path, data: ImageData) -> Dataset:
     """The images in the data's size and channels, with class indices of the data as labels, or ``NO_CLASS``."""
     names = find_classes(source)
@@ -79,8 +92,8 @@ def read_given(source: Path, data: ImageData) -> Dataset:
     names = [name if name in own else of_folder.get(name, name) for name in names]
     if unknown := [name for name in names if name not in own]:
         raise InputError(
-            f"'{source}' has the classes {', '.join(unknown)}, which data={data.source} has not: its classes are "
-            f"{', '.join(own)}. Rename the folders, or put all images into one folder"
+            f"'{source}' has the classes {listed(unknown)}, which data={data.source} has not: its classes are "
+            f"{listed(own)}. Rename those of the images, or give the images without classes"
         )
     index_of = torch.tensor([own.index(name) for name in names])
     return images._replace(labels=index_of[images.labels])

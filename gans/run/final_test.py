@@ -34,7 +34,7 @@ def final_test(run: RunFolder, trainer: L.Trainer, components: RunComponents) ->
     tested = {"last": tested["last"], **({"best": tested.get("best", tested["last"])} if "best" in steps else {})}
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(flatten(run.config), metrics)
+            logger.log_hyperparams(flatten(run.config), metrics, step=steps["last"])
         logger.finalize("success")
     evaluation = next((callback for callback in trainer.callbacks if isinstance(callback, Evaluation)), None)
     results = TestResults(

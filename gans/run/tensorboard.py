@@ -1,6 +1,7 @@
 """TensorBoard's files."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -12,6 +13,12 @@ class TensorBoard(TensorBoardLogger):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder.parent.absolute(), name="", version=folder.name, default_hp_metric=False)
+
+    @override
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Without the epoch, but at an epoch's end: all that is written at a step would write it again."""
+        is_end = any(name.startswith("epoch/") for name in metrics)
+        super().log_metrics({name: value for name, value in metrics.items() if name != "epoch" or is_end}, step)
 
     @property
     @override

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gans.config.command_line import check_overrides, refuse_empty_choices, refuse_idle
 from gans.config.explain import message_of
-from gans.config.resolve import resolve
+from gans.config.resolve import resolve, without_replaced
 from gans.config.validate import find_target, validate
 from gans.errors import InputError
 from gans.metrics.name import of_class
@@ -69,7 +69,7 @@ class Planner:
     def _options(self, arm: str, seed: int) -> dict[str, Any]:
         config = self.composed[arm].copy()
         config["seed"] = seed
-        return resolve(config)
+        return without_replaced(resolve(config), self.overrides[arm])
 
 
 def composed(arm: str, overrides: Sequence[str]) -> DictConfig:

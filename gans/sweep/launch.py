@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gans.config.command_line import fail, make_importable
-from gans.config.resolve import resolve
+from gans.config.resolve import resolve, without_replaced
 from gans.config.shell import config_dirs
 from gans.config.validate import check_options, validate
 from gans.errors import InputError
@@ -107,7 +107,8 @@ def make_engine(hydra: Any, members: int, accelerator: str = "auto") -> Engine:
 
 def options_of(config: DictConfig) -> dict[str, Any]:
     """A member's options, without Hydra's own."""
-    return resolve(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
+    options = resolve(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
+    return without_replaced(options, config.hydra.overrides.task)
 
 
 def identity_of(options: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Habits of Hydra's users that this package does not follow are answered, not ignored."""
 
 import os
+import re
 import shlex
 import signal
 import sys
@@ -24,7 +25,7 @@ from gans.config.command_line import (
     refuse_idle,
     run_command,
 )
-from gans.config.explain import explain, known_names, suggestion
+from gans.config.explain import explain, explain_text, known_options, suggestion
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
 from gans.run.output import new_whole_folder
@@ -53,7 +54,7 @@ def test_settings_of_hydra_that_say_where_to_write_are_refused(
             run_command(lambda: pytest.fail("Hydra has started"))
         assert end.value.code == InputError.exit_code
         assert f"{option}=" in capsys.readouterr().err
-        assert option in known_names(Path(script).stem)
+        assert option in known_options(Path(script).stem)
 
 
 @pytest.mark.parametrize("script", ["generate.py", "features.py", "study.py"])
@@ -149,7 +150,72 @@ def test_an_unknown_option_is_never_suggested(monkeypatch: pytest.MonkeyPatch, s
         OmegaConf.to_container(OmegaConf.load(main)) if script == "generate.py" else composed(config_name=main.stem)
     )
     if option not in own:
-        assert f"'{option}'" not in suggestion(option, known_names(Path(script).stem))
+        assert f"'{option}'" not in suggestion(option, [*known_options(Path(script).stem)])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "experiment=dragan,wgan", "model=dcgan,wgan", "optimizer=adam,sgd", "seed=1,2", "data.limit=100,200",
+        "stabilize=ema,r1", "data.classes=3,8", "metric=fid,kid", "trainer.precision=32-true,bf16-mixed",
+        "model.generator_optimizer.betas=0.5,0.9", "samples.epochs=1,2", "on_nan=stop,rollback",
+    ],
+)  # fmt: skip
+def test_for_several_values_only_what_works_is_recommended(argument: str) -> None:
+    """A sweep always; a list where the option takes one."""
+    line = explain_text(f"Ambiguous value for argument '{argument}'", "train")
+    assert line.endswith(f"-m {argument}")
+    takes_list = argument.startswith(("stabilize", "data.classes", "metric", "model.g", "samples"))
+    recommended = re.findall(r"write a list as (\S+);", line)
+    assert bool(recommended) == takes_list
+    for override in recommended:
+        gans.compose("data=digits", override)
+
+
+MISTAKES = {
+    "defaults:\n  - override /data: digits\n": r"experiment/mine\.yaml: .*# @package _global_",
+    "# @package _global_\ndefaults:\n  - override /stabilise: ema\n": r"experiment/mine\.yaml: .*'stabilize'",
+    "# @package _global_\ndefaults:\n  - /stabilize: ema\n": r"override /stabilize: ema",
+    "# @package _global_\nstabilise: 5\n": r"unknown option 'stabilise' .*'stabilize'",
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_mistakes_in_an_experiment_of_ones_own_are_answered(tmp_path: Path, text: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(text)
+    with pytest.raises(InputError, match=MISTAKES[text]):
+        gans.compose("experiment=mine", config_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "instead"),
+    [
+        ("~stabilize", "stabilize=none"), ("~stabilize=wgan_gp", "stabilize=none"), ("~model", "another choice"),
+        ("+experiment=wgan", r"without \+"), ("+model=wgan", r"model=wgan, without \+"),
+    ],
+)  # fmt: skip
+def test_what_an_experiment_chooses_is_replaced_by_another_choice(override: str, instead: str) -> None:
+    with pytest.raises(InputError, match=instead):
+        gans.compose("data=digits", "experiment=wgan_gp", override)
+
+
+def test_what_is_typed_replaces_an_experiments_choices_with_their_options(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /data: digits\n  - override /stabilize: [ema, r1]\n"
+        "stabilize: {r1: {weight: 5}}\nmetric: {fid: {}}\n"
+    )
+
+    def composed_with(*overrides: str) -> dict[str, Any]:
+        return gans.compose("experiment=mine", *overrides, config_dir=tmp_path).stabilize
+
+    assert composed_with()["r1"]["weight"] == 5
+    assert composed_with("stabilize=none") == {}
+    assert [*composed_with("stabilize=ema")] == ["ema"]
+    assert composed_with("stabilize=r1")["r1"]["weight"] == 5
+    with pytest.raises(InputError, match=r"stabilize\.r1"):  # typed, so it must have an effect
+        composed_with("stabilize=ema", "stabilize.r1.weight=2")
 
 
 @pytest.mark.parametrize("argument", ["data=null", "+experiment=5", "metric={a: 1}"])
@@ -183,7 +249,7 @@ def test_a_choice_is_named_once(monkeypatch: pytest.MonkeyPatch, override: str) 
         check(monkeypatch, "seed=1", override)
 
 
-@pytest.mark.parametrize("group", ["data", "model", "objective", "sampling", "trainer"])
+@pytest.mark.parametrize("group", ["data", "model", "objective", "sampling", "trainer", "seed", "runs", "samples"])
 def test_no_run_does_without_the_groups_of_one_choice(monkeypatch: pytest.MonkeyPatch, group: str) -> None:
     with pytest.raises(InputError, match=f"~{group}"):
         check(monkeypatch, f"~{group}")

@@ -64,7 +64,7 @@ CASES = [
     (["data.limit=100.0"], "data.limit=100.0: .*integer"),
     (["data.invert=off"], "data.invert=off: .*boolean"),
     (["data.batch_size=0"], "data.batch_size=0"),
-    (["log_every='5'"], "log_every=5: .*integer"),
+    (["log_every='5'"], "log_every='5': .*integer"),
     (["objective=wasserstein", "objective.bounded=no"], "objective.bounded=no: .*boolean"),
     (["model.discriminator_fakes=eval"], "discriminator_fakes=eval: .*'inference' or 'training'"),
     (["trainer.precision=7-bit"], "trainer.precision=7-bit: .*'bf16-mixed'"),

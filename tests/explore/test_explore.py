@@ -253,6 +253,8 @@ def test_without_a_discriminator_the_page_says_so(explored: Callable[..., Made],
     (note,) = written.notes
     assert note in written.file.read_text(encoding="utf-8").replace("&#39;", "'").replace("Without", "without")
     assert written.file.parent.parent == tmp_path
+    (note,) = explore(request(ExploreConfig, run.generator_file)).notes
+    assert f"use run={run.path}" in note
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from gans.config.build import build_data, build_evaluator, features_command
+from gans.config.build import build_data, build_evaluator, build_metrics, features_command, make_evaluator
 from gans.data.batches import Dataset
 from gans.data.source import Source
 from gans.errors import InputError
@@ -31,6 +31,7 @@ from gans.features.files import (
 )
 from gans.features.learn import Recipe, require_useful
 from gans.features.network import FeatureNetwork, Shape
+from gans.features.none import NoFeatures
 from gans.features.provide import provide_features
 from gans.features.training import accuracy, jitter
 from gans.files import cache_folder
@@ -304,6 +305,22 @@ def test_making_one_and_using_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_what_comes_with_the_package_is_not_made_unasked() -> None:
     with pytest.raises(InputError, match="output="):
         make("data=digits")
+
+
+@pytest.mark.slow  # in bfloat16, which many CPUs emulate
+def test_one_with_weights_that_are_not_finite_is_not_saved(cache: Path) -> None:
+    with pytest.raises(InputError, match=r"learning_rate=1e\+30: use a smaller one"):
+        make(*own("Letters")[:-1], "epochs=1", "learning_rate=1e30", "least_accuracy=0")
+    assert not cache.parent.exists()
+
+
+def test_none_is_needed_for_metrics_that_too_few_images_leave_out() -> None:
+    data = build_data(run_config("data=digits"))
+    metrics, node = build_metrics(run_config("data=digits", "metric=[fid]")), composed("data=digits")["data"]
+    for images, needed in ((24, False), (70, True)):
+        evaluator = make_evaluator(metrics, node, data, images)
+        assert evaluator is not None
+        assert isinstance(evaluator.features, NoFeatures) != needed
 
 
 def untrained(_: Dataset, classes: int, shape: Shape, recipe: Recipe) -> FeatureNetwork:

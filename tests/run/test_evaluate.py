@@ -85,7 +85,8 @@ def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path)
     ("options", "message"),
     [
         (["metric=[class_agreement]"], "without classes"), (["images=/nowhere"], "nowhere"), (["images=/"], "root"),
-        (["metric=none"], "metric=none"), (["metric=[]"], "metric=none"), (["data=ring"], "no images"),
+        (["metric=none"], "metric=none"), (["metric=[]"], "metric=none"), (["data=ring"], "points"),
+        (["data=stacked_digits"], "stacked"),
         (["output=/proc/none.json"], "proc"), (["output=/proc"], "folder"), (["data.label_noise=0.1"], "label_noise"),
         (["data.replacement=true"], "replacement"), (["data.batch_size=2"], "batch_size"),
     ],
@@ -96,3 +97,32 @@ def test_what_can_not_be_judged_is_refused(options: list[str], message: str, tmp
         evaluate(composed(f"images='{images}'", "data=digits", *options, config_name="evaluate"))
     assert "\n" not in str(error.value)
     assert {path.name for path in tmp_path.iterdir()} == {"images"}
+
+
+def test_only_an_evaluation_is_replaced(digits: Source, tmp_path: Path) -> None:
+    """Neither the images themselves nor any other file."""
+    numpy.savez(tmp_path / "mine.npz", images=digits.test_images.content[:70, 0].numpy())
+    before = (tmp_path / "mine.npz").read_bytes()
+    (tmp_path / "notes.json").write_text('{"mine": 1}')
+    for taken in ("mine.npz", "notes.json"):
+        with pytest.raises(InputError, match="exists"):
+            judged(tmp_path / "mine.npz", f"output={tmp_path / taken}")
+    assert (tmp_path / "mine.npz").read_bytes() == before
+    assert judged(tmp_path / "mine.npz") == judged(tmp_path / "mine.npz")
+
+
+def test_whole_numbers_are_classes_however_they_are_stored(digits: Source, tmp_path: Path) -> None:
+    some = digits.test_images.select(slice(70))
+    labels = some.labels.numpy().astype(float)
+    numpy.savez(tmp_path / "mine.npz", images=some.content[:, 0].numpy(), labels=labels)
+    assert judged(tmp_path / "mine.npz")["class_agreement"] == 1
+
+
+@pytest.mark.parametrize("content", [b"hello", b""])
+def test_a_file_that_is_no_npz_is_called_so(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "mine.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"no \.npz file"):
+        judged(tmp_path / "mine.npz")
+    (tmp_path / "mine.npy").write_bytes(content)
+    with pytest.raises(InputError, match=r"neither a folder nor an \.npz file"):
+        judged(tmp_path / "mine.npy")

@@ -47,6 +47,8 @@ def test_a_run_folder_holds_what_the_readme_says(tmp_path: Path) -> None:
     shown = points(run)
     assert [step for step, _ in shown["samples"]] == [grid.step for grid in run.grids] == [0, 3, 6]
     assert [step for step, _ in shown["train/generator_loss"]] == [1, 2, 3, 4, 5, 6]
+    assert shown["epoch"] == [(3, 1.0), (6, 2.0)]
+    assert [step for step, _ in shown["test/generator_loss"]] == [6]
 
     drawn = {path.name for path in run.figures.iterdir()}
     assert {"data.png", "models.txt", "losses.png", "accuracy.png", "metrics.png", "samples.png", "film.gif"} <= drawn
@@ -69,7 +71,10 @@ def test_a_folder_of_any_name_holds_all_of_its_run(tmp_path: Path, monkeypatch: 
     shutil.move(stopped_run(tmp_path / "made").path.parent, folder)
     run = resume(only_run(folder))
     assert {path.name for path in tmp_path.iterdir()} == {folder.parts[0]}
-    assert [step for step, _ in points(run)["train/generator_loss"]] == [2, 4, 6]
+    shown = points(run)
+    assert [step for step, _ in shown["train/generator_loss"]] == [2, 4, 6]
+    for tag, of_tag in shown.items():
+        assert len({step for step, _ in of_tag}) == len(of_tag), tag
 
 
 def test_a_second_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ SHOWN = {"D loss": "discriminator_loss", "G loss": "generator_loss", "D accuracy
 
 
 class Progress(Callback):
-    """Shows images per second, the time left, and the latest losses and accuracy."""
+    """Shows samples per second, the time left, and the latest losses and accuracy."""
 
     def __init__(self, curves: Curves) -> None:
         self.curves = curves
@@ -26,7 +26,7 @@ class Progress(Callback):
         self.bar = ProgressBar(
             "training",
             trainer.planned_steps * images_per_step,
-            "img",
+            " samples",
             done=pl_module.training_steps * images_per_step,
             keep=True,
             form="{l_bar}{bar:20}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left, {rate_fmt}{postfix}]",
