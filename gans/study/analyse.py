@@ -101,7 +101,10 @@ def compare_values(definition: StudyDefinition, values: Values) -> StudyResult:
     def compare_arms(arm: str, than: str | float, figure: str, level: float = LEVEL) -> Comparison:
         found = on_scale(arm, figure)
         reference = on_scale(than, figure) if isinstance(than, str) else dict.fromkeys(found, than)
-        return compare(found, reference, merits[figure], level=level)
+        comparison = compare(found, reference, merits[figure], level=level)
+        if isinstance(than, str):
+            return comparison
+        return replace(comparison, interval=merits[figure].possible(comparison.interval, than))
 
     def compare_part(part: ClaimPart, level: float) -> Comparison:
         return compare_arms(part.arm, definition.compared_with(part), part.figure, level)

@@ -89,11 +89,12 @@ class FigureOfMerit:
         value = difference if abs(difference) > REST else 0.0
         return 100 * value if self.scale == "share" else value
 
-    def possible(self, interval: Interval) -> Interval:
-        """An interval of differences without those that the scale can't have."""
-        most = {"share": 1.0, "correlation": 2.0}.get(self.scale, math.inf)
+    def possible(self, interval: Interval, number: float | None = None) -> Interval:
+        """An interval of differences between runs, or from a number, without those that the scale can't have."""
+        low, high = {"share": (0.0, 1.0), "correlation": (-1.0, 1.0)}.get(self.scale, (-math.inf, math.inf))
+        least, most = (low - high, high - low) if number is None else (low - number, high - number)
         if math.isfinite(interval.low):
-            return Interval(max(-most, interval.low), min(most, interval.high))
+            return Interval(max(least, interval.low), min(most, interval.high))
         return interval
 
     def text(self, difference: float) -> str:

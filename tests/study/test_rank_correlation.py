@@ -15,9 +15,11 @@ from gans.run.folder import RunFolder
 from gans.run.metrics_file import write_rows
 from gans.study.analyse import analyse
 from gans.study.answers import answers
+from gans.study.figures_of_merit import figure_of_merit
 from gans.study.plan import require_metrics
 from gans.study.publish import publish
 from gans.study.rank_correlation import rank_correlation
+from gans.study.statistics import Interval
 from tests.conftest import composed
 from tests.study.test_known_truth import COMMANDS, definition, records_in
 
@@ -97,6 +99,15 @@ def test_a_claim_compares_with_a_number(tmp_path: Path) -> None:
     page = publish(result, tmp_path / "study", COMMANDS).parent
     with (page / "comparisons.csv").open(encoding="utf-8") as file:
         assert [row["than"] for row in csv.DictReader(file) if row["kind"] == "claim"] == ["0.0", "0.2"]
+
+
+def test_no_interval_leaves_its_scale() -> None:
+    """Two correlations differ by 2 at most, and one is at most 1 away from 0."""
+    wide = Interval(-3.0, 2.5)
+    assert figure_of_merit(TREND).possible(wide) == Interval(-2, 2)
+    assert figure_of_merit(TREND).possible(wide, 0.0) == Interval(-1, 1)
+    assert figure_of_merit("recall").possible(wide, 0.2) == Interval(-0.2, 0.8)
+    assert figure_of_merit("fid").possible(wide, 1.0) == wide
 
 
 @pytest.mark.parametrize(
