@@ -28,11 +28,11 @@ class Strip:
 
 
 def strip_of(run: RunFolder, moments: int) -> Strip | None:
-    """A run's grids at moments evenly spread over its training; None if it has none."""
+    """A run's grids at moments evenly spread over its training, if it is one at the end; None if it has none."""
     grids = run.grids
     if not grids:
         return None
-    targets = numpy.linspace(0, grids[-1].step, min(moments, len(grids)))
+    targets = numpy.linspace(grids[-1].step, 0, min(moments, len(grids)))[::-1]
     steps = numpy.array([grid.step for grid in grids])
     chosen = [grids[int(numpy.abs(steps - target).argmin())] for target in targets]
     extent = float(max(numpy.abs(grid.images).max() for grid in chosen))
