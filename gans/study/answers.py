@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gans.study.analyse import StudyResult
 from gans.study.claims import JudgedClaim
 from gans.study.compare import Comparison
-from gans.study.figures_of_merit import FigureOfMerit
+from gans.study.figures_of_merit import MINUS, FigureOfMerit
 
 FEW = 3
 """So many undecided arms are described; more are only named."""
@@ -99,4 +99,4 @@ def describe(arm: str, than: str | float, found: Comparison) -> str:
 
 def number(value: float) -> str:
     """Three digits, without an exponent up to a million."""
-    return f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.3g}"
+    return (f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.3g}").replace("-", MINUS)
