@@ -239,6 +239,36 @@ def judged(data: Source, **values: Any) -> tuple[dict[str, float], dict[str, flo
     return evaluator.evaluate("test", made).values, floors
 
 
+class Idle(Stabilizer):
+    def transform_input(self, images: Tensor, random: Streams) -> Tensor:  # one letter is missing
+        return 2 * images
+
+
+def test_a_stabilizer_without_a_hook_is_refused() -> None:
+    message = refusal(lambda: points_gan(Idle()))
+    assert "Idle" in message
+    assert "transform_inputs" in message
+
+
+def acting(hook: str, made: Any) -> Stabilizer:
+    """A stabilizer whose hook returns this."""
+    return type("Mine", (Stabilizer,), {hook: lambda *_: made})()
+
+
+@pytest.mark.parametrize(
+    ("hook", "made"),
+    [
+        ("transform_inputs", None),
+        ("transform_inputs", torch.zeros(3)),
+        ("transform_targets", torch.zeros(2)),
+        ("transform_targets", (torch.zeros(3), torch.zeros(3))),
+        ("transform_targets", None),
+    ],
+)
+def test_a_hook_that_returns_something_else_is_named(hook: str, made: Any) -> None:
+    assert f"Mine.{hook} returns" in refusal(lambda: train(points_gan(acting(hook, made)), [random_points()]))
+
+
 @pytest.mark.parametrize(
     "values", [{"own": torch.zeros(3)}, {"own": torch.tensor(1.0)}, {"own": "0.5"}, {"own": None}, 0.5, None, "0.5"]
 )

@@ -100,6 +100,8 @@ def check_overrides(overrides: Sequence[str] | None = None) -> None:
     for override in OverridesParser.create().parse_overrides(given):
         if override.is_delete() and override.key_or_group in NEEDED:
             raise InputError(f"{override.input_line}: no run does without: leave it out, or name another choice")
+        if override.is_add() and override.key_or_group in (*ONE_NAME, *ANY_OF):
+            raise InputError(f"{override.input_line}: leave out the +, with which an earlier choice would stay")
         value = override.value()
         if override.key_or_group in ONE_NAME and isinstance(value, list):
             raise InputError(

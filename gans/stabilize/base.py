@@ -100,12 +100,32 @@ class Stabilizer(nn.Module):
         return generator
 
 
+HOOKS = [name for name in vars(Stabilizer) if not name.startswith("_")]
+
+
+def same_shape(made: Any, given: Tensor, stabilizer: Stabilizer, hook: str) -> Tensor:
+    """What a hook has made of a tensor; an InputError if it is no tensor of the same shape."""
+    if not isinstance(made, Tensor) or made.shape != given.shape:
+        what = f"the shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+        raise InputError(
+            f"{type(stabilizer).__name__}.{hook} returns {what}: return a tensor of the shape that it is given, "
+            f"{tuple(given.shape)}"
+        )
+    return made
+
+
 class Stabilizers(Stabilizer):
     """Several stabilizers as one: functions compose in order, terms are merged, effects run in sequence."""
 
     def __init__(self, named: Mapping[str, Stabilizer] | None = None) -> None:
         super().__init__()
         self.named = nn.ModuleDict(dict(named or {}))
+        for name, stabilizer in self.named.items():
+            if all(getattr(type(stabilizer), hook) is getattr(Stabilizer, hook) for hook in HOOKS):
+                raise InputError(
+                    f"stabilize.{name}: {type(stabilizer).__name__} does nothing: override one of the hooks "
+                    f"{', '.join(HOOKS)}"
+                )
 
     def __iter__(self) -> Iterator[Stabilizer]:
         for stabilizer in self.named.values():
@@ -126,12 +146,21 @@ class Stabilizers(Stabilizer):
 
     def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
         for stabilizer in self:
-            images = stabilizer.transform_inputs(images, random)
+            images = same_shape(stabilizer.transform_inputs(images, random), images, stabilizer, "transform_inputs")
         return images
 
     def transform_targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> Targets:
         for stabilizer in self:
-            real, fake = stabilizer.transform_targets(real, fake, objective, random)
+            made = stabilizer.transform_targets(real, fake, objective, random)
+            if not isinstance(made, tuple) or len(made) != len((real, fake)):
+                raise InputError(
+                    f"{type(stabilizer).__name__}.transform_targets returns {type(made).__name__}: return the targets "
+                    "of the reals and those of the fakes, as return real, fake"
+                )
+            real, fake = (
+                same_shape(one, given, stabilizer, "transform_targets")
+                for one, given in zip(made, (real, fake), strict=True)
+            )
         return real, fake
 
     def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:

@@ -159,7 +159,7 @@ def figure_of_merit(
         compared = ", ".join(other for other, each in KNOWN.items() if each.scale)
         raise InputError(
             f"figures.{name}: how it is compared is known of {compared} only: say its scale and what is better, such "
-            "as {scale: ratio, better: lower}"
+            f"as {{name: {name}, scale: ratio, better: lower}}"
         )
     matters = MATTERS.get(scale) if matters is None else matters
     if matters is None:

@@ -3,6 +3,7 @@
 import base64
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -35,10 +36,16 @@ def strip_of(run: RunFolder, moments: int) -> Strip | None:
     targets = numpy.linspace(grids[-1].step, 0, min(moments, len(grids)))[::-1]
     steps = numpy.array([grid.step for grid in grids])
     chosen = [grids[int(numpy.abs(steps - target).argmin())] for target in targets]
-    extent = float(max(numpy.abs(grid.images).max() for grid in chosen))
+    extent = max(largest(grid.images) for grid in chosen)
     tiles = [tile_of(grid, extent) for grid in chosen]
     height, width = tiles[0].shape[:2]
     return Strip(png_url(numpy.concatenate(tiles)), tuple(grid.step for grid in chosen), width, height)
+
+
+def largest(points: NDArray[Any]) -> float:
+    """The largest size of a coordinate, of those that are finite."""
+    sizes = numpy.abs(points[numpy.isfinite(points)])
+    return float(sizes.max()) if sizes.size else 0.0
 
 
 def tile_of(grid: Grid, extent: float) -> Pixels:
@@ -62,9 +69,10 @@ def _framed(images: Pixels) -> Pixels:
 
 
 def picture_of_points(points: NDArray[numpy.float32], extent: float) -> Pixels:
-    """Dark dots on white; the first two dimensions, from -extent to extent."""
-    pair = numpy.zeros((len(points), 2), numpy.float64)
-    pair[:, : min(2, points.shape[1])] = points[:, :2]
+    """Dark dots on white; the first two dimensions, from -extent to extent, of points that are finite."""
+    finite = points[numpy.isfinite(points).all(axis=1)]
+    pair = numpy.zeros((len(finite), 2), numpy.float64)
+    pair[:, : min(2, finite.shape[1])] = finite[:, :2]
     inside = numpy.clip((pair / max(extent, 1e-9) + 1) / 2, 0, 1)
     columns, rows = (inside * (POINT_PIXELS - 2)).astype(int).T
     picture = numpy.full((POINT_PIXELS, POINT_PIXELS), 255, numpy.uint8)

@@ -62,7 +62,7 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
         elif failed:  # what it has is of another moment of training than in other runs
             continue
         elif name == "seconds":
-            found[figure.name] = seconds_of(run.history)
+            found[figure.name] = seconds_of(run.history) or math.nan  # 0: too short for whole seconds
         elif name.startswith(LATE_FLUCTUATION):
             found[figure.name] = float(verdict.late_fluctuation.get(name.removeprefix(LATE_FLUCTUATION), math.nan))
         elif name.startswith(RANK_CORRELATION):
@@ -110,14 +110,17 @@ def value_at(run: RunFolder, figure: str, step: str) -> float:
 
 
 def seconds_of(history: History) -> float:
-    """The time from each start to the next end, in seconds; a killed process counts until its last event only."""
+    """The time from each start to the next end, in seconds; a killed process counts until its last event only.
+
+    What a clock that was set back makes negative does not count.
+    """
     total, start = 0.0, None
     for event in history.events:
         time = datetime.fromisoformat(event["time"])
         if event["event"] in ("started", "resumed"):
             start = time
         elif event["event"] in ENDS and start is not None:
-            total += (time - start).total_seconds()
+            total += max(0.0, (time - start).total_seconds())
             start = time
     return total
 

@@ -192,7 +192,7 @@ def test_mistakes_in_an_experiment_of_ones_own_are_answered(tmp_path: Path, text
     ("override", "instead"),
     [
         ("~stabilize", "stabilize=none"), ("~stabilize=wgan_gp", "stabilize=none"), ("~model", "another choice"),
-        ("+experiment=wgan", r"without \+"), ("+model=wgan", r"model=wgan, without \+"),
+        ("+experiment=wgan", r"\+"), ("+model=wgan", r"\+"), ("+stabilize=none", r"leave out the \+"),
     ],
 )  # fmt: skip
 def test_what_an_experiment_chooses_is_replaced_by_another_choice(override: str, instead: str) -> None:

@@ -11,6 +11,7 @@ import numpy
 import pytest
 
 from gans.errors import InputError
+from gans.files import write_arrays, write_json
 from gans.run.folder import RunFolder
 from gans.study.analyse import ENDED, StudyResult, analyse, compare_values
 from gans.study.answers import answers
@@ -239,7 +240,36 @@ def test_a_failed_run_has_no_figures_of_its_end(tmp_path: Path) -> None:
     found = read_record(died, "none", study.merits).figures
     assert {name for name, value in found.items() if math.isfinite(value)} == {"fid@500"}
     found = read_record(whole, "none", study.merits).figures
-    assert {name for name, value in found.items() if math.isfinite(value)} == {"fid", "fid@500", "seconds", LATE}
+    assert {name for name, value in found.items() if math.isfinite(value)} == {"fid", "fid@500", LATE}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds"), [([0, 2, 10, 11], 180), ([5, 2, 10, 11], 60), ([0, 0, 5, 1], math.nan)]
+)
+def test_the_time_of_a_run_is_that_of_its_sessions(tmp_path: Path, minutes: list[int], seconds: float) -> None:
+    """A clock that was set back adds nothing, and no time at all is no measurement."""
+    run = write_run(tmp_path / "run", composed("data=digits"), figures_of("none", 0))
+    names = ("started", "stopped", "resumed", "finished")
+    write_json(run.path / "history.json", [
+        {"event": name, "time": f"2026-01-01T00:{minute:02d}:00+00:00"}
+        for name, minute in zip(names, minutes, strict=True)
+    ])  # fmt: skip
+    record = read_record(run, "none", definition(claims=[], figures=["seconds"]).merits)
+    assert record.figures["seconds"] == pytest.approx(seconds, nan_ok=True)
+
+
+def test_points_that_are_not_finite_leave_a_page(tmp_path: Path) -> None:
+    study = definition(claims=[], figures=["fid"])
+    records = records_in(tmp_path / "runs", study)
+    for number, record in enumerate(records):
+        for grid in record.run.grids:
+            points = numpy.full((10, 2), (1.0, numpy.inf, numpy.nan)[number % 3], numpy.float32)
+            points[0] = number % 2
+            write_arrays(
+                record.run.grid_file(grid.step), images=points, labels=numpy.zeros(10), step=grid.step, epoch=grid.epoch
+            )
+    records = [read_record(RunFolder(record.run.path), record.arm, study.merits) for record in records]
+    assert publish(analyse(study, records), tmp_path / "study", COMMANDS).is_file()
 
 
 def test_what_no_pair_could_be_judged_for_has_no_p_value(tmp_path: Path) -> None:
