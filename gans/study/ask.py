@@ -35,6 +35,9 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     Args:
         name: the study's; None for runs that exist.
         hydra: Hydra's own config, whose launcher makes the missing runs.
+
+    Raises:
+        InputError: after publishing, if runs could not be made; one that a value which is not finite has ended counts.
     """
     checked = check_options(StudyOptions, options)
     figures = [check_options(FigureOptions, each if isinstance(each, dict) else {"name": each})
@@ -63,8 +66,12 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
         hint = "they go on without this command" if go_on else made
         raise InputError(without(f"no run of this study is finished: {hint}", warnings))
     warnings += planner.warnings
-    result = analyse(definition, records, [*warnings, *missing_runs(plans, definition.seeds, runs)])
-    return publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
+    missing = missing_runs(plans, definition.seeds, runs)
+    result = analyse(definition, records, [*warnings, *missing])
+    page = publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
+    if missing and checked.run and checked.budget is None and not go_on:
+        raise InputError(f"{missing[0]}. They failed for the reasons above; the page is of the others")
+    return page
 
 
 def refuse_ignored(options: StudyOptions, names: Sequence[str]) -> None:

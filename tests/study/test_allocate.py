@@ -10,9 +10,10 @@ from hydra import initialize_config_dir
 
 from gans.config.schema import StudyOptions
 from gans.config.validate import check_options
+from gans.errors import InputError
 from gans.study import make_runs
 from gans.study.allocate import runs_that_count
-from gans.study.ask import missing_runs
+from gans.study.ask import ask, missing_runs
 from gans.study.define import StudyDefinition
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun, Planner
@@ -79,3 +80,27 @@ def test_first_seeds_come_before_a_budget_is_spent_on_more(
     make_runs.run_missing(DEFINITION, planner, options, "mine", None)
     assert rounds[0] == [("better", 0)]
     assert sum(map(len, rounds)) == min(budget, 3)
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_study_whose_runs_fail_publishes_the_others_and_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: bool
+) -> None:
+    def try_to_make(_: Any, __: Any, plans: list[PlannedRun], *___: Any) -> str:
+        for plan in plans:
+            if plan.arm == "none" or not failing:
+                make(tmp_path / "runs", plan)
+        return ""
+
+    monkeypatch.setattr(make_runs, "make_runs", try_to_make)
+    monkeypatch.setattr(make_runs, "make_engine", lambda *_: SimpleNamespace(at_once=2))
+    options = composed(f"runs=[{tmp_path}/runs]", f"output={tmp_path}/studies", config_name="study")
+    options |= {"study": DEFINITION.model_dump()}
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        if failing:
+            with pytest.raises(InputError, match="3 runs are missing: better, seed 0"):
+                ask(options, "mine")
+        else:
+            ask(options, "mine")
+    page = (tmp_path / "studies" / "mine" / "index.html").read_text(encoding="utf-8")
+    assert ("3 runs are missing" in page) == failing
