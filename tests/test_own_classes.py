@@ -26,7 +26,7 @@ from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
 from gans.objectives import BinaryCrossEntropy, Objective
 from gans.randomness import Streams
 from gans.stabilize import Stabilizer, Stabilizers
-from gans.stabilize.base import StabilizedGAN
+from gans.stabilize.base import StabilizedGAN, require_hooks
 from gans.stabilize.gradient_penalties import R1
 from gans.update import PlayerBatch, ScoredBatch, Terms
 from tests.conftest import run_config
@@ -245,7 +245,7 @@ class Idle(Stabilizer):
 
 
 def test_a_stabilizer_without_a_hook_is_refused() -> None:
-    message = refusal(lambda: points_gan(Idle()))
+    message = refusal(lambda: require_hooks({"mine": Idle()}))
     assert "Idle" in message
     assert "transform_inputs" in message
 

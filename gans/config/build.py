@@ -25,7 +25,7 @@ from gans.metrics.evaluator import Evaluator
 from gans.models.cpu.layers import use_fast_layers
 from gans.randomness import derive_seed
 from gans.sampling import Sampling
-from gans.stabilize import Stabilizers
+from gans.stabilize.base import Stabilizers, require_hooks
 
 SET_BY_BASES: dict[type, str] = {nn.Module: "_modules", Metric: "during_training"}
 """An attribute that the initializer of a base class sets, and without which objects fail late."""
@@ -118,11 +118,13 @@ def build_gan(config: RunConfig, branch: int = 0) -> GAN:
     torch.manual_seed(derive_seed(config.seed, "weights"))
     networks = {name: node for name, node in config.model.items() if _is_network(node)}
     options = {name: node for name, node in config.model.items() if name not in networks}
+    stabilizers = build_each(config.stabilize, "stabilize")
+    require_hooks(stabilizers)
     return build(
         options,
         "model",
         objective=build(config.objective, "objective"),
-        stabilizers=Stabilizers(build_each(config.stabilize, "stabilize")),
+        stabilizers=Stabilizers(stabilizers),
         seed=config.seed,
         branch=branch,
         **{name: use_fast_layers(build(node, f"model.{name}")) for name, node in networks.items()},

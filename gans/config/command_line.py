@@ -100,9 +100,9 @@ def check_overrides(overrides: Sequence[str] | None = None) -> None:
     for override in OverridesParser.create().parse_overrides(given):
         if override.is_delete() and override.key_or_group in NEEDED:
             raise InputError(f"{override.input_line}: no run does without: leave it out, or name another choice")
-        if override.is_add() and override.key_or_group in (*ONE_NAME, *ANY_OF):
-            raise InputError(f"{override.input_line}: leave out the +, with which an earlier choice would stay")
         value = override.value()
+        if override.is_add() and override.key_or_group in ANY_OF and value in ("none", ["none"]):
+            raise InputError(f"{override.input_line} adds nothing: leave out the +, which keeps what is chosen before")
         if override.key_or_group in ONE_NAME and isinstance(value, list):
             raise InputError(
                 f"{override.input_line}: name one choice, not a list; to run several, use -m and no brackets"
@@ -117,6 +117,8 @@ def refuse_empty_choices(overrides: Sequence[str], options: Mapping[str, Any]) -
     """Refuse a choice of several, such as ``stabilize=[ema,mine]``, whose file brings nothing, with an InputError."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         group, value = override.key_or_group, override.value()
+        if override.is_delete():
+            continue
         names = [name for name in (value if isinstance(value, list) else [value]) if name != "none"]
         if group in ANY_OF and len(brought := options[group]) < len(names):
             raise InputError(

@@ -43,7 +43,7 @@ def message_of(error: Exception, arguments: Sequence[str] | None = None, command
         command: the command whose options are meant; "": the present one.
     """
     if isinstance(error, EXPECTED):
-        return explain(error, command)
+        return explain(error, command, is_typed=arguments is None)
     message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
     if message is None:
         raise error
@@ -57,11 +57,12 @@ def nameless_groups(arguments: Iterable[str]) -> list[str]:
     return [text for text in given if not isinstance(OverridesParser.create().parse_override(text).value(), str | list)]
 
 
-def explain(error: Exception, command: str = "") -> str:
+def explain(error: Exception, command: str = "", *, is_typed: bool = True) -> str:
     """The one-line message of an expected error.
 
     Args:
         command: the command whose options are meant; "": the present one.
+        is_typed: whether the options are of a command line; else they are those of a study's arm.
     """
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
@@ -80,10 +81,10 @@ def explain(error: Exception, command: str = "") -> str:
     if isinstance(error, YAMLError):
         hint = '. A list in a list takes quotes: ["stabilize=[ema,r1]"]' if "expected ',' or ']'" in message else ""
         return f"a config file can't be read: {message}{hint}"
-    return explain_text(message, command or present_command() or "train")
+    return explain_text(message, command or present_command() or "train", is_typed=is_typed)
 
 
-def explain_text(message: str, command: str) -> str:
+def explain_text(message: str, command: str, *, is_typed: bool = True) -> str:
     """Hydra's message for an option of a command, with what to write instead."""
     if message.startswith("In '"):
         file, _, problem = message.removeprefix("In '").partition("': ")
@@ -96,24 +97,22 @@ def explain_text(message: str, command: str) -> str:
         shows = "--cfg job" if command == present_command() else f"python {command}.py --cfg job"
         return f"{not_chosen if option in names else unknown}: {shows} shows all options"
     if message.startswith("Ambiguous value for argument '"):
-        return explain_comma(quoted, command)
+        return explain_comma(quoted, command, is_typed=is_typed)
     return explain_choice(message, quoted)
 
 
 def explain_choice(message: str, quoted: str) -> str:
     """Hydra's message for a config group that is left out or chosen twice, with what to write instead."""
     if message.startswith("Could not delete '") and (group := quoted.partition("=")[0]) in (*ANY_OF, *ONE_NAME):
-        instead = f"{group}=none" if group in ANY_OF else f"{group}=... with another choice"
-        return f"~{quoted} can't leave out what an experiment chooses: use {instead}"
-    if message.startswith("Multiple values for "):
-        group, choice = message.rpartition("'")[0].rpartition("override ")[2].split(": ")
+        others = f"name those that stay, {group}=[...], or {group}=none" if group in ANY_OF else f"name another {group}"
+        return f"~{quoted} leaves nothing out: {others}"
+    doubled = re.match(r"Multiple values for (\S+)\.|(\S+) appears more than once in the final defaults", message)
+    if doubled:
+        group = doubled[1] or doubled[2]
         return (
-            f"{group} is chosen twice: on a command line write {group}={choice}, without +; in a file's defaults "
-            f"override /{group}: {choice}"
+            f"{group} is chosen twice: on a command line give it one name, without + and without brackets; in a file's "
+            f"defaults write override /{group}"
         )
-    if "appears more than once in the final defaults" in message:
-        group = message.partition(" ")[0]
-        return f"{group} is chosen twice: give each config group one name, without + and without brackets"
     return message
 
 
@@ -127,15 +126,15 @@ def explain_defaults(message: str, command: str) -> str:
     return message
 
 
-def explain_comma(argument: str, command: str) -> str:
+def explain_comma(argument: str, command: str, *, is_typed: bool) -> str:
     """What to write in place of ``name=a,b``: several runs or, where the option takes one, a list."""
-    name, _, value = argument.partition("=")
+    name, value = option_of(argument), argument.partition("=")[2]
     as_list = f"write a list as {name}=[{value}]"
     if command != "train":
         return f"{argument}: {as_list}"
-    usual = known_options(command).get(name, "[")
+    usual = known_options(command).get(name, "")
     takes_list = name in ANY_OF or (name not in ONE_NAME and usual.startswith("["))
-    several = f"to run several, add -m: -m {argument}"
+    several = f"to run several, add -m: -m {argument}" if is_typed else "of several values make an arm each"
     return f"{argument}: {as_list}; {several}" if takes_list else f"{argument} is more than one value: {several}"
 
 
@@ -167,5 +166,7 @@ def known_options(command: str) -> dict[str, str]:
     for path in [main, *(path for name in groups for path in (CONF / name).glob("*.yaml"))]:
         is_global = path.parent == CONF or "@package _global_" in path.read_text(encoding="utf-8")
         options = OmegaConf.to_container(OmegaConf.load(path))
-        found |= {name: str(value) for name, value in flatten(options, "" if is_global else path.parent.name).items()}
+        for name, value in flatten(options, "" if is_global else path.parent.name).items():
+            if not found.get(name, "").startswith("["):  # it is a list if it is one in any file
+                found[name] = str(value)
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     InterpolationKeyError,
@@ -15,7 +16,6 @@ from omegaconf.errors import (
 )
 
 from gans.config.schema import ANY_OF
-from gans.config.shell import option_of
 from gans.data.class_names import find_classes
 from gans.errors import InputError, one_line
 
@@ -53,19 +53,27 @@ def without_replaced(options: dict[str, Any], overrides: Iterable[str]) -> dict[
     """Without the options of techniques, metrics and figures that an experiment brings and the command replaces.
 
     ``experiment=label_noise metric=none`` leaves the experiment's ``metric.synthetic_accuracy.epochs`` without its
-    metric. Options that the command itself gives stay, and are refused later.
+    metric. What the command itself names stays, and is refused later.
     """
-    typed = [option_of(text) for text in overrides]
+    typed: dict[str, set[Any]] = {}
+    replaced = set()
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        group, _, option = override.key_or_group.partition(".")
+        if option:
+            typed.setdefault(group, set()).add(option.partition(".")[0])
+        elif group in ANY_OF:
+            value = override.value()
+            replaced.add(group)
+            typed.setdefault(group, set()).update(
+                [value] if isinstance(value, str) else value if isinstance(value, list | dict) else ()
+            )
     return options | {
         group: {
             name: node
             for name, node in options[group].items()
-            if not isinstance(node, Mapping)
-            or "_target_" in node
-            or any(f"{each}.".startswith(f"{group}.{name}.") for each in typed)
+            if not isinstance(node, Mapping) or "_target_" in node or name in typed[group]
         }
-        for group in ANY_OF
-        if group in typed
+        for group in replaced
     }
 
 

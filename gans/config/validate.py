@@ -52,6 +52,8 @@ def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
     Raises:
         InputError: with the first wrong value and the reason.
     """
+    if "experiment" in config:
+        raise InputError("an experiment's file has # @package _global_ as its first line, as those in conf/experiment/")
     checked = check_options(RunConfig, config)
     for group in ONE_OF:
         if "_target_" not in getattr(checked, group):
@@ -190,13 +192,14 @@ def parameters_of(target: Callable[..., Any]) -> dict[str, Any]:
     return accepted
 
 
-def check_options(model: type[Model], options: dict[str, Any]) -> Model:
-    """Options as a pydantic model; an InputError with the first wrong value and the reason."""
+def check_options(model: type[Model], options: dict[str, Any], prefix: str = "") -> Model:
+    """Options as a pydantic model; an InputError with the first wrong value and the reason. ``prefix`` is of names."""
     try:
         return model.model_validate(options)
     except ValidationError as error:
         problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"] if part not in ("int", "str"))  # members of int | str
+        parts = [str(part) for part in problem["loc"] if part not in ("int", "str")]  # members of int | str
+        place = prefix + ".".join(parts)
         if problem["type"] == "missing":
             raise InputError(
                 f"{place} is missing" + (": another version has written this config" if model is RunConfig else "")
@@ -206,7 +209,8 @@ def check_options(model: type[Model], options: dict[str, Any]) -> Model:
                 f"{problem['loc'][0]}: {problem['input']!r} is not a name: put names such as no, yes and 0 in quotes"
             ) from error
         if problem["type"] == "extra_forbidden":
-            raise InputError(f"unknown option '{place}'{suggestion(place, [*model.model_fields])}") from error
+            near = suggestion(place, [prefix + name for name in model.model_fields]) if len(parts) == 1 else ""
+            raise InputError(f"unknown option '{place}'{near}") from error
         raise InputError(f"{place}={shown(problem['input'])}: {reason_in(problem['msg'])}") from error
 
 

@@ -82,9 +82,16 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in Image.registered_extensions()
 
 
+def _begins_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
 def unreadable(path: Path, error: Exception) -> InputError:
     """What to say of an .npz file that can't be read."""
-    if path.is_file() and not zipfile.is_zipfile(path):
+    if isinstance(error, OSError):
+        return InputError(f"can't read '{path}': {error.strerror or error}")
+    if not _begins_as_zip(path):
         return InputError(f"'{path}' is no .npz file, whatever its name says: write one with numpy.savez")
     if "allow_pickle" in str(error):  # NumPy's word for arrays of Python objects
         return InputError(f"'{path}' holds Python objects: save names as numpy.array(names, dtype=str)")
@@ -124,7 +131,7 @@ def labels_in(arrays: Any, count: int, path: Path) -> Any:
         raise InputError(f"'{path}': some labels are {NONE}, which is no class: leave these images out, or all labels")
     if numpy.not_equal(labels, labels).any():  # as NaN is
         raise InputError(f"'{path}': some labels are NaN, which is no class: leave these images out")
-    is_whole = labels.dtype.kind == "f" and bool(numpy.equal(labels, numpy.floor(labels)).all())
+    is_whole = labels.dtype.kind == "f" and bool((numpy.isfinite(labels) & (labels == numpy.floor(labels))).all())
     return labels.astype(numpy.int64) if is_whole else labels
 
 

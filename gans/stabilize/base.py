@@ -103,6 +103,16 @@ class Stabilizer(nn.Module):
 HOOKS = [name for name in vars(Stabilizer) if not name.startswith("_")]
 
 
+def require_hooks(named: Mapping[str, Stabilizer]) -> None:
+    """Refuse a technique that overrides no hook, such as one with a misspelt name of one, with an InputError."""
+    for name, stabilizer in named.items():
+        if all(getattr(type(stabilizer), hook) is getattr(Stabilizer, hook) for hook in HOOKS):
+            raise InputError(
+                f"stabilize.{name}: {type(stabilizer).__name__} does nothing: override one of the hooks "
+                f"{', '.join(HOOKS)}"
+            )
+
+
 def same_shape(made: Any, given: Tensor, stabilizer: Stabilizer, hook: str) -> Tensor:
     """What a hook has made of a tensor; an InputError if it is no tensor of the same shape."""
     if not isinstance(made, Tensor) or made.shape != given.shape:
@@ -120,12 +130,6 @@ class Stabilizers(Stabilizer):
     def __init__(self, named: Mapping[str, Stabilizer] | None = None) -> None:
         super().__init__()
         self.named = nn.ModuleDict(dict(named or {}))
-        for name, stabilizer in self.named.items():
-            if all(getattr(type(stabilizer), hook) is getattr(Stabilizer, hook) for hook in HOOKS):
-                raise InputError(
-                    f"stabilize.{name}: {type(stabilizer).__name__} does nothing: override one of the hooks "
-                    f"{', '.join(HOOKS)}"
-                )
 
     def __iter__(self) -> Iterator[Stabilizer]:
         for stabilizer in self.named.values():

@@ -100,11 +100,8 @@ def compare_values(definition: StudyDefinition, values: Values) -> StudyResult:
 
     def compare_arms(arm: str, than: str | float, figure: str, level: float = LEVEL) -> Comparison:
         found = on_scale(arm, figure)
-        reference = on_scale(than, figure) if isinstance(than, str) else dict.fromkeys(found, than)
-        comparison = compare(found, reference, merits[figure], level=level)
-        if isinstance(than, str):
-            return comparison
-        return replace(comparison, interval=merits[figure].possible(comparison.interval, than))
+        reference = on_scale(than, figure) if isinstance(than, str) else than
+        return compare(found, reference, merits[figure], level=level)
 
     def compare_part(part: ClaimPart, level: float) -> Comparison:
         return compare_arms(part.arm, definition.compared_with(part), part.figure, level)

@@ -56,7 +56,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
         planner = Planner(definition)
     except InputError as error:
         raise InputError(f"study={name}: {error}") from error
-    go_on = run_missing(definition, planner, checked, name, hydra) if checked.run else ""
+    tried, go_on = run_missing(definition, planner, checked, name, hydra) if checked.run else (set(), "")
     runs = Runs(checked.runs)
     plans = runs_that_count(definition, planner, runs)
     records, warnings = read_planned(plans, runs, definition.merits)
@@ -66,11 +66,11 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
         hint = "they go on without this command" if go_on else made
         raise InputError(without(f"no run of this study is finished: {hint}", warnings))
     warnings += planner.warnings
-    missing = missing_runs(plans, definition.seeds, runs)
-    result = analyse(definition, records, [*warnings, *missing])
+    result = analyse(definition, records, [*warnings, *missing_runs(plans, definition.seeds, runs)])
     page = publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
-    if missing and checked.run and checked.budget is None and not go_on:
-        raise InputError(f"{missing[0]}. They failed for the reasons above; the page is of the others")
+    failed = sorted(f"{plan.arm}, seed {plan.seed}" for plan in tried if not runs.of(plan))
+    if failed and not go_on:
+        raise InputError(f"could not be made, for the reasons above: {some_of(failed)}. The page is of the others")
     return page
 
 
@@ -95,9 +95,12 @@ def missing_runs(plans: Sequence[PlannedRun], first_seeds: int, runs: Runs) -> l
     """A warning that names runs of the first seeds, or begun ones, that are not over; none if all are."""
     expected = [plan for plan in plans if plan.seed < first_seeds or runs.begun(plan)]
     missing = [f"{plan.arm}, seed {plan.seed}" for plan in expected if not runs.of(plan)]
-    shown = [*missing[:FEW], *(["..."] if len(missing) > FEW else [])]
     count = f"{len(missing)} runs are" if len(missing) > 1 else "1 run is"
-    return [f"{count} missing: {'; '.join(shown)}"] if missing else []
+    return [f"{count} missing: {some_of(missing)}"] if missing else []
+
+
+def some_of(names: Sequence[str]) -> str:
+    return "; ".join([*names[:FEW], *(["..."] if len(names) > FEW else [])])
 
 
 def compare_existing(options: StudyOptions, figures: Sequence[FigureOptions]) -> Path:

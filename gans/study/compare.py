@@ -64,7 +64,7 @@ class Comparison:
 
 def compare(
     arm: Mapping[int, float] | Sequence[float],
-    baseline: Mapping[int, float] | Sequence[float],
+    baseline: Mapping[int, float] | Sequence[float] | float,
     figure: FigureOfMerit | str = "fid",
     *,
     scale: Scale | None = None,
@@ -75,7 +75,8 @@ def compare(
     """Compare two arms by a figure, run by run: whenever you like, and again after more runs.
 
     Args:
-        arm, baseline: the figure by seed, or as sequences whose entries are pairs. NaN where a run lacks it.
+        arm, baseline: the figure by seed, or as sequences whose entries are pairs. NaN where a run lacks it. The
+            baseline may be a number.
         figure: what is compared, or its name; then ``scale``, ``better`` and ``matters`` say what is not known of it.
         level: the probability of a false alarm over all looks; with m claims 0.05/m.
 
@@ -89,11 +90,12 @@ def compare(
         figure = figure_of_merit(figure, scale, better, matters)
     elif not isinstance(figure, FigureOfMerit):
         raise InputError(f"figure={figure!r} is neither a figure's name nor a FigureOfMerit")
-    pairs = _pairs(arm, baseline)
+    against = float(baseline) if isinstance(baseline, Real) else None
+    pairs = _pairs(arm, dict.fromkeys(_by_seed(arm), against) if against is not None else baseline)
     seeds = [seed for seed, pair in pairs.items() if all(map(math.isfinite, pair))]
     one, other = numpy.array([pairs[seed] for seed in seeds], float).reshape(-1, 2).T
     differences = figure.difference(one, other)
-    interval = figure.possible(confidence_sequence(differences, level))
+    interval = figure.possible(confidence_sequence(differences, level), against)
     evidence = e_value(differences)
     mean = float(differences.mean()) if seeds else math.nan
     return Comparison(

@@ -26,13 +26,15 @@ MANY = 1000
 """Members for the engine of a study: all its runs get the same number of threads, however few are missing."""
 
 
-def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOptions, name: str, hydra: Any) -> str:
+def run_missing(
+    definition: StudyDefinition, planner: Planner, options: StudyOptions, name: str, hydra: Any
+) -> tuple[set[PlannedRun], str]:
     """Run what is missing of the study, in rounds, and then, with a budget, more seeds of what is undecided.
 
     A member that fails is told, and left out; a signal ends the command.
 
     Returns:
-        What to know of runs that go on without this process; "" if none does.
+        The runs that it has tried to make, and what to know of those that go on without this process; "" if none does.
     """
     budget = options.budget
     tried: set[PlannedRun] = set()
@@ -42,7 +44,7 @@ def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOpt
         plans = next_runs(definition, planner, result if budget is not None else None)
         missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
         if not missing:
-            return ""
+            break
         require_folder_for_runs(options.runs[0])
         engine = make_engine(hydra, MANY)
         if budget is not None:  # in rounds, so that what a round has decided gets no more
@@ -52,8 +54,8 @@ def run_missing(definition: StudyDefinition, planner: Planner, options: StudyOpt
         tried |= {*missing}
         go_on = make_runs(definition, planner, missing, Path(options.output) / name / "members", engine, options.runs)
         if go_on:
-            return go_on
-    return ""
+            return tried, go_on
+    return tried, ""
 
 
 def require_folder_for_runs(name: str) -> None:

@@ -97,10 +97,7 @@ def make_engine(hydra: Any, members: int, accelerator: str = "auto") -> Engine:
         raise InputError(f"hydra/launcher={name} is not of this package: choose from {', '.join(ENGINES)}")
     options: Any = OmegaConf.to_container(hydra.launcher, resolve=True)
     del options["_target_"]
-    try:
-        engine = check_options(ENGINES[name], options)
-    except InputError as error:
-        raise InputError(f"hydra.launcher.{error}") from error
+    engine = check_options(ENGINES[name], options, "hydra.launcher.")
     engine.prepare(members, accelerator)
     return engine
 

@@ -175,7 +175,9 @@ def test_for_several_values_only_what_works_is_recommended(argument: str) -> Non
 MISTAKES = {
     "defaults:\n  - override /data: digits\n": r"experiment/mine\.yaml: .*# @package _global_",
     "# @package _global_\ndefaults:\n  - override /stabilise: ema\n": r"experiment/mine\.yaml: .*'stabilize'",
-    "# @package _global_\ndefaults:\n  - /stabilize: ema\n": r"override /stabilize: ema",
+    "# @package _global_\ndefaults:\n  - /stabilize: ema\n": r"override /stabilize$",
+    "# @package _global_\ndefaults:\n  - /data: mnist\n": r"override /data$",
+    "trainer:\n  max_epochs: 5\n": r"# @package _global_",
     "# @package _global_\nstabilise: 5\n": r"unknown option 'stabilise' .*'stabilize'",
 }
 
@@ -198,6 +200,15 @@ def test_mistakes_in_an_experiment_of_ones_own_are_answered(tmp_path: Path, text
 def test_what_an_experiment_chooses_is_replaced_by_another_choice(override: str, instead: str) -> None:
     with pytest.raises(InputError, match=instead):
         gans.compose("data=digits", "experiment=wgan_gp", override)
+
+
+@pytest.mark.parametrize("override", ["~metric", "~metric=kid", "~figure=curves", "~stabilize=ema"])
+def test_leaving_out_one_of_several_says_how(override: str) -> None:
+    """What Hydra can't do: without it the usual choices, and none, are what there is."""
+    group = override.lstrip("~").partition("=")[0]
+    with pytest.raises(InputError, match=rf"{group}=\[\.\.\.\], or {group}=none"):
+        gans.compose("data=digits", override)
+    assert gans.compose("data=digits", "~stabilize").stabilize == {}
 
 
 def test_what_is_typed_replaces_an_experiments_choices_with_their_options(tmp_path: Path) -> None:

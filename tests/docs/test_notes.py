@@ -123,16 +123,17 @@ def report_a_steps() -> list[str]:
 def accuracies_of_dcgans() -> list[list[float]]:
     """The discriminator's mean accuracy in each epoch, of each run of report_b_dcgan."""
     of_run: dict[tuple[str, str], list[float]] = {}
-    for row in runs("report_b_dcgan", "accuracies"):
+    for row in sorted(runs("report_b_dcgan", "accuracies"), key=lambda row: int(row["epoch"])):
         of_run.setdefault((row["arm"], row["seed"]), []).append(float(row["discriminator_accuracy"]))
     return [of_run[run["arm"], run["seed"]] for run in runs("report_b_dcgan")]
 
 
-def rank_correlation_at_the_end() -> str:
-    """Of the accuracy in the last epoch and FID, over these runs."""
-    fids = [float(run["fid"]) for run in runs("report_b_dcgan")]
-    last = [curve[-1] for curve in accuracies_of_dcgans()]
-    return number(round(float(spearmanr(last, fids).statistic), 2))
+def rank_correlations_at_the_end() -> str:
+    """Of the accuracy in the last epoch and FID, over the runs of each arm."""
+    of_arm: dict[str, list[tuple[float, float]]] = {}
+    for run, curve in zip(runs("report_b_dcgan"), accuracies_of_dcgans(), strict=True):
+        of_arm.setdefault(run["arm"], []).append((curve[-1], float(run["fid"])))
+    return extremes([float(spearmanr(*zip(*pairs, strict=True)).statistic) for pairs in of_arm.values()], ".2f")
 
 
 def report_b_dcgan() -> list[str]:
@@ -145,7 +146,8 @@ def report_b_dcgan() -> list[str]:
     assert len(rows) == len(curves) == 40
     first, last = [curve[0] for curve in curves], [curve[-1] for curve in curves]
     falls = [float(spearmanr(range(len(curve)), curve).statistic) for curve in curves]
-    at_the_end = rank_correlation_at_the_end()
+    assert all(curve[1] > curve[0] for curve in curves)
+    second = statistics.mean(curve[1] for curve in curves)
     loss = "late_fluctuation.discriminator_loss"
     arms = ("fixed label smoothing", "both", "noisy labels", "label smoothing")
     *calm, smoothing = (lower("report_b_dcgan", arm, "none", loss) for arm in arms)
@@ -154,10 +156,11 @@ def report_b_dcgan() -> list[str]:
     return [
         f"In all {len(rows)} runs FID falls as training goes on: the rank correlation of step and FID is "
         f"{extremes(steps, '.2f')}.",
-        f"In all {len(rows)} runs it rises and falls with FID: the rank correlation is {extremes(accuracies, '.2f')}.",
-        f"is {number(statistics.mean(first))} in the first one and {number(statistics.mean(last))} in the last, and "
-        f"the rank correlation with the epoch is {extremes(falls, '.2f')}",
-        f"over the {len(rows)} runs, its rank correlation with FID is {at_the_end}",
+        f"the rank correlation of its accuracy and FID is {extremes(accuracies, '.2f')} in all {len(rows)} runs:",
+        f"epoch is {number(statistics.mean(first))} in the first one, rises in all {len(rows)} runs to the second, "
+        f"{number(second)}, and falls to {number(statistics.mean(last))} in the last; its rank correlation with the "
+        f"epoch is {extremes(falls, '.2f')}.",
+        f"over the eight runs of an arm is {rank_correlations_at_the_end()} (",
         f"near 50 % means success; here it is {extremes(last, '.2f')} at the end",
         f"with the report's label smoothing in {smoothing}.",
         f"FID at the end is {extremes(fids)}, whatever",
@@ -209,17 +212,17 @@ def readme() -> list[str]:
     assert {run["recall"] for run in one_shape} == {"0.0"}
     poor = [run for run in runs("first_steps") if "poor samples" in run["diagnoses"]]
     loss = "late_fluctuation.discriminator_loss"
-    dcgans = runs("report_b_dcgan")
     arms = ("noisy labels", "fixed label smoothing")
+    calmed = [fid for arm in arms for fid in by_seed("report_b_dcgan", arm, "fid").values()]
+    without = [*by_seed("report_b_dcgan", "none", "fid").values()]
     assert {lower("report_b_dcgan", arm, "none", loss) for arm in arms} == {"all eight"}
     elsewhere = ratio("label_smoothing", "both", "none", loss, "runs_elsewhere")
     return [
         f"in {len(fids)} of {len(rows)} runs",
         f"FID ends between {number(min(fids))} and {number(max(fids))}; it is {number(alive)} in the one other run",
-        f"over all {len(dcgans)} runs at the end it is {rank_correlation_at_the_end()}",
+        f"over runs of the same settings, at the end, it is {rank_correlations_at_the_end()}, undecided",
         f"another machine's runs left it undecided, {elsewhere}",
-        f"FID is {extremes([float(run['fid']) for run in dcgans])} with and without",
-        f"({len(dcgans)} runs of one setting)",
+        f"FID is {extremes(calmed, '.1f')} with either and {extremes(without, '.1f')} without",
         f"all {len(poor)} runs still make poor samples",
         f"in all of {len({run['seed'] for run in one_shape})} seeds at each of "
         f"{len({run['arm'] for run in one_shape})} lengths",

@@ -133,7 +133,10 @@ from gans.stabilize.base import Stabilizer
 
 
 class Quiet(Stabilizer):
-    \"\"\"Does nothing.\"\"\"
+    \"\"\"Changes nothing.\"\"\"
+
+    def after_generator(self, gan):
+        pass
 """
 
 

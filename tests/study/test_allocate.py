@@ -98,8 +98,9 @@ def test_a_study_whose_runs_fail_publishes_the_others_and_is_no_success(
     options |= {"study": DEFINITION.model_dump()}
     with initialize_config_dir(str(CONF), version_base="1.3"):
         if failing:
-            with pytest.raises(InputError, match="3 runs are missing: better, seed 0"):
-                ask(options, "mine")
+            for budget in (None, 20):
+                with pytest.raises(InputError, match=r"could not be made.*: better, seed 0"):
+                    ask(options | {"budget": budget}, "mine")
         else:
             ask(options, "mine")
     page = (tmp_path / "studies" / "mine" / "index.html").read_text(encoding="utf-8")
