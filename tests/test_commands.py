@@ -32,7 +32,7 @@ def run(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess
     return subprocess.run(command(name, *arguments), cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("sweep", [[], ["-m", "seed=1,2"]], ids=["run", "sweep"])
+@pytest.mark.parametrize("sweep", [[], pytest.param(["-m", "seed=1,2"], marks=pytest.mark.slow)], ids=["run", "sweep"])
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, sweep: list[str]) -> None:
     """tests/config asks for many kinds of it, in one process."""
     done = run(tmp_path, "train.py", *sweep, "data=digits", "data.limit=0")

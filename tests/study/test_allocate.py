@@ -82,7 +82,7 @@ def test_first_seeds_come_before_a_budget_is_spent_on_more(
     assert sum(map(len, rounds)) == min(budget, 3)
 
 
-@pytest.mark.parametrize("failing", [True, False])
+@pytest.mark.parametrize("failing", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_study_whose_runs_fail_publishes_the_others_and_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: bool
 ) -> None:

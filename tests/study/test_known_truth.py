@@ -258,6 +258,7 @@ def test_the_time_of_a_run_is_that_of_its_sessions(tmp_path: Path, minutes: list
     assert record.figures["seconds"] == pytest.approx(seconds, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_points_that_are_not_finite_leave_a_page(tmp_path: Path) -> None:
     study = definition(claims=[], figures=["fid"])
     records = records_in(tmp_path / "runs", study)
