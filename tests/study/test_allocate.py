@@ -1,6 +1,7 @@
 """Which runs of a study are made, and which count."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -96,12 +97,11 @@ def test_a_study_whose_runs_fail_publishes_the_others_and_is_no_success(
     monkeypatch.setattr(make_runs, "make_engine", lambda *_: SimpleNamespace(at_once=2))
     options = composed(f"runs=[{tmp_path}/runs]", f"output={tmp_path}/studies", config_name="study")
     options |= {"study": DEFINITION.model_dump()}
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        if failing:
-            for budget in (None, 20):
-                with pytest.raises(InputError, match=r"could not be made.*: better, seed 0"):
-                    ask(options | {"budget": budget}, "mine")
-        else:
-            ask(options, "mine")
+    for budget in (None, 20):
+        with (
+            initialize_config_dir(str(CONF), version_base="1.3"),
+            pytest.raises(InputError, match=r"could not be made.*: better, seed 0") if failing else nullcontext(),
+        ):
+            ask(options | {"budget": budget}, "mine")
     page = (tmp_path / "studies" / "mine" / "index.html").read_text(encoding="utf-8")
     assert ("3 runs are missing" in page) == failing
