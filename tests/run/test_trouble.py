@@ -243,7 +243,7 @@ def test_a_checkpoint_of_another_model_or_version_is_refused(stopped: RunFolder,
     renamed = contents["state_dict"] | {f"{weight}.old": contents["state_dict"][weight]}
     for other, message in (
         (contents | {"state_dict": renamed}, f"{weight}.old"),
-        (contents | {"file_positions": None}, ""),
+        (contents | {"file_positions": None}, "not a checkpoint of this package"),
         (checkpoint(unbroken("model=dcgan", "metric=[fid]", "checkpoint.every_steps=1")), "model"),
     ):
         replace_checkpoint(stopped, other)
