@@ -232,6 +232,7 @@ def test_a_run_may_delete_the_checkpoint_meanwhile(
     assert not explore(request(ExploreConfig, copied)).notes
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_folder(
     explored: Callable[..., Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

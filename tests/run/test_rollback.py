@@ -31,6 +31,7 @@ def train(folder: Path, *overrides: str, failures: int) -> RunFolder:
     return only_run(folder)
 
 
+@pytest.mark.slow
 def test_a_run_stops_at_the_step_and_saves_nothing_of_it(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=rf"nan at training step {STEP}") as error:
         train(tmp_path, "figure=[curves]", failures=1)

@@ -50,6 +50,7 @@ def test_runs_that_exist_are_compared_by_a_group(tmp_path: Path) -> None:
     assert not links or all(link.is_symlink() for link in links)
 
 
+@pytest.mark.slow
 def test_ways_to_sample_are_compared(tmp_path: Path) -> None:
     """Their figures have other names, since a name says which samples it is of."""
     for choice, protocol in (("all", PROTOCOL), ("drs", "1000_80drs_digits1")):
@@ -169,6 +170,7 @@ def test_one_arm_has_one_kind_of_samples(tmp_path: Path) -> None:
         ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]"), None)
 
 
+@pytest.mark.slow
 def test_what_is_no_longer_asked_is_not_shown(tmp_path: Path) -> None:
     """Figures, and TensorBoard's curves, of an earlier answer under the same name; files of the user's own stay."""
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)

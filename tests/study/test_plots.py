@@ -49,6 +49,7 @@ def test_dollar_signs_in_names_make_no_formula(tmp_path: Path) -> None:
         assert sum(f">{arm}<" in svg for arm in arms) == (2 if name.startswith("effects") else 3)  # not the baseline
 
 
+@pytest.mark.slow
 def test_names_of_many_arms_fit(tmp_path: Path) -> None:
     for figure in figures_of(result_of(tmp_path, (LONG, *LABELS, *"abcd"))).values():
         assert_inside(figure)
