@@ -91,7 +91,10 @@ def compare(
     elif not isinstance(figure, FigureOfMerit):
         raise InputError(f"figure={figure!r} is neither a figure's name nor a FigureOfMerit")
     against = float(baseline) if isinstance(baseline, Real) else None
-    pairs = _pairs(arm, dict.fromkeys(_by_seed(arm), against) if against is not None else baseline)
+    if isinstance(baseline, Real):
+        arm = _by_seed(arm)
+        baseline = dict.fromkeys(arm, float(baseline))
+    pairs = _pairs(arm, baseline)
     seeds = [seed for seed, pair in pairs.items() if all(map(math.isfinite, pair))]
     one, other = numpy.array([pairs[seed] for seed in seeds], float).reshape(-1, 2).T
     differences = figure.difference(one, other)

@@ -15,6 +15,7 @@ from gans.run.folder import RunFolder
 from gans.run.metrics_file import write_rows
 from gans.study.analyse import analyse
 from gans.study.answers import answers
+from gans.study.compare import compare
 from gans.study.figures_of_merit import figure_of_merit
 from gans.study.plan import require_metrics
 from gans.study.publish import publish
@@ -100,6 +101,12 @@ def test_a_claim_compares_with_a_number(tmp_path: Path) -> None:
     page = publish(result, tmp_path / "study", COMMANDS).parent
     with (page / "comparisons.csv").open(encoding="utf-8") as file:
         assert [row["than"] for row in csv.DictReader(file) if row["kind"] == "claim"] == ["0.0", "0.2"]
+
+
+def test_a_list_is_compared_with_a_number() -> None:
+    found = compare([0.8, 0.9, 0.85], 0.5, "recall")
+    assert found.differences == pytest.approx((0.3, 0.4, 0.35))
+    assert found.differences == compare({0: 0.8, 1: 0.9, 2: 0.85}, 0.5, "recall").differences
 
 
 def test_no_interval_leaves_its_scale() -> None:
