@@ -91,9 +91,6 @@ def compare(
     elif not isinstance(figure, FigureOfMerit):
         raise InputError(f"figure={figure!r} is neither a figure's name nor a FigureOfMerit")
     against = float(baseline) if isinstance(baseline, Real) else None
-    if isinstance(baseline, Real):
-        arm = _by_seed(arm)
-        baseline = dict.fromkeys(arm, float(baseline))
     pairs = _pairs(arm, baseline)
     seeds = [seed for seed, pair in pairs.items() if all(map(math.isfinite, pair))]
     one, other = numpy.array([pairs[seed] for seed in seeds], float).reshape(-1, 2).T
@@ -129,9 +126,11 @@ def _of_difference(figure: FigureOfMerit, difference: float) -> Verdict:
 
 
 def _pairs(
-    arm: Mapping[int, float] | Sequence[float], baseline: Mapping[int, float] | Sequence[float]
+    arm: Mapping[int, float] | Sequence[float], baseline: Mapping[int, float] | Sequence[float] | float
 ) -> dict[int, tuple[float, float]]:
-    """Both arms' figures of each seed that both have, in order of the seeds."""
+    """Both arms' figures of each seed that both have, in order of the seeds; a number is the same for all."""
+    if isinstance(baseline, int | float):
+        return {seed: (value, float(baseline)) for seed, value in sorted(_by_seed(arm).items())}
     if isinstance(arm, Mapping) != isinstance(baseline, Mapping):
         raise InputError("one arm's figures are by seed, and the other's are a list: give both in the same way")
     ours, theirs = (_by_seed(values) for values in (arm, baseline))
