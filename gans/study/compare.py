@@ -129,7 +129,9 @@ def _pairs(
     arm: Mapping[int, float] | Sequence[float], baseline: Mapping[int, float] | Sequence[float] | float
 ) -> dict[int, tuple[float, float]]:
     """Both arms' figures of each seed that both have, in order of the seeds; a number is the same for all."""
-    if isinstance(baseline, int | float):
+    if isinstance(baseline, float | Real):
+        if not math.isfinite(baseline):
+            raise InputError(f"baseline={baseline}: a number to compare with has to be finite")
         return {seed: (value, float(baseline)) for seed, value in sorted(_by_seed(arm).items())}
     if isinstance(arm, Mapping) != isinstance(baseline, Mapping):
         raise InputError("one arm's figures are by seed, and the other's are a list: give both in the same way")

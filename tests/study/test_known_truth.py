@@ -182,8 +182,16 @@ def test_wrong_definitions_are_refused(changes: dict[str, Any], word: str) -> No
 @pytest.mark.parametrize(
     "wrong",
     [{"level": level} for level in (0, -1, 1, 2, math.nan, None, "0.05")]
-    + [{arm: values} for arm in ("arm", "baseline") for values in ([1.0, None], ["1", "2"], [[1.0], [2.0]], "12", 5)]
-    + [{"figure": 5}, {"scale": "log"}, {"better": "up"}, {"matters": "2"}],
+    + [{arm: values} for arm in ("arm", "baseline") for values in ([1.0, None], ["1", "2"], [[1.0], [2.0]], "12")]
+    + [
+        {"arm": 5},
+        {"baseline": math.nan},
+        {"baseline": -5},
+        {"figure": 5},
+        {"scale": "log"},
+        {"better": "up"},
+        {"matters": "2"},
+    ],
     ids=str,
 )
 def test_arguments_of_a_comparison_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
