@@ -106,9 +106,11 @@ def make_gan() -> Callable[..., GAN]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of its own, and no data root but for the tests that name it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("GANS_DATA_ROOT", raising=False)
         yield
 
 

@@ -281,7 +281,8 @@ def test_a_sweep_runs_its_members_reports_failures_and_then_runs_what_is_missing
 
 
 @pytest.mark.slow
-def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path: Path) -> None:
+def test_a_sweep_is_ended_in_many_ways_and_finished_by_the_same_command(tmp_path: Path) -> None:
+    """SIGTERM is heard as Ctrl-C is: see tests/sweep/test_processes.py."""
     name = "runs/digits-limit24-autoencoder-msle-none-400steps-seed"
     budget = tiny("trainer.max_epochs=null", "trainer.max_steps=400", "checkpoint.every_steps=10", "log_every=10")
     arguments = command("train.py", "-m", *budget, "hydra.launcher.n_jobs=2", "seed=0,1,2")
@@ -309,7 +310,6 @@ def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path
             time.sleep(0.1)
 
     for end, code in [
-        (lambda sweep: sweep.terminate(), 143),
         (lambda sweep: os.killpg(sweep.pid, signal.SIGINT), 130),
         (lambda sweep: sweep.kill(), -9),
     ]:
@@ -337,7 +337,7 @@ def test_a_sweep_is_ended_in_every_way_and_finished_by_the_same_command(tmp_path
     output, errors = sweep.communicate()
     assert sweep.returncode == 0, errors
     assert "3 of 3 members are finished" in output
-    ways = ["started", *["stopped", "resumed"] * 3, "finished"]
+    ways = ["started", *["stopped", "resumed"] * 2, "finished"]
     assert events(runs[0]) == ways
     assert events(runs[1]) == [*ways[:-1], "resumed", "finished"]
     assert events(runs[2]) == ["started", "finished"]

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -154,7 +155,8 @@ def suggestion(word: str, names: Sequence[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-def known_options(command: str) -> dict[str, str]:
+@cache
+def known_options(command: str) -> Mapping[str, str]:
     """The dotted options of a command and their values as text, read from conf/, and its config groups."""
     own = CONF / f"{command}.yaml"
     main = own if own.is_file() else own.with_stem("config")

@@ -24,7 +24,14 @@ def makes_points(model: str) -> bool:
     return issubclass(kind, Generator) and kind.makes_points
 
 
-IMAGE_MODELS = [name for name in names("model") if not makes_points(name)]
+def of_different_networks(models: list[str]) -> list[str]:
+    """The first model of each pair of classes: a WGAN's networks are those of a DCGAN."""
+    nodes = {name: composed(f"model={name}")["model"] for name in reversed(models)}
+    players = "generator", "discriminator"
+    return sorted({tuple(node[each]["_target_"] for each in players): name for name, node in nodes.items()}.values())
+
+
+IMAGE_MODELS = of_different_networks([name for name in names("model") if not makes_points(name)])
 POINT_MODELS = [name for name in names("model") if makes_points(name)]
 WITH_EMA = [(model, "none") for model in IMAGE_MODELS] + [("dcgan", "ema"), ("acgan", "ema")]
 """Models, and a stabilizer that makes the images of a copy of the generator, with and without classes."""

@@ -91,10 +91,10 @@ STOPS: list[tuple[str, Moment, int]] = [
     (STATEFUL, "between the players", 5),
 ]
 MORE_STOPS: list[tuple[str, Moment, int]] = [
-    ("mlp", "in the evaluation", 3),
-    *((run, "between the players", step) for run in RUNS for step in (1, 4)),
-    *((run, "in the evaluation", step) for run in RUNS for step in (3,)),
-    *((run, "in the final test", STEPS) for run in RUNS),
+    ("acgan", "between the players", 1),
+    *((run, "between the players", 4) for run in RUNS),
+    *((run, "in the evaluation", 3) for run in RUNS),
+    *((run, "in the final test", STEPS) for run in ("autoencoder", STATEFUL, "budget in steps")),
 ]
 CASES = [*STOPS, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE_STOPS if case not in STOPS)]
 
@@ -234,12 +234,10 @@ KILLS: list[tuple[signal.Signals, Moment, int]] = [
     (signal.SIGKILL, "between the players", 4),
 ]
 MORE_KILLS: list[tuple[str, signal.Signals, Moment, int]] = [
-    *(
-        (run, number, "between the players", step)
-        for run in ("acgan", STATEFUL)
-        for number in (signal.SIGTERM, signal.SIGKILL)
-        for step in (1, 4)
-    ),
+    ("acgan", signal.SIGTERM, "between the players", 1),
+    ("acgan", signal.SIGKILL, "between the players", 4),
+    (STATEFUL, signal.SIGTERM, "between the players", 4),
+    (STATEFUL, signal.SIGKILL, "between the players", 1),
     ("autoencoder", signal.SIGINT, "between the players", 2),
     ("autoencoder", signal.SIGTERM, "in the evaluation", 3),
     ("autoencoder", signal.SIGKILL, "in the evaluation", 3),
