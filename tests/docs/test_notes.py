@@ -106,6 +106,30 @@ def report_a_digits() -> list[str]:
     ]
 
 
+def report_a_rates() -> list[str]:
+    rows = runs("report_a_rates")
+    best: dict[tuple[str, str], list[str]] = {}
+    for digit in ("an 8", "a 1"):
+        for seed in map(str, range(8)):
+            of_seed = {run["arm"]: float(run["fid"]) for run in rows if run["seed"] == seed and digit in run["arm"]}
+            assert len(of_seed) == 3
+            found = min(of_seed, key=lambda arm: of_seed[arm])
+            best.setdefault((digit, found.rpartition(" ")[2]), []).append(seed)
+    high = [run for run in rows if run["arm"].endswith("4e-4")]
+    low = [run for run in rows if run not in high]
+    saturated = [NUMBERS[sum("saturation" in run["diagnoses"] for run in group)] for group in (high, low)]
+    worst = max(rows, key=lambda run: float(run["fid"]))
+    assert (worst["arm"], worst["seed"] in best["a 1", "4e-4"]) == ("a 1, lr 4e-4", False)
+    assert {run["recall"] for run in rows} == {"0.0"}
+    assert sorted(len(best["an 8", rate]) for rate in ("1e-4", "2e-4", "4e-4")) == [2, 3, 3]
+    return [
+        f"in {NUMBERS[len(best['a 1', '4e-4'])]} of eight seeds.",
+        f"ends at {float(worst['fid']):.0f}, the worst of all {len(rows)} runs",
+        f"saturated in {saturated[0]} of {len(high)} runs with it, and in {saturated[1]} of {len(low)} with",
+        f"Recall is 0 in all {len(rows)} runs:",
+    ]
+
+
 def report_a_steps() -> list[str]:
     rows = runs("report_a_steps")
     assert {run["recall"] for run in rows} == {"0.0"}
@@ -231,7 +255,7 @@ def readme() -> list[str]:
 
 FACTS: dict[str, Callable[[], list[str]]] = {
     each.__name__: each
-    for each in (label_smoothing, report_a_digits, report_a_steps, report_b_dcgan, report_b_wgan, ring)
+    for each in (label_smoothing, report_a_digits, report_a_rates, report_a_steps, report_b_dcgan, report_b_wgan, ring)
 }
 
 
