@@ -18,8 +18,9 @@ def warn_once(text: str) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception's message, without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """An exception's message, without line breaks; that of its cause if it has none."""
+    message, cause = " ".join(str(error).split()), error.__cause__ or error.__context__
+    return message or (one_line(cause) if cause else type(error).__name__)
 
 
 class InputError(Exception):

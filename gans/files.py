@@ -7,6 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -17,6 +19,7 @@ from platformdirs import user_cache_path
 from gans.errors import InputError
 
 PART = ".part"
+STANDARD_LIBRARY = Path(os.__file__).parent
 SHORT_WAIT = 0.5
 """Seconds that a process waits for another without a word."""
 Format = Literal["png", "svg", "pdf"]
@@ -26,6 +29,25 @@ Format = Literal["png", "svg", "pdf"]
 def file_name(text: str) -> str:
     """Text as the name of a file, another one for each text: "/" becomes "%2f"."""
     return re.sub(r"[%/\\]|^\.", lambda found: f"%{ord(found[0]):02x}", text)
+
+
+def source_files(module: str) -> set[Path]:
+    """The Python files of a module and of all that it imports from the folder in which it or its package lies.
+
+    None of this package, and none of what is installed: that has versions.
+    """
+    top, spec = find_spec(module.partition(".")[0]), find_spec(module)
+    if top is None or spec is None or not spec.has_location or spec.origin is None:  # such as a built-in module
+        return set()
+    place = Path(next(iter(top.submodule_search_locations or ()), top.origin or "")).parent
+    if place == STANDARD_LIBRARY or {"site-packages", "dist-packages"} & {*place.parts}:
+        return set()
+    finder = ModuleFinder([str(place)], excludes=["gans"])
+    try:
+        finder.import_hook(module)
+    except (ImportError, AttributeError):  # of a package without __init__.py, which it does not know
+        return {Path(spec.origin)}
+    return {Path(file) for found in finder.modules.values() if (file := vars(found)["__file__"])}
 
 
 @contextmanager

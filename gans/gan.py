@@ -28,6 +28,7 @@ from gans.update import (
     pack,
     pack_samples,
     per_sample,
+    returned,
     samples_with_target,
     total,
     unpack,
@@ -178,7 +179,7 @@ class GAN(L.LightningModule):
 
     def discriminator_terms(self, batch: ScoredBatch) -> Terms:
         """The discriminator's loss terms. Its loss is the sum of their means and the penalties' means."""
-        return per_sample({"adversarial": self.objective.discriminator(batch)}, type(self.objective).__name__)
+        return self._adversarial(self.objective.discriminator(batch), batch, "discriminator")
 
     def with_penalties(self, terms: Terms, batch: PlayerBatch, random: Streams) -> Terms:
         """The terms and the stabilizers' penalties. Papers add penalties to E[fakes] + E[reals]. The mean over fakes
@@ -189,7 +190,16 @@ class GAN(L.LightningModule):
 
     def generator_terms(self, batch: ScoredBatch) -> Terms:
         """The generator's loss terms. Its loss is the sum of their means."""
-        return per_sample({"adversarial": self.objective.generator(batch)}, type(self.objective).__name__)
+        return self._adversarial(self.objective.generator(batch), batch, "generator")
+
+    def _adversarial(self, loss: Tensor, batch: ScoredBatch, player: str) -> Terms:
+        terms = per_sample({"adversarial": loss}, self.objective, player)
+        if batch.outputs.requires_grad and not loss.requires_grad:
+            raise InputError(
+                f"{type(self.objective).__name__}.{player}: its loss has no gradient, so nothing would be learned: "
+                "compute it from batch.scores with PyTorch's functions, without detach, item or numpy"
+            )
+        return terms
 
     def update(self, player: str, optimizer: Optimizer, batch: ScoredBatch, terms: Terms) -> None:
         """Make one optimizer step on the sum of the terms' means, and record the loss and the accuracies.
@@ -197,7 +207,7 @@ class GAN(L.LightningModule):
         Raises:
             NonFiniteError: before the optimizer step, if the loss or a gradient is not finite.
         """
-        means = mean_terms(per_sample(terms, type(self).__name__))
+        means = mean_terms(per_sample(terms, self, f"{player}_terms"))
         loss = total(means)
         optimizer.zero_grad()
         self.manual_backward(loss)
@@ -219,14 +229,14 @@ class GAN(L.LightningModule):
 
     def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:
         """The discriminator's outputs, shape (n, 1 + k). A conditional discriminator uses the labels too."""
-        return self.discriminator(images)
+        return returned(self.discriminator(images), Tensor, self.discriminator, "forward", "scores, shape (n, 1)")
 
     def real_samples(self, data: Batch) -> Samples:
         images = rescale(data.images, UNIT, self.generator.pixel_range)
         return self._samples(images, data.labels, desired_real=True)
 
     def fake_samples(self, generator: nn.Module, inputs: Inputs, *, desired_real: bool) -> Samples:
-        return self._samples(generator(*inputs.arguments), inputs.labels, desired_real=desired_real)
+        return self._samples(_made_by(generator, inputs), inputs.labels, desired_real=desired_real)
 
     def _samples(self, images: Tensor, labels: Tensor, *, desired_real: bool) -> Samples:
         target = self.objective.real_target if desired_real else self.objective.fake_target
@@ -269,11 +279,13 @@ class GAN(L.LightningModule):
         inputs = self.generator.inputs(len(data.images), random("latent"), data, self.classes_for(data))
         fake = self.fake_samples(network, inputs, desired_real=False)
         batch = PlayerBatch(self.discriminate, fake, self.real_samples(data), self.separate_forward).forward()
-        measured = self.measure("discriminator", batch, mean_terms(self.discriminator_terms(batch)))
+        terms = per_sample(self.discriminator_terms(batch), self, "discriminator_terms")
+        measured = self.measure("discriminator", batch, mean_terms(terms))
 
         fake = fake.with_target(self.objective.real_target, desired_real=True)
         batch = PlayerBatch(self.discriminate, fake, self.paired_reals(fake, data), self.separate_forward).forward()
-        return measured | self.measure("generator", batch, mean_terms(self.generator_terms(batch)))
+        terms = per_sample(self.generator_terms(batch), self, "generator_terms")
+        return measured | self.measure("generator", batch, mean_terms(terms))
 
     def log_held_out(self, stage: str) -> None:
         values = {f"{stage}/{name}": value for name, value in self.held_out_means.pop().items()}
@@ -285,7 +297,7 @@ class GAN(L.LightningModule):
         network = self.stabilizers.sampling_generator(self.generator)
         was_training = network.training
         network.eval()
-        images = rescale(network(*inputs.arguments).float(), self.generator.pixel_range, UNIT)
+        images = rescale(_made_by(network, inputs).float(), self.generator.pixel_range, UNIT)
         network.train(was_training)
         return images
 
@@ -311,3 +323,8 @@ class GAN(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.training_steps = checkpoint["training_steps"]
         self.means.load_state_dict(checkpoint["means"])
+
+
+def _made_by(network: nn.Module, inputs: Inputs) -> Tensor:
+    """A generator's samples, as it makes them."""
+    return returned(network(*inputs.arguments), Tensor, network, "forward", "a tensor with a sample in each row")

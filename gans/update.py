@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from gans.errors import InputError
 
 NO_CLASS = -1
 """The label of a sample without a class. It is not a valid class index, so using it as one fails."""
+
+Returned = TypeVar("Returned")
 
 Terms = dict[str, Tensor]
 """Loss terms by name, one value per sample, shape (n,)."""
@@ -139,17 +141,25 @@ class ScoredBatch(PlayerBatch):
         return self.both.targets
 
 
-def per_sample(terms: Terms, owner: str) -> Terms:
-    """The same loss terms; an InputError that names their owner for one that is not one value per sample.
+def returned(made: object, kind: type[Returned], owner: object, method: str, instead: str) -> Returned:
+    """What a method of a class of one's own has returned; an InputError that names both if it is of another kind."""
+    if not isinstance(made, kind):
+        raise InputError(f"{type(owner).__name__}.{method} returns {type(made).__name__}: return {instead}")
+    return made
+
+
+def per_sample(terms: Terms, owner: object, method: str) -> Terms:
+    """The loss terms that a method returns; an InputError that names it for one that is not one value per sample.
 
     One of shape (n, n), made by broadcasting, would be averaged and train something else.
     """
+    returned(terms, dict, owner, method, "a dictionary of loss terms by name, such as {'mine': values}")
     for name, values in terms.items():
         shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         if not isinstance(values, Tensor) or values.ndim != 1:
             raise InputError(
-                f"{owner}: its loss '{name}' has the shape {shape}: return one value per sample, shape "
-                "(n,), from batch.scores and batch.targets, which have this shape"
+                f"{type(owner).__name__}.{method}: its loss '{name}' has the shape {shape}: return one value per "
+                "sample, shape (n,), from batch.scores and batch.targets, which have this shape"
             )
     return terms
 

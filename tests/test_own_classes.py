@@ -5,6 +5,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -15,6 +16,8 @@ from typing_extensions import override
 
 from gans.config.build import build, build_data
 from gans.config.compatibility import require_match
+from gans.data.batches import Dataset
+from gans.data.images import ImageData
 from gans.data.source import Source
 from gans.errors import InputError
 from gans.features.none import NoFeatures
@@ -26,10 +29,12 @@ from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
 from gans.objectives import BinaryCrossEntropy, Objective
 from gans.randomness import Streams
 from gans.stabilize import Stabilizer, Stabilizers
-from gans.stabilize.base import StabilizedGAN, require_hooks
+from gans.stabilize.base import HOOKS, StabilizedGAN, require_hooks
 from gans.stabilize.gradient_penalties import R1
 from gans.update import PlayerBatch, ScoredBatch, Terms
 from tests.conftest import run_config
+from tests.data.own import noise, own
+from tests.run.runs import Crash, start
 from tests.training import points_gan, random_points, train
 
 
@@ -78,6 +83,15 @@ def test_a_loss_of_the_generator_alone(points: Source) -> None:
             return batch.scores[:, None] - batch.scores
 
     assert "Own" in refusal(lambda: require_match(points_gan(objective=Own()), points))
+
+
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_a_loss_without_gradient(player: str) -> None:
+    def loss(_: Objective, batch: ScoredBatch) -> Tensor:
+        return batch.scores.detach().square()
+
+    own = type("Own", (BinaryCrossEntropy,), {player: loss})
+    assert f"Own.{player}" in refusal(lambda: train(points_gan(objective=own()), [random_points()]))
 
 
 class Penalty(Stabilizer):
@@ -185,6 +199,24 @@ def test_a_generator_that_says_nothing_or_is_none(points: Source) -> None:
     require_match(gan_with(), points)
 
 
+@pytest.mark.parametrize("network", [MLPGenerator, MaxoutDiscriminator])
+def test_a_network_without_return(points: Source, network: type[nn.Module]) -> None:
+    class Own(network):  # type: ignore[valid-type, misc]
+        def forward(self, *inputs: Tensor) -> None:
+            super().forward(*inputs)
+
+    made = {"generator": MLPGenerator, "discriminator": MaxoutDiscriminator}
+    gan = gan_with(*(Own(width=8, depth=1) if kind is network else None for kind in made.values()))
+    assert "Own.forward returns NoneType" in refusal(lambda: require_match(gan, points))
+
+
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_a_gan_whose_losses_are_not_returned(points: Source, player: str) -> None:
+    gan = points_gan()
+    gan.__class__ = type("Own", (GAN,), {f"{player}_terms": lambda *_: None})
+    assert f"Own.{player}_terms returns NoneType" in refusal(lambda: require_match(gan, points))
+
+
 def test_a_network_that_shows_samples_and_that_checkpoints_would_not_save(points: Source) -> None:
     class Own(Stabilizer):
         @override
@@ -208,11 +240,71 @@ class ForgetfulMetric(Metric):
         return {}
 
 
-@pytest.mark.parametrize("kind", [Forgetful, ForgetfulMetric])
+class Images(ImageData):
+    """A source whose ``read`` returns this."""
+
+    source = "mine"
+
+    def __init__(self, made: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.made = made
+
+    @override
+    def read(self) -> tuple[Dataset, Dataset]:
+        return self.made
+
+
+class ForgetfulImages(Images):
+    def __init__(self) -> None:
+        self.made = None
+
+
+@pytest.mark.parametrize("kind", [Forgetful, ForgetfulMetric, ForgetfulImages])
 def test_a_class_that_does_not_initialize_its_base(kind: type) -> None:
     said = refusal(lambda: build({"_target_": f"{__name__}.{kind.__name__}"}, "group.own"))
     assert "group.own" in said
     assert "super().__init__()" in said
+
+
+DATASET = noise(10, 1, 8)
+ARRAYS: Any = [numpy.array(part) for part in DATASET]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        None,
+        DATASET,
+        (DATASET,),
+        (tuple(DATASET), tuple(DATASET)),
+        (DATASET, None),
+        (Dataset(*ARRAYS),) * 2,
+    ],
+    ids=["None", "train", "a tuple of train", "tuples", "no test", "arrays"],
+)
+def test_a_source_that_does_not_return_two_sets(made: Any) -> None:
+    said = refusal(Images(made, classes=[0, 1], batch_size=4).setup)
+    assert "data=mine" in said
+    assert "Images.read" in said
+
+
+def test_a_source_may_return_its_sets_one_after_the_other() -> None:
+    data = Images((each for each in (DATASET, DATASET)), classes=[0, 1], batch_size=2)
+    data.setup()
+    assert len(data.train_images.labels) == 2
+
+
+class Nameless(ImageData):
+    @override
+    def read(self) -> tuple[Dataset, Dataset]:
+        return DATASET, DATASET
+
+
+def test_a_source_without_a_name() -> None:
+    options = own("Unlabelled", classes=1), f"data._target_={__name__}.Nameless"
+    said = refusal(lambda: build_data(run_config(*options[0], options[1])))
+    assert "Nameless" in said
+    assert "source =" in said
 
 
 class Returning(Metric):
@@ -263,10 +355,76 @@ def acting(hook: str, made: Any) -> Stabilizer:
         ("transform_targets", torch.zeros(2)),
         ("transform_targets", (torch.zeros(3), torch.zeros(3))),
         ("transform_targets", None),
+        ("penalties", None),
+        ("penalties", torch.zeros(3)),
+        ("generator_terms", None),
+        ("generator_terms", torch.zeros(3)),
+        ("skips_generator", None),
     ],
 )
 def test_a_hook_that_returns_something_else_is_named(hook: str, made: Any) -> None:
     assert f"Mine.{hook} returns" in refusal(lambda: train(points_gan(acting(hook, made)), [random_points()]))
+
+
+def test_a_network_that_shows_samples_and_is_none(points: Source) -> None:
+    said = refusal(lambda: require_match(points_gan(acting("sampling_generator", None)), points))
+    assert "Mine.sampling_generator returns NoneType" in said
+
+
+@pytest.mark.parametrize("size", [lambda _: 2, "2", 0, 2.0, property(lambda _: None)])
+def test_a_pack_size_that_is_no_number(size: Any) -> None:
+    said = refusal(lambda: require_hooks({"mine": type("Mine", (Stabilizer,), {"pack_size": size})()}))
+    assert said.startswith("stabilize.mine: Mine.pack_size is ")
+
+
+HOOKS_WITH_ARGUMENTS = sorted(set(HOOKS) - {"pack_size"})
+
+
+def one_more(*_: Any, other: Any) -> Any:
+    return other
+
+
+def any_arguments(*others: Any, more: int = 1, **options: Any) -> Any:
+    return others, more, options
+
+
+@pytest.mark.parametrize("hook", HOOKS_WITH_ARGUMENTS)
+@pytest.mark.parametrize("wrong", [lambda _: None, one_more, 3], ids=["too few", "one more", "no method"])
+def test_a_hook_with_other_arguments(hook: str, wrong: Any) -> None:
+    said = refusal(lambda: require_hooks({"mine": type("Mine", (Stabilizer,), {hook: wrong})()}))
+    assert said.startswith(f"stabilize.mine: Mine.{hook}: ")
+    assert f"def {hook}(self, " in said
+
+
+@pytest.mark.parametrize("hook", HOOKS_WITH_ARGUMENTS)
+def test_a_hook_may_name_its_arguments_otherwise(hook: str) -> None:
+    require_hooks({"mine": type("Mine", (Stabilizer,), {hook: any_arguments})()})
+
+
+class FailingLater(Stabilizer):
+    """Raises an error in a training step, counted from 0."""
+
+    def __init__(self, step: int, expected: bool) -> None:
+        super().__init__()
+        self.step, self.expected = step, expected
+
+    @override
+    def skips_generator(self, step: int) -> bool:
+        if step == self.step:
+            raise InputError("refused") if self.expected else Crash
+        return False
+
+
+@pytest.mark.parametrize(("step", "expected", "stays"), [(0, True, False), (1, True, True), (0, False, True)])
+def test_a_run_that_its_first_step_refuses_leaves_nothing(
+    tmp_path: Path, step: int, expected: bool, stays: bool
+) -> None:
+    runs, options = tmp_path / "runs", f"{{_target_: {__name__}.FailingLater, step: {step}, expected: {expected}}}"
+    with pytest.raises(InputError if expected else Crash) as error:
+        start(runs, f"+stabilize.mine={options}")
+    assert stays or "resume" not in str(error.value)
+    assert runs.exists() == stays
+    assert len(list(runs.glob("*/history.json"))) == stays
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from gans.randomness import derive_seed
 from gans.sampling import Sampling
 from gans.stabilize.base import Stabilizers, require_hooks
 
-SET_BY_BASES: dict[type, str] = {nn.Module: "_modules", Metric: "during_training"}
+SET_BY_BASES: dict[type, str] = {nn.Module: "_modules", Metric: "during_training", Source: "is_set_up"}
 """An attribute that the initializer of a base class sets, and without which objects fail late."""
 
 
@@ -100,6 +100,8 @@ def build_data(config: RunConfig) -> Source:
 def read_data(node: dict[str, Any], seed: int) -> Source:
     """The data module of a config's data group, set up."""
     data = build(node, "data", seed=seed)
+    if not isinstance(getattr(data, "source", None), str):
+        raise InputError(f'data: {type(data).__name__} has no name: give the class one, such as source = "my_data"')
     try:
         with ProgressBar("reading the data"):
             data.prepare_data()

@@ -16,9 +16,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gans.config.explain import CONF, EXPECTED, message_of
+from gans.config.explain import CONF, EXPECTED, GROUP, known_options, message_of
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
-from gans.config.shell import config_dirs, option_of
+from gans.config.shell import config_dirs, option_of, present_command
 from gans.errors import HANGUP, InputError, InterruptedTraining, TrainingError, let_go_of_terminal
 
 NEEDED = set(RunConfig.model_fields) - set(ANY_OF)
@@ -182,7 +182,17 @@ def refuse_config_places(arguments: Sequence[str]) -> None:
         if flag in ("--config-path", "-cp"):
             raise InputError(f"{flag} leaves out this package's own files: use --config-dir, which adds yours to them")
         if flag in ("--config-dir", "-cd"):
-            refuse_hidden(value if equals else following)
+            folder = value if equals else following
+            refuse_hidden(folder)
+            refuse_groups_of_options(folder, arguments)
+
+
+def refuse_groups_of_options(folder: str | Path, arguments: Iterable[str]) -> None:
+    """Refuse options that have the name of a folder in the user's folder of choices: Hydra takes it for a group."""
+    for name in (option_of(text) for text in arguments if "=" in text):
+        place = Path(folder) / name
+        if place.is_dir() and known_options(present_command() or "train").get(name, GROUP) != GROUP:
+            raise InputError(f"{name}=... is taken for a choice in '{place}': rename that folder, or move your choices")
 
 
 def refuse_hidden(folder: str | Path) -> None:

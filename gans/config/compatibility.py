@@ -89,9 +89,11 @@ def require_shapes(gan: GAN, data: Source) -> None:
         )
 
 
-@torch.no_grad()
 def require_losses(gan: GAN, data: Source) -> None:
-    """Compute both players' losses once, which refuses wrong shapes and names. The first step does so for penalties."""
+    """Compute both players' losses once, which refuses wrong shapes and names, and losses without a gradient.
+
+    The first step does so for penalties.
+    """
     packs = data.train_images.select(slice(2 * gan.stabilizers.pack_size)).to_batch()
     with undisturbed(gan):
         gan.measure_held_out(packs, 0)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,20 @@ from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
+    GrammarParseError,
     InterpolationKeyError,
     InterpolationResolutionError,
     MissingMandatoryValue,
     OmegaConfBaseException,
+    UnsupportedInterpolationType,
 )
 
-from gans.config.schema import ANY_OF
+from gans.config.schema import ANY_OF, ONE_OF
+from gans.config.shell import REPOSITORY
 from gans.data.class_names import find_classes
 from gans.errors import InputError, one_line
+
+CHOICES_OF_DATA = REPOSITORY / "conf" / "data"
 
 OmegaConf.register_new_resolver("classes_in", lambda root: find_classes(Path(root)), replace=True)
 
@@ -35,18 +41,30 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         return {str(name): option for name, option in options.items()}
     except MissingMandatoryValue as error:
         raise InputError(f"{error.full_key} is missing: add {error.full_key}=... to the command") from error
-    except InterpolationKeyError as error:
-        if lost := [group for group in ("data", "trainer") if "_target_" not in config.get(group, {})]:
-            raise InputError(f"{lost[0]} is not chosen: use {lost[0]}=..., such as data=digits") from error
-        raise InputError(
-            f"{error.full_key} refers to an option that does not exist ({str(error).splitlines()[0]}): the choices are "
-            "not compatible. Use another model or other data"
-        ) from error
+    except (InterpolationKeyError, UnsupportedInterpolationType, GrammarParseError) as error:
+        raise InputError(_unresolved(config, error)) from error
     except InterpolationResolutionError as error:
         message = one_line(error).removeprefix("InputError raised while resolving interpolation: ")
         raise InputError(re.sub(r" full_key: \S+ object_type=\S+$", "", message)) from error
     except OmegaConfBaseException as error:
         raise InputError(one_line(error)) from error
+
+
+def _unresolved(config: DictConfig, error: OmegaConfBaseException) -> str:
+    """What to say of a ``${...}`` that stands for nothing."""
+    where, problem = error.full_key, str(error).splitlines()[0]
+    hint = ""
+    if isinstance(error, InterpolationKeyError) and (quoted := re.search("'(.+)'", problem)):
+        name = quoted[1]
+        group, _, option = ("", "", "") if "study" in config else name.partition(".")  # a study has no such groups
+        if group in ONE_OF and "_target_" not in config.get(group, {}):
+            return f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/"
+        if group == "data" and any(option in {*OmegaConf.load(path)} for path in CHOICES_OF_DATA.glob("*.yaml")):
+            return f"{where} refers to {name}, which the chosen data lacks: use another model or other data"
+        close = get_close_matches(name, [*flatten(OmegaConf.to_container(config))], n=1)
+        hint = f" (did you mean '{close[0]}'?)" if close else ""
+        problem = f"there is no option '{name}'"
+    return f"{where}: {problem}{hint}. ${{...}} stands for an option's value: correct it, or in text write \\${{...}}"
 
 
 def without_replaced(options: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:

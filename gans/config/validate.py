@@ -127,12 +127,17 @@ def validate_values(node: Any, path: str, supplied: Sequence[str] = (), trusted:
 
 def foreign_packages(config: Any) -> list[str]:
     """The packages, beside this one and torch, whose classes a config names: what ``trust`` has to list."""
+    return sorted({target.partition(".")[0] for target in foreign_targets(config)})
+
+
+def foreign_targets(config: Any) -> set[str]:
+    """The full names of the classes and functions of other packages that a config names."""
     nodes = list(config.values()) if isinstance(config, Mapping) else config if isinstance(config, list) else []
-    found = {package for node in nodes for package in foreign_packages(node)}
+    found = {target for node in nodes for target in foreign_targets(node)}
     target = config.get("_target_") if isinstance(config, Mapping) else None
     if isinstance(target, str) and not is_within(target, PACKAGES):
-        found.add(target.partition(".")[0])
-    return sorted(found)
+        found.add(target)
+    return found
 
 
 def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:

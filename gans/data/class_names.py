@@ -8,12 +8,16 @@ from typing import Any
 import numpy
 from PIL import Image
 
-from gans.errors import InputError, one_line
+from gans.errors import InputError, one_line, warn_once
 
 PARTS = ("train", "test")
 """Folders that hold the source's own split."""
 USUAL_PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
 """Names of folders that are hardly those of classes, in lower case."""
+ARRAYS = ("images", "labels", "class_names")
+"""What an .npz file may have; other arrays are named in a warning."""
+ROOT_OPTION = "data.root (of evaluate.py: images)"
+"""How the user names the folder or file."""
 DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error)
 """What numpy raises for a file that is no .npz file, or a damaged one."""
 NONE = -1
@@ -39,12 +43,12 @@ def _classes_in_folders(root: Path) -> list[str]:
         other = "this is neither a folder nor an .npz file, as numpy.savez writes"
         what = other if root.exists() else "there is no such folder, nor .npz file"
         no_such = f"'{root.absolute()}': {what}"
-        raise InputError(f"{no_such}: give another data.root (of evaluate.py: images)")
+        raise InputError(f"{no_such}: give another {ROOT_OPTION}")
     found = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
     if {name.lower() for name in found} & {*USUAL_PARTS} and found != {*PARTS}:
         raise InputError(
-            f"'{root}' has the folders {listed(sorted(found))}: give it train and test alone, or name one folder with "
-            "data.root=..."
+            f"'{root}' has the folders {listed(sorted(found))}: name one of them as {ROOT_OPTION}; train.py also takes "
+            "train and test alone"
         )
     of_parts = [class_folders(root / part) for part in PARTS] if found == {*PARTS} else [class_folders(root)]
     if len({*map(tuple, of_parts)}) > 1:
@@ -93,8 +97,6 @@ def unreadable(path: Path, error: Exception) -> InputError:
         return InputError(f"can't read '{path}': {error.strerror or error}")
     if not _begins_as_zip(path):
         return InputError(f"'{path}' is no .npz file, whatever its name says: write one with numpy.savez")
-    if "allow_pickle" in str(error):  # NumPy's word for arrays of Python objects
-        return InputError(f"'{path}' holds Python objects: save names as numpy.array(names, dtype=str)")
     return InputError(f"can't read '{path}': {one_line(error)}. It needs an array 'images', uint8, as of numpy.savez")
 
 
@@ -102,7 +104,9 @@ def _classes_in_arrays(path: Path) -> list[str]:
     try:
         with numpy.load(path) as arrays:
             present = numpy.unique(labels_in(arrays, 0, path))
-            names = arrays.get("class_names")
+            names = array_in(arrays, "class_names", path) if "class_names" in arrays else None
+            if others := sorted({*arrays} - {*ARRAYS}):
+                warn_once(f"'{path}': {listed(others)} not used: of an .npz file only {listed([*ARRAYS])} are read")
             if names is not None and names.ndim != 1:
                 raise InputError(f"'{path}': class_names must be a list of names, not an array of shape {names.shape}")
             if names is not None and len(names) and "labels" not in arrays:
@@ -124,9 +128,22 @@ def _classes_in_arrays(path: Path) -> list[str]:
     return [str(names[each]) for each in present]
 
 
+def array_in(arrays: Any, name: str, path: Path) -> Any:
+    """An array of a file; an InputError that names it if it holds Python objects, as images of several sizes do."""
+    try:
+        return arrays[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):  # NumPy's word for them
+            raise
+        instead = f"save text as numpy.array({name}, dtype=str), and numbers with dtype=int"
+        if name == "images":
+            instead = "all images need one size and the type uint8; those of several sizes go into a folder of files"
+        raise InputError(f"'{path}': {name} holds Python objects: {instead}") from error
+
+
 def labels_in(arrays: Any, count: int, path: Path) -> Any:
     """The labels of a file's arrays; as many times ``NONE`` where it has none."""
-    labels = arrays["labels"] if "labels" in arrays else numpy.full(count, NONE)
+    labels = array_in(arrays, "labels", path) if "labels" in arrays else numpy.full(count, NONE)
     if NONE in labels and (labels != NONE).any():
         raise InputError(f"'{path}': some labels are {NONE}, which is no class: leave these images out, or all labels")
     if numpy.not_equal(labels, labels).any():  # as NaN is

@@ -14,6 +14,7 @@ from gans.data.batches import Dataset
 from gans.data.class_names import (
     DAMAGE,
     PARTS,
+    array_in,
     class_folders,
     find_classes,
     has_parts,
@@ -104,7 +105,11 @@ def read_all(root: Path, names: list[str], size: int, channels: int) -> Dataset:
         names: of the classes, as ``find_classes`` returns them.
     """
     if is_array_file(root):
-        return fitted(read_arrays(root, channels), size, channels)
+        images = read_arrays(root, channels)
+        height, width = images.content.shape[2:]
+        if height != width:
+            raise InputError(f"'{root}': images of {height}x{width} are not square: crop them first")
+        return fitted(images, size, channels)
     return read_folder(root, names, size, channels)
 
 
@@ -140,7 +145,7 @@ def read_arrays(path: Path, channels: int) -> Dataset:
     """The images of an .npz file, with class indices as labels."""
     try:
         with numpy.load(path) as arrays:
-            images = arrays["images"]
+            images = array_in(arrays, "images", path)
             labels = labels_in(arrays, len(images), path)
     except DAMAGE as error:
         raise unreadable(path, error) from error

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -99,7 +99,7 @@ class ImageData(Source):
     @override
     def labelled_images(self) -> tuple[Dataset, Dataset]:
         """All training and test images, in the size and channels of the options."""
-        train, test = self.read()
+        train, test = self._read_sets()
         for name, images in {"training": train, "test": test}.items():
             self._check_read(name, images)
         shape = train.content.shape[1:]
@@ -145,6 +145,17 @@ class ImageData(Source):
 
     def to_dataset(self, images: Tensor, labels: Tensor) -> Dataset:
         return Dataset(to_pixels(images), labels.cpu())
+
+    def _read_sets(self) -> tuple[Dataset, Dataset]:
+        """What ``read`` returns; an InputError if it is something else, such as one Dataset, a tuple of two tensors."""
+        made: Any = self.read()
+        sets = tuple(made) if isinstance(made, Iterable) else ()
+        if [_is_dataset(each) for each in sets] != [True, True]:
+            raise InputError(
+                f"data={self.source}: {type(self).__name__}.read does not return two Datasets of tensors: return "
+                "train, test, where each is gans.data.batches.Dataset(images, labels)"
+            )
+        return sets
 
     def _check_read(self, name: str, images: Dataset) -> None:
         """Refuse what a user's own ``read`` may get wrong."""
@@ -200,6 +211,10 @@ class ImageData(Source):
             torch.arange(total).numpy(), train_size=size, stratify=images.labels.numpy(), random_state=self.split_seed
         )
         return torch.as_tensor(chosen).sort().values, torch.as_tensor(others).sort().values
+
+
+def _is_dataset(value: object) -> bool:
+    return isinstance(value, Dataset) and all(isinstance(part, Tensor) for part in value)
 
 
 def whole_number(size: int | float, labels: Tensor) -> int:

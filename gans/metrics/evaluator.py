@@ -1,8 +1,8 @@
 """From generated samples to named metric values, and the values that real samples reach."""
 
 import hashlib
-import inspect
 import json
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -18,7 +18,7 @@ from gans.data.extractor import FeatureExtractor
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError, TrainingError, one_line, warn_once
-from gans.files import cache_folder, write_json
+from gans.files import cache_folder, source_files, write_json
 from gans.metrics.base import EvaluationData, Metric, SampleFeatures
 from gans.metrics.name import MetricName
 from gans.randomness import derive_seed
@@ -222,10 +222,17 @@ def _digest(*parts: Tensor | str) -> str:
 
 
 def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[str, float]:
-    """The metric's values, from the user's cache if the same code has computed them of the same samples."""
-    files = {Path(inspect.getfile(type(metric))), *Path(__file__).parent.glob("*.py")}
+    """The metric's values, from the user's cache if the same code has computed them of the same samples.
+
+    A user's own metric and what it imports from beside it count as its code; a file that it reads later does not.
+    """
+    own = {path for level in type(metric).__mro__ for path in source_files(level.__module__)}
+    files = own | {*Path(__file__).parent.glob("*.py")}
     code = [path.read_text(encoding="utf-8") for path in sorted(files)]
-    options = repr((code, sorted(vars(metric).items()), data.conditional, data.inverted))
+    try:
+        options = pickle.dumps((code, sorted(vars(metric).items()), data.conditional, data.inverted)).hex()
+    except (pickle.PicklingError, TypeError, AttributeError):  # such as of a function: no telling whether it changed
+        return compute(name, metric, data)
     path = cache_folder() / "floors" / f"{name}-{_digest(key, options)[:24]}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))

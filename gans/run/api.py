@@ -16,6 +16,7 @@ from gans.config.command_line import (
     input_errors,
     make_importable,
     refuse_empty_choices,
+    refuse_groups_of_options,
     refuse_hidden,
     refuse_idle,
 )
@@ -235,6 +236,8 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
                 raise InputError(f"{override.input_line} is several runs: compose each; a list is written as [a,b]")
         check_overrides(overrides)
         folders = own_folders(config_dir)
+        for folder in folders:
+            refuse_groups_of_options(folder, overrides)
         with hydra_state():
             search = [f"hydra.searchpath={hydra_value([f'file://{folder}' for folder in folders])}"]
             composed = hydra_compose("config", [*overrides, *search], return_hydra_config=True)

@@ -8,10 +8,10 @@ from typing import Any
 from gans.config.build import RunComponents, build_data, build_run
 from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL, RunConfig
-from gans.config.validate import validate
+from gans.config.validate import foreign_packages, validate
 from gans.data.source import Source
 from gans.errors import InputError, TrainingError, warn
-from gans.files import remove_parts
+from gans.files import remove_parts, removing_empty
 from gans.gan import GAN
 from gans.machine import keep_freed_memory
 from gans.run import slurm
@@ -22,9 +22,16 @@ from gans.run.draw import diagnose_and_plot, draw_figures, warn_of_failed
 from gans.run.final_test import final_test
 from gans.run.folder import RunFolder, runs_in
 from gans.run.history import History
-from gans.run.identity import finished_before, may_have_changed, same_runs
+from gans.run.identity import (
+    finished_before,
+    may_have_changed,
+    of_this_code,
+    own_code_sha256,
+    same_runs,
+    settings_text,
+)
 from gans.run.lock import lock
-from gans.run.output import new_whole_folder
+from gans.run.output import new_whole_folder, removing_refused
 from gans.run.rewind import rewind
 from gans.run.stops import LIMITS, again, longer, record_stops, say_how_to_repeat
 from gans.run.train import make_tester, train
@@ -42,6 +49,8 @@ CLAIM_SECONDS = 60.0
 def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
     """Train, test and draw a run in a new run folder, which is made after all checks.
 
+    An InputError in the first training step is one more check: it removes the folder again.
+
     Args:
         name: of the folder; a number is added if it exists.
         once: refuse it if there is the same run, which another process may have started meanwhile.
@@ -49,12 +58,16 @@ def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
     components = build_run(config)
     options = config.model_dump()
     with ExitStack() as stack:
+        stack.enter_context(removing_empty(Path(config.runs)))
         claimed = claim(config, components.data) if once else nullcontext()
         with claimed, new_whole_folder(Path(config.runs) / name) as folder:
             stack.enter_context(lock(folder))
             run = RunFolder.create(folder, options)
-        run.history.add("started", slurm_job=slurm.job(), data_sha256=components.data.data_sha256)
-        return complete(run, config, components)
+        own_code = own_code_sha256(settings_text(options))
+        hashes = {"data_sha256": components.data.data_sha256} | ({"own_code_sha256": own_code} if own_code else {})
+        run.history.add("started", slurm_job=slurm.job(), **hashes)
+        with removing_refused(run, components.gan):
+            return complete(run, config, components)
 
 
 @contextmanager
@@ -70,7 +83,8 @@ def claim(config: RunConfig, data: Source) -> Iterator[None]:
 
 def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
     """Start a run; in a requeued SLURM job, resume the run that the job had started."""
-    for run in same_runs(config.model_dump(), runs_in(Path(config.runs))) if slurm.was_requeued() else []:
+    runs = runs_in(Path(config.runs)) if slurm.was_requeued() else []
+    for run in same_runs(config.model_dump(), runs, any_code=True):
         is_of_this_job = slurm.job() in [event.get("slurm_job") for event in run.history.events]
         if is_of_this_job and run.history.last != "finished":
             return resume(run, config)
@@ -130,6 +144,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
         step = checkpoint["training_steps"] if checkpoint else 0
         components = build_run(config, branch=run.history.count("rolled back"))
         require_same_images(run, components.data)
+        warn_of_changed_code(run)
         if checkpoint:
             require_same_weights(components.gan, checkpoint, run)
         budget = planned_steps(config.trainer, components.data)
@@ -162,6 +177,7 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
             raise InputError(f"'{run.path}' has no checkpoint to test: it stopped before its first one")
         components = build_run(config)
         require_same_images(run, components.data)
+        warn_of_changed_code(run)
         require_same_weights(components.gan, checkpoint, run)
         own = {f"sampling.{name}": value for name, value in config.sampling.items() if name != "_target_"}
         changed = {"sampling": components.sampling.choice, **own} if config.sampling != run_sampling(run) else {}
@@ -287,6 +303,13 @@ def require_same_images(run: RunFolder, data: Source) -> None:
         raise InputError(
             f"'{run.path}' was trained on other images than data={data.source} has now: restore them, or use a new run"
         )
+
+
+def warn_of_changed_code(run: RunFolder) -> None:
+    """Say so where the user's own classes have changed since the run began: its results may be of both versions."""
+    if not of_this_code(settings_text(run.config), [run]):
+        packages = ", ".join(foreign_packages(dict(run.config)))
+        warn(f"'{run.path}' began with another version of your own code ({packages})")
 
 
 def require_same_weights(gan: GAN, checkpoint: Mapping[str, Any], run: RunFolder) -> None:

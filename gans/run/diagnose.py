@@ -17,10 +17,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from gans.config.shell import shell_command
-from gans.errors import InputError
 from gans.files import write_json
 from gans.run.folder import RunFolder
+from gans.run.test_results import no_results
 
 Values = NDArray[numpy.float64]
 
@@ -80,8 +79,7 @@ def read_verdict(run: RunFolder) -> Verdict:
         labels = {name: LabelPeriod(**period) for name, period in stored["labels"].items()}
         return Verdict(labels, dict(stored.get("not_judged", {})), dict(stored["late_fluctuation"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        again = shell_command("train.py", {"test": str(run.path)})
-        raise InputError(f"'{run.verdict_file}' is damaged or lost: test the run again with: {again}") from error
+        raise no_results(run, run.verdict_file) from error
 
 
 def find_verdict(run: RunFolder) -> Verdict:

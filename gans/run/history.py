@@ -43,6 +43,11 @@ class History:
         return next((event["data_sha256"] for event in self.events if event.get("data_sha256")), "")
 
     @property
+    def own_code_sha256(self) -> str:
+        """The hash of the user's own code that the run started with; "" if there was none, or it is not known."""
+        return next((event["own_code_sha256"] for event in self.events if event.get("own_code_sha256")), "")
+
+    @property
     def failure(self) -> tuple[int, str] | None:
         """Step and reason of the failure that ended the run; None if it did not fail."""
         last = self.events[-1] if self.events else {}

@@ -2,14 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from typing import Any
 
 from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL
-from gans.config.validate import find_target
+from gans.config.validate import find_target, foreign_targets
 from gans.errors import InputError
+from gans.files import source_files
 from gans.run.folder import RunFolder
 
 SHOWN = ("log_every", "samples", "figure", "formats")
@@ -63,17 +65,37 @@ def may_have_changed(config: Mapping[str, Any]) -> bool:
     return "root" in data and not verifies_files(str(data.get("_target_")))
 
 
-def same_runs(config: Mapping[str, Any], runs: Iterable[RunFolder], data_sha256: str = "") -> list[RunFolder]:
+def own_code_sha256(settings: str) -> str:
+    """The hash of the user's own code behind a run's ``settings_text``: the files of classes that are in no installed
+    package, and of what these import from beside them. "" if there is none."""
+    modules = {target.rpartition(".")[0] for target in foreign_targets(json.loads(settings))}
+    files = {path for module in modules for path in source_files(module)}
+    texts = sorted((path.name, path.read_bytes()) for path in files)
+    return sha256(repr(texts).encode()).hexdigest() if texts else ""
+
+
+def same_runs(
+    config: Mapping[str, Any], runs: Iterable[RunFolder], data_sha256: str = "", *, any_code: bool = False
+) -> list[RunFolder]:
     """The runs with a config's result settings, whatever they are called; finished ones first.
 
     Args:
         data_sha256: the hash of the training images as they are now: runs on other images are others. "" if not known.
+        any_code: whether runs of another version of the user's own code are the same, too.
     """
     settings = settings_text(config)
     found = [run for run in runs if _settings_of(run) == settings]
+    if not any_code:
+        found = of_this_code(settings, found)
     if data_sha256:
         found = [run for run in found if run.history.data_sha256 in ("", data_sha256)]
     return sorted(found, key=lambda run: run.history.last != "finished")
+
+
+def of_this_code(settings: str, runs: Sequence[RunFolder]) -> list[RunFolder]:
+    """Without the runs that began with another version of the user's own code than the settings' classes have now."""
+    own = own_code_sha256(settings) if any(run.history.own_code_sha256 for run in runs) else ""
+    return [run for run in runs if run.history.own_code_sha256 in ("", own)]
 
 
 def finished_before(run: RunFolder, config: Mapping[str, Any]) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from gans.errors import InputError
 from gans.files import making_folder, removing_empty, require_writable
-from gans.run.folder import run_of
+from gans.gan import GAN
+from gans.run.checkpoint_files import checkpoints_in, step_of
+from gans.run.folder import RunFolder, run_of
 
 
 def new_folder(parent: Path, name: str) -> Path:
@@ -41,6 +43,23 @@ def new_whole_folder(path: Path) -> Iterator[Path]:
             if isinstance(error, OSError):  # such as of a full disk, which names no file
                 error.filename = error.filename or str(folder)
             raise
+
+
+@contextmanager
+def removing_refused(run: RunFolder, gan: GAN) -> Iterator[None]:
+    """Remove a new run's folder after an InputError in its first training step or before.
+
+    The folder stays if the error comes of the machine, such as a full disk, or if the run was rolled back.
+    """
+    try:
+        yield
+    except InputError as error:
+        # the checkpoints too, since the final test gives the GAN an earlier step
+        is_trained = gan.training_steps or any(map(step_of, checkpoints_in(run.checkpoints, "last")))
+        is_new = {event["event"] for event in run.history.events} <= {"started"}
+        if is_new and not is_trained and not isinstance(error.__cause__, OSError):
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
 
 
 def output_folder(output: str | None, path: Path, name: str) -> Path:

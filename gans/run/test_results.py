@@ -8,9 +8,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from gans.config.shell import shell_command
+from gans.config.validate import foreign_packages
 from gans.errors import InputError
 from gans.files import write_text
 from gans.metrics.name import MetricName, of_class
+from gans.run.folder import RunFolder
 
 LAST_COLUMN = 18
 """What a table's last column needs at least."""
@@ -106,5 +108,18 @@ def read_results(path: Path) -> TestResults:
     try:
         return TestResults.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        again = shell_command("train.py", {"test": str(path.parent)})
-        raise InputError(f"'{path}' is damaged or lost: test the run again with: {again}") from error
+        raise no_results(RunFolder(path.parent), path) from error
+
+
+def no_results(run: RunFolder, file: Path) -> InputError:
+    """What to say of a file of the final test that can't be read: perhaps the run has not come to it yet."""
+    last, trust = run.history.last, foreign_packages(run.config)
+    is_over = file.exists() or last in ("failed", "finished")
+    command = "test" if is_over else "resume"
+    again = shell_command("train.py", {command: str(run.path), **({"trust": trust} if trust else {})})
+    if file.exists() or last == "finished":
+        return InputError(f"'{file}' is damaged or lost: test the run again with: {again}")
+    if is_over:
+        return InputError(f"'{run.path}' failed, and is not tested: test its last checkpoint with: {again}")
+    state = "it was stopped, and is" if last == "stopped" else "it trains still, or was killed and can be"
+    return InputError(f"'{run.path}' is not tested yet: {state} resumed with: {again}")

@@ -1,6 +1,7 @@
 """The hooks of a stabilizer, and the container that combines several stabilizers into one."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import signature
 from math import prod
 from typing import Any, ClassVar, Protocol
 
@@ -12,7 +13,7 @@ from gans.generator import Generator
 from gans.means import MeanAccumulator
 from gans.objectives import Objective
 from gans.randomness import Streams
-from gans.update import PlayerBatch, ScoredBatch, Terms, merged, per_sample
+from gans.update import PlayerBatch, ScoredBatch, Terms, merged, per_sample, returned
 
 Targets = tuple[Tensor, Tensor]
 """The targets of real samples, shape (n,), and of fake samples, (m,)."""
@@ -104,13 +105,33 @@ HOOKS = [name for name in vars(Stabilizer) if not name.startswith("_")]
 
 
 def require_hooks(named: Mapping[str, Stabilizer]) -> None:
-    """Refuse a technique that overrides no hook, such as one with a misspelt name of one, with an InputError."""
+    """Refuse a technique that overrides no hook, such as one with a misspelt name of one, or that overrides one with
+    other arguments, with an InputError."""
     for name, stabilizer in named.items():
-        if all(getattr(type(stabilizer), hook) is getattr(Stabilizer, hook) for hook in HOOKS):
+        own = [hook for hook in HOOKS if getattr(type(stabilizer), hook) is not getattr(Stabilizer, hook)]
+        if not own:
             raise InputError(
                 f"stabilize.{name}: {type(stabilizer).__name__} does nothing: override one of the hooks "
                 f"{', '.join(HOOKS)}"
             )
+        for hook in own:
+            require = _require_pack_size if hook == "pack_size" else _require_arguments
+            require(stabilizer, f"stabilize.{name}: {type(stabilizer).__name__}.{hook}", hook)
+
+
+def _require_pack_size(stabilizer: Stabilizer, said: str, hook: str) -> None:
+    size: object = getattr(stabilizer, hook)
+    if not isinstance(size, int) or size < 1:
+        what = "a method" if callable(size) else repr(size)
+        raise InputError(f"{said} is {what}, not an integer, 1 or more: write a property (@property) that returns one")
+
+
+def _require_arguments(stabilizer: Stabilizer, said: str, hook: str) -> None:
+    arguments = list(signature(getattr(Stabilizer, hook)).parameters)  # self is the first
+    try:
+        signature(getattr(stabilizer, hook)).bind(*arguments[1:])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{said}: {error}: write def {hook}({', '.join(arguments)})") from error
 
 
 def same_shape(made: Any, given: Tensor, stabilizer: Stabilizer, hook: str) -> Tensor:
@@ -170,8 +191,8 @@ class Stabilizers(Stabilizer):
     def penalties(self, batch: PlayerBatch, random: Streams) -> Terms:
         terms: Terms = {}
         for stabilizer in self:
-            owner = type(stabilizer).__name__
-            terms = merged(terms, per_sample(stabilizer.penalties(batch, random), owner), owner)
+            own = per_sample(stabilizer.penalties(batch, random), stabilizer, "penalties")
+            terms = merged(terms, own, f"{type(stabilizer).__name__}.penalties")
         return terms
 
     def after_discriminator(self, gan: StabilizedGAN, batches: list[ScoredBatch]) -> None:
@@ -179,14 +200,17 @@ class Stabilizers(Stabilizer):
             stabilizer.after_discriminator(gan, batches)
 
     def skips_generator(self, step: int) -> bool:
-        return any(stabilizer.skips_generator(step) for stabilizer in self)
+        return any(
+            returned(stabilizer.skips_generator(step), int, stabilizer, "skips_generator", "True or False")
+            for stabilizer in self
+        )
 
     def generator_terms(
         self, gan: StabilizedGAN, terms: Terms, batch: ScoredBatch, discriminator_batch: PlayerBatch
     ) -> Terms:
         for stabilizer in self:
             terms = stabilizer.generator_terms(gan, terms, batch, discriminator_batch)
-            terms = per_sample(terms, type(stabilizer).__name__)
+            terms = per_sample(terms, stabilizer, "generator_terms")
         return terms
 
     def after_generator(self, gan: StabilizedGAN) -> None:
@@ -195,7 +219,8 @@ class Stabilizers(Stabilizer):
 
     def sampling_generator(self, generator: nn.Module) -> nn.Module:
         for stabilizer in self:
-            generator = stabilizer.sampling_generator(generator)
+            made = stabilizer.sampling_generator(generator)
+            generator = returned(made, nn.Module, stabilizer, "sampling_generator", "the network that makes samples")
         return generator
 
 

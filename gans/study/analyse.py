@@ -13,7 +13,7 @@ from gans.run.test_results import read_results
 from gans.study.claims import JudgedClaim, judge_claims
 from gans.study.compare import Comparison, compare
 from gans.study.define import ClaimPart, StudyDefinition
-from gans.study.figures_of_merit import FigureOfMerit
+from gans.study.figures_of_merit import FigureOfMerit, is_of_curves
 from gans.study.record import RunRecord, of_real_images
 from gans.study.statistics import LEVEL, e_benjamini_hochberg, mcnemar
 
@@ -183,8 +183,11 @@ def require_figures(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord
     for merit in merits:
         values = [record.figures[merit.name] for record in finished if not math.isnan(record.figures[merit.name])]
         if finished and not values:
+            by_time = "@" in merit.name or is_of_curves(merit.name)
+            why = ", for which they may be too short" if by_time else ""
             raise InputError(
-                f"no run has the figure '{merit.name}': choose from {', '.join(tested_figures(finished[0].run))}"
+                f"no run has the figure '{merit.name}'{why}: leave it out, or choose from "
+                f"{', '.join(tested_figures(finished[0].run))}"
             )
         if values and not any(map(merit.has_place_for, values)):
             raise InputError(off_scale([merit], finished)[0])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gans.errors import InputError
 from gans.run.folder import RunFolder, is_run, runs_in
-from gans.run.identity import settings_text
+from gans.run.identity import of_this_code, settings_text
 from gans.study.plan import PlannedRun
 from gans.study.record import is_over
 
@@ -29,8 +29,8 @@ class Runs:
         return next((run for run in self.begun(planned) if is_over(run)), None)
 
     def begun(self, planned: PlannedRun) -> list[RunFolder]:
-        """The runs that have these settings, whether they are over or not."""
-        return self.by_settings.get(planned.settings, [])
+        """The runs that have these settings and the present code, whether they are over or not."""
+        return of_this_code(planned.settings, self.by_settings.get(planned.settings, []))
 
 
 def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:

@@ -55,6 +55,7 @@ class Planner:
             same = first.setdefault(settings_text(options), arm)
             if same != arm:
                 raise InputError(f"the arms '{same}' and '{arm}' are the same run: remove one")
+            require_moments(definition, arm, options)
             require_metrics(definition, arm, options)
         self.warnings = split_differences({arm: self._options(arm, 0) for arm in self.composed})
         if self.warnings and not definition.other_data:
@@ -80,6 +81,15 @@ def composed(arm: str, overrides: Sequence[str]) -> DictConfig:
         is_torn = any("=" not in text and not text.startswith("~") for text in overrides)
         hint = '. An override with a list takes quotes: "stabilize=[ema,r1]"' if is_torn else ""
         raise InputError(f"arm '{arm}': {message_of(error, overrides, 'train')}{hint}") from error
+
+
+def require_moments(definition: StudyDefinition, arm: str, options: Mapping[str, Any]) -> None:
+    """Refuse, before anything is trained, a figure at a training step that comes after the arm's last one."""
+    last = options["trainer"].get("max_steps")
+    for merit in definition.merits:
+        step = merit.name.partition("@")[2]
+        if step and last is not None and int(step) > last:
+            raise InputError(f"figures: {merit.name} is none of arm '{arm}', which trains for {last:,} steps")
 
 
 def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ import gans
 from gans.config.command_line import (
     check_overrides,
     one_line_errors,
+    refuse_config_places,
     refuse_empty_choices,
     refuse_idle,
     run_command,
@@ -170,6 +171,19 @@ def test_for_several_values_only_what_works_is_recommended(argument: str) -> Non
     assert bool(recommended) == takes_list
     for override in recommended:
         gans.compose("data=digits", override)
+
+
+@pytest.mark.parametrize("option", ["runs", "seed", "test", "log_every"])
+def test_a_folder_named_as_an_option_is_named(tmp_path: Path, option: str) -> None:
+    """Hydra takes each folder in that of --config-dir for a group: runs/ appears there by itself."""
+    (tmp_path / option).mkdir()
+    gans.compose("data=digits", config_dir=tmp_path)
+    for refuse in (
+        lambda: gans.compose("data=digits", f"{option}=3", config_dir=tmp_path),
+        lambda: refuse_config_places(["data=digits", f"{option}=3", "--config-dir", str(tmp_path)]),
+    ):
+        with pytest.raises(InputError, match=re.escape(f"{option}=... is taken for a choice in '{tmp_path / option}'")):
+            refuse()
 
 
 MISTAKES = {

@@ -206,6 +206,29 @@ def test_labels_that_are_no_class(tmp_path: Path) -> None:
         data_in(tmp_path / "nan.npz")
 
 
+@pytest.mark.parametrize("name", ["images", "labels", "class_names"])
+def test_an_array_of_python_objects_is_named(name: str, tmp_path: Path) -> None:
+    arrays: dict[str, Any] = {"images": numpy.zeros((60, 28, 28), numpy.uint8), "labels": numpy.arange(60) % 2}
+    arrays["class_names"] = ["a", "b"]
+    mixed = numpy.array([numpy.zeros((28, 28), numpy.uint8), numpy.zeros((30, 30), numpy.uint8)], object)
+    numpy.savez(tmp_path / "my.npz", **(arrays | {name: mixed}))
+    with pytest.raises(InputError, match=rf"my\.npz': {name} .*{'one size' if name == 'images' else 'dtype'}"):
+        data_in(tmp_path / "my.npz")
+
+
+def test_arrays_that_are_not_used_are_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arrays: dict[str, Any] = {"images": numpy.zeros((60, 28, 28), numpy.uint8)}
+    numpy.savez(tmp_path / "my.npz", **arrays, label=numpy.arange(60) % 2, extra=numpy.zeros(1))
+    data_in(tmp_path / "my.npz")
+    data_in(tmp_path / "my.npz")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "extra, label" in line
+    assert "images, labels, class_names" in line
+    numpy.savez(tmp_path / "all.npz", **arrays, labels=numpy.arange(60) % 2, class_names=["a", "b"])
+    data_in(tmp_path / "all.npz")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive"])
 def test_a_damaged_npz_file_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "my.npz").write_bytes(content)

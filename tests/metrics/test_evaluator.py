@@ -1,8 +1,11 @@
 """The evaluator: the same figures whatever colours, seed and limit a run has, and floors that are computed once."""
 
+import importlib
+import sys
 from pathlib import Path
 from time import sleep
 
+import numpy
 import pytest
 import torch
 
@@ -53,6 +56,51 @@ def test_floors_are_kept_and_depend_on_neither_seed_nor_limit(monkeypatch: pytes
 
     monkeypatch.setattr(FID, "compute", refuse)
     assert floors() == first
+
+
+OWN = """
+from gans.metrics.base import Metric
+from own_scale import SCALE
+
+class Own(Metric):
+    during_training = False
+
+    def __init__(self, options):
+        self.options = options
+
+    def compute(self, data):
+        return {"own": float(SCALE * data.fake.images.float().mean() * self.options[5000])}
+"""
+
+
+def test_floors_of_an_own_metric_follow_its_code_and_its_options(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Imports from beside it count, and the middle of an array whose text numpy shortens."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GANS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # else a change within a second is not seen
+    (tmp_path / "own_metric.py").write_text(OWN)
+    data, features = data_of("data=digits"), load_features("digits")
+
+    def floor(scale: int, options: numpy.ndarray) -> float:
+        (tmp_path / "own_scale.py").write_text(f"SCALE = {scale}")
+        for name in ("own_metric", "own_scale"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        metric = importlib.import_module("own_metric").Own(options)
+        (value,) = (
+            Evaluator({"own": metric}, features, data, 100).floors("test", conditional=False, transforms=False).values()
+        )
+        return value
+
+    ones = numpy.ones(10_000)
+    other = numpy.where(numpy.arange(10_000) == 5000, 3.0, ones)
+    first = floor(1, ones)
+    assert floor(1, ones) == first
+    assert floor(2, ones) == pytest.approx(2 * first)
+    assert floor(1, other) == pytest.approx(3 * first)
+    assert len(list((tmp_path / "cache" / "floors").iterdir())) == 3
 
 
 def test_a_named_smaller_protocol() -> None:

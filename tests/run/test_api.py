@@ -343,6 +343,26 @@ def test_a_runs_results_are_read_and_nothing_is_written(run: gans.Run) -> None:
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == files
 
 
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([], "not tested yet.* trains.*resume="),
+        (["started", "rolled back"], "not tested yet.* trains.*resume="),
+        (["started", "stopped"], "not tested yet.* stopped.*resume="),
+        (["started", "failed"], "failed.*test="),
+        (["started", "finished"], r"json' is damaged or lost.*test="),
+    ],
+)
+def test_what_is_not_there_yet_is_neither_damaged_nor_lost(tmp_path: Path, events: list[Any], said: str) -> None:
+    run = RunFolder.create(tmp_path, {"stabilize": {"quiet": {"_target_": "quiet_idea.Quiet"}}})
+    for event in events:
+        run.history.add(event, training_step=1, why="a test")
+    for attribute in ("test", "test_results", "verdict"):
+        with pytest.raises(InputError, match=said) as error:
+            getattr(gans.Run(tmp_path), attribute)
+        assert "trust=[quiet_idea]" in str(error.value)
+
+
 def test_folders_that_are_no_run_and_damaged_files_are_input_errors(run: gans.Run, tmp_path: Path) -> None:
     reads: list[Callable[[Any], Any]] = [gans.Run, gans.load, gans.resume]
     for read in reads:

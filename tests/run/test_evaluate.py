@@ -99,6 +99,17 @@ def test_what_can_not_be_judged_is_refused(options: list[str], message: str, tmp
     assert {path.name for path in tmp_path.iterdir()} == {"images"}
 
 
+def test_what_is_wrong_with_images_is_said_in_the_commands_own_words(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        (tmp_path / "tvt" / part).mkdir(parents=True)
+    with pytest.raises(InputError, match=r"test, train, val: .*evaluate\.py: images"):
+        judged(tmp_path / "tvt")
+    numpy.savez(tmp_path / "wide.npz", images=numpy.zeros((9, 20, 30), numpy.uint8))
+    with pytest.raises(InputError, match=r"wide\.npz.*20x30") as error:
+        judged(tmp_path / "wide.npz")
+    assert "data." not in str(error.value)
+
+
 def test_only_an_evaluation_is_replaced(digits: Source, tmp_path: Path) -> None:
     """Neither the images themselves nor any other file."""
     numpy.savez(tmp_path / "mine.npz", images=digits.test_images.content[:70, 0].numpy())

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gans.config.resolve import flatten
+from gans.config.validate import validate
 from gans.errors import InputError
 from gans.run import commands
 from gans.run.folder import RunFolder, runs_in
@@ -16,6 +17,8 @@ from gans.run.history import Event
 from gans.run.identity import may_have_changed, result_settings, run_name, same_runs, settings_text
 from gans.run.test_results import read_results
 from gans.study.analyse import other_images
+from gans.study.find import Runs
+from gans.study.plan import PlannedRun
 from gans.study.record import read_record
 from tests.conftest import composed, run_config
 from tests.run.runs import assert_same, checkpoint, start, tiny
@@ -87,6 +90,47 @@ def test_a_run_on_images_that_have_changed_is_another(tmp_path: Path) -> None:
     (warning,) = other_images(records)
     assert first.path.name in warning
     assert not other_images(records[:1])
+
+
+OWN = """
+from gans.stabilize.base import Stabilizer
+from own_strength import STRENGTH
+
+class Own(Stabilizer):
+    def after_discriminator(self, gan, batches):
+        pass
+"""
+
+
+def test_a_run_of_own_code_that_has_changed_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """For members of sweeps and for studies, wherever below the class the change is; who resumes it is told."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_technique.py").write_text(OWN)
+    helper = tmp_path / "own_strength.py"
+    helper.write_text("STRENGTH = 1")
+    (tmp_path / "not_imported.py").write_text("")
+    options = composed(*tiny("trainer.max_steps=1"), f"runs={tmp_path / 'runs'}")
+    config = validate(options | {"stabilize": {"own": {"_target_": "own_technique.Own"}}})
+    plan = PlannedRun("arm", 0, (), settings_text(config.model_dump()))
+
+    def found_by_a_study() -> Path | None:
+        run = Runs([str(tmp_path / "runs")]).of(plan)
+        return run.path if run else None
+
+    first = commands.start_resume_or_return(config, "some")
+    (tmp_path / "not_imported.py").write_text("changed = True")
+    assert commands.start_resume_or_return(config, "some").path == first.path == found_by_a_study()
+    helper.write_text("STRENGTH = 2")
+    assert found_by_a_study() is None
+    second = commands.start_resume_or_return(config, "some")
+    assert second.path != first.path
+    assert found_by_a_study() == second.path
+    commands.test(second, config)
+    assert "another version" not in capfd.readouterr().err
+    commands.test(first, config)
+    assert "another version of your own code (own_technique)" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("data", "may"), [("folder", True), ("mnist", False), ("digits", False), ("ring", False)])

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from gans.config.command_line import stopped_by_signals
 from gans.errors import InputError, InterruptedTraining
 from gans.gan import GAN
+from gans.metrics.fid import FID
 from gans.run import commands, slurm
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, checkpoints_in
 from gans.run.commands import start_or_requeued, start_resume_or_return
@@ -29,6 +30,7 @@ from gans.run.output import new_folder
 from tests.conftest import run_config
 from tests.run.runs import (
     NAME,
+    STEPS,
     Crash,
     assert_same_training,
     checkpoint,
@@ -283,6 +285,20 @@ def test_a_deleted_folder_ends_the_run_in_one_line(tmp_path: Path, monkeypatch: 
 def full_disk(_: int) -> None:
     """In place of ``os.fsync``."""
     raise OSError(28, "No space left on device")
+
+
+def test_a_wrong_metric_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that only the final test computes."""
+    options = ("metric=[fid]", "metric.fid.during_training=false")
+    with monkeypatch.context() as patch:
+        patch.setattr(FID, "compute", lambda *_: 0.5)
+        with pytest.raises(
+            InputError, match=r"FID.compute returns a float.* go on with: python \S*train.py resume=\S+$"
+        ):
+            start(tmp_path, *options)
+    run = only_run(tmp_path)
+    assert (run.history.last, checkpoint(run)["training_steps"]) == ("stopped", STEPS)
+    assert resume(run).history.last == "finished"
 
 
 def test_a_full_disk_ends_the_run_in_one_line(

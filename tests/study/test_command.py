@@ -16,7 +16,7 @@ from hydra import initialize_config_dir
 from gans.errors import InputError
 from gans.files import write_json
 from gans.study.ask import ask
-from gans.study.plan import Planner, require_metrics, split_differences
+from gans.study.plan import Planner, require_metrics, require_moments, split_differences
 from tests.conftest import CONF, composed
 from tests.run.runs import tiny
 from tests.study.synthetic import PROTOCOL, figures_of, read_verdict, write_run
@@ -228,6 +228,14 @@ def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
     for figure in ("coverage", "best.coverage", "recall@100", "coverage_of_3", "fid_of_all"):
         with pytest.raises(InputError, match="fid"):
             require_metrics(definition(claims=[], figures=[figure]), "none", config)
+
+
+def test_a_figure_after_the_end_of_training_is_refused_before_it() -> None:
+    asked = definition(claims=[], figures=["fid@100"])
+    require_moments(asked, "none", composed("data=digits", "trainer.max_steps=100"))
+    require_moments(asked, "none", composed("data=digits", "trainer.max_steps=null"))
+    with pytest.raises(InputError, match="99 steps"):
+        require_moments(asked, "none", composed("data=digits", "trainer.max_steps=99"))
 
 
 @pytest.mark.parametrize(
