@@ -63,12 +63,13 @@ def main(config: DictConfig) -> None:
         prepare()
         use_cores()
         flush_denormals()
+        group = {option.partition(".")[0] for option in changed}
         if command == "draw":
             with say_how_to_repeat(shlex.join(["python", *sys.argv]), "while drawing"):
-                commands.redraw(RunFolder.around(Path(str(options["draw"]))), validate(options))
+                run = RunFolder.around(Path(str(options["draw"])))
+                commands.redraw(run, validate(options), as_before="figure" not in group)
         elif command:
             run = RunFolder.around(Path(str(options[command])))
-            group = {option.partition(".")[0] for option in changed}
             budget = {
                 name: options["trainer"][name] for name in ("max_epochs", "max_steps") if f"trainer.{name}" in changed
             }

@@ -30,6 +30,8 @@ OmegaConf.register_new_resolver("classes_in", lambda root: find_classes(Path(roo
 
 def resolve(config: DictConfig) -> dict[str, Any]:
     """The config as plain values, interpolations resolved; an InputError for missing, empty and unknown ones."""
+    if "model" in (config.get("model") or {}):
+        raise InputError("a model's file has # @package _global_ as its first line, as those in conf/model/")
     try:
         options = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         assert isinstance(options, dict)

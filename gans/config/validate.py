@@ -54,6 +54,8 @@ def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
     """
     if "experiment" in config:
         raise InputError("an experiment's file has # @package _global_ as its first line, as those in conf/experiment/")
+    if trusted is None and (lost := [group for group in ONE_OF if group not in config]):
+        raise InputError(f"{lost[0]} is not chosen: use {lost[0]}=..., with one of the files in conf/{lost[0]}/")
     checked = check_options(RunConfig, config)
     for group in ONE_OF:
         if "_target_" not in getattr(checked, group):
@@ -154,6 +156,8 @@ def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:
     try:
         found = getattr(import_module(module), name)
     except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise InputError(f"{path}._target_={target}: {error}, which '{module}' imports: install it") from error
         raise InputError(
             f"{path}._target_={target}: {error}. A class of your own is found in the folder of --config-dir"
         ) from error

@@ -8,7 +8,7 @@ from typing import Any
 from gans.config.build import RunComponents, build_data, build_run
 from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL, RunConfig
-from gans.config.validate import foreign_packages, validate
+from gans.config.validate import foreign_packages, validate, validate_choice
 from gans.data.source import Source
 from gans.errors import InputError, TrainingError, warn
 from gans.files import remove_parts, removing_empty
@@ -200,17 +200,23 @@ def run_sampling(run: RunFolder) -> Mapping[str, Any]:
     return run.config.get("sampling", USE_ALL)
 
 
-def redraw(run: RunFolder, config: RunConfig) -> None:
+def redraw(run: RunFolder, config: RunConfig, as_before: bool = False) -> None:
     """Draw the figures of an existing run again, without training or testing.
 
     Args:
-        config: the command's config, which chooses figures and formats; the run's own is only read by figures.
+        config: the command's config, which chooses figures and formats.
+        as_before: whether the run's own figures are drawn, if it has any.
 
     Raises:
-        InputError: if the run has no data for any of them.
+        InputError: if the run has no data for any of them, or has one of a package that ``trust`` does not list.
         Exception: of the first figure that fails, after all others are drawn.
     """
     run.refuse_links_out()
+    figures = run.config.get("figure")
+    if figures and as_before:
+        for name, node in figures.items():
+            validate_choice(node, "figure", f"figure.{name}", config.trust)
+        config = config.model_copy(update={"figure": figures})
     with lock(run.path):
         remove_parts(run.path)
         files, failed, _ = draw_figures(run, config)

@@ -174,8 +174,9 @@ def test_for_several_values_only_what_works_is_recommended(argument: str) -> Non
 
 
 @pytest.mark.parametrize("option", ["runs", "seed", "test", "log_every"])
-def test_a_folder_named_as_an_option_is_named(tmp_path: Path, option: str) -> None:
+def test_a_folder_named_as_an_option_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
     """Hydra takes each folder in that of --config-dir for a group: runs/ appears there by itself."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / option).mkdir()
     gans.compose("data=digits", config_dir=tmp_path)
     for refuse in (

@@ -2,11 +2,13 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 import gans
+from gans.errors import InputError
 from tests.conftest import ROOT
 from tests.run.runs import tiny
 
@@ -48,8 +50,29 @@ def test_files_inside_and_outside_the_package_differ_in_the_name_of_the_class() 
                 assert here.rpartition(".")[2] == there.rpartition(".")[2], path
 
 
+def test_what_is_left_out_of_a_models_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first line, its defaults, or one of them."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    text, folder = FILES["my_folder/model/dense.yaml"], tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "dense.py").write_text(FILES["gans/models/dense.py"], encoding="utf-8")
+    first = "# @package _global_\n"
+    for number, (changed, said) in enumerate(
+        (
+            (text.removeprefix(first), first.strip()),
+            (re.sub(r"defaults:\n(  - .*\n)+", "", text), "objective is not chosen"),
+            (text.replace("  - /objective: bce\n", ""), "objective is not chosen"),
+        )
+    ):
+        assert changed != text
+        (folder / f"dense{number}.yaml").write_text(changed, encoding="utf-8")
+        with pytest.raises(InputError, match=said):
+            gans.compose("data=digits", f"model=dense{number}", config_dir=tmp_path)
+
+
 @pytest.mark.slow
 def test_recipes_are_copied_and_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
     write_own_folder()
     made = next(

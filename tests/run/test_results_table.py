@@ -68,6 +68,7 @@ def test_a_metric_that_is_no_number_stays_one_in_the_file_and_the_table(tmp_path
 def test_a_damaged_file_says_how_to_test_the_run_again(tmp_path: Path, content: str) -> None:
     folder = tmp_path / "my run"
     folder.mkdir()
+    (folder / "config.yaml").write_text("seed: 0")
     (folder / "test.json").write_text(content)
     with pytest.raises(InputError) as refused:
         read_results(folder / "test.json")
