@@ -67,7 +67,7 @@ def main(config: DictConfig) -> None:
         if command == "draw":
             with say_how_to_repeat(shlex.join(["python", *sys.argv]), "while drawing"):
                 run = RunFolder.around(Path(str(options["draw"])))
-                commands.redraw(run, validate(options), as_before="figure" not in group)
+                commands.redraw(run, validate(options), own_figures="figure" not in group)
         elif command:
             run = RunFolder.around(Path(str(options[command])))
             budget = {

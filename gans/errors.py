@@ -18,9 +18,10 @@ def warn_once(text: str) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception's message, without line breaks; that of its cause if it has none."""
-    message, cause = " ".join(str(error).split()), error.__cause__ or error.__context__
-    return message or (one_line(cause) if cause else type(error).__name__)
+    """An exception's message, without line breaks; if it has none, its class and the message of its cause."""
+    message, name = " ".join(str(error).split()), type(error).__name__
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return message or (f"{name}: {one_line(cause)}" if cause else name)
 
 
 class InputError(Exception):

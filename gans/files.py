@@ -1,4 +1,4 @@
-"""Writing files atomically, names of files, and the user's cache folder."""
+"""Files: written atomically, their names, the user's cache folder, and the hash of the files of a module."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from hashlib import sha256
 from importlib.util import find_spec
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -31,23 +33,40 @@ def file_name(text: str) -> str:
     return re.sub(r"[%/\\]|^\.", lambda found: f"%{ord(found[0]):02x}", text)
 
 
-def source_files(module: str) -> set[Path]:
-    """The Python files of a module and of all that it imports from the folder in which it or its package lies.
+class OwnModules(ModuleFinder):
+    """Finds what a module imports. Folders without ``__init__.py`` are none of it, which ModuleFinder ends at."""
 
-    None of this package, and none of what is installed: that has versions.
+    def find_module(self, name: str, path: Any, parent: Any = None) -> Any:
+        try:
+            return super().find_module(name, path, parent)
+        except AttributeError as error:
+            raise ImportError(name) from error
+
+
+@cache
+def code_sha256(module: str) -> str | None:
+    """The hash of a module's Python file, and of those that it imports from the folder in which it or its package lies.
+
+    It is of the files as they are when it is first asked for, right after the import: later changes do not run. "" for
+    this package, and for what is installed, which has versions; None for what is in no file, such as a notebook's.
     """
-    top, spec = find_spec(module.partition(".")[0]), find_spec(module)
-    if top is None or spec is None or not spec.has_location or spec.origin is None:  # such as a built-in module
-        return set()
-    place = Path(next(iter(top.submodule_search_locations or ()), top.origin or "")).parent
-    if place == STANDARD_LIBRARY or {"site-packages", "dist-packages"} & {*place.parts}:
-        return set()
-    finder = ModuleFinder([str(place)], excludes=["gans"])
+    top = module.partition(".")[0]
     try:
+        package, own = find_spec(top), find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    if package is None or own is None:
+        return None
+    place = Path(next(iter(package.submodule_search_locations or ()), package.origin or "")).parent
+    is_installed = place == STANDARD_LIBRARY or {"site-packages", "dist-packages"} & {*place.parts}
+    if top == "gans" or is_installed or not own.has_location or own.origin is None:
+        return ""
+    finder = OwnModules([str(place)], excludes=["gans"])
+    with suppress(ImportError, SyntaxError, ValueError):
         finder.import_hook(module)
-    except (ImportError, AttributeError):  # of a package without __init__.py, which it does not know
-        return {Path(spec.origin)}
-    return {Path(file) for found in finder.modules.values() if (file := vars(found)["__file__"])}
+    files = {own.origin, *filter(None, (vars(found)["__file__"] for found in finder.modules.values()))}
+    contents = sorted((os.path.relpath(file, place), Path(file).read_bytes()) for file in files)
+    return sha256(repr(contents).encode()).hexdigest()
 
 
 @contextmanager

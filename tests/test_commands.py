@@ -188,7 +188,7 @@ class Mine(Digits):
     def read(self):
         """A few images with labels of others, so that no feature network is of use."""
         train, test = (images._replace(labels=images.labels.roll(7)) for images in super().read())
-        return train.select(slice(None, None, 40)), test
+        return train.select(train.labels.argsort()[::100]), test
 '''
 
 

@@ -183,8 +183,9 @@ def refuse_config_places(arguments: Sequence[str]) -> None:
             raise InputError(f"{flag} leaves out this package's own files: use --config-dir, which adds yours to them")
         if flag in ("--config-dir", "-cd"):
             folder = value if equals else following
-            refuse_hidden(folder)
-            refuse_groups_of_options(folder, arguments)
+            if folder:
+                refuse_hidden(folder)
+                refuse_groups_of_options(folder, arguments)
 
 
 def refuse_groups_of_options(folder: str | Path, arguments: Iterable[str]) -> None:

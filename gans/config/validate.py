@@ -18,6 +18,7 @@ from gans.config.explain import suggestion
 from gans.config.schema import ANY_OF, ONE_OF, SUPPLIED, RunConfig
 from gans.data.source import Source
 from gans.errors import InputError, one_line
+from gans.files import code_sha256
 from gans.gan import GAN
 from gans.metrics.base import Metric
 from gans.objectives import Objective
@@ -54,12 +55,12 @@ def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
     """
     if "experiment" in config:
         raise InputError("an experiment's file has # @package _global_ as its first line, as those in conf/experiment/")
-    if trusted is None and (lost := [group for group in ONE_OF if group not in config]):
-        raise InputError(f"{lost[0]} is not chosen: use {lost[0]}=..., with one of the files in conf/{lost[0]}/")
+    for group in ONE_OF:
+        node = config.get(group, {} if trusted is None else None)
+        if isinstance(node, Mapping) and "_target_" not in node:
+            raise InputError(f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/")
     checked = check_options(RunConfig, config)
     for group in ONE_OF:
-        if "_target_" not in getattr(checked, group):
-            raise InputError(f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/")
         validate_choice(getattr(checked, group), group, group, trusted)
     for group in ANY_OF:
         for name, node in config[group].items():
@@ -155,9 +156,11 @@ def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:
     module, _, name = target.rpartition(".")
     try:
         found = getattr(import_module(module), name)
+        code_sha256(module)  # of the code as it is now: it may be edited while it runs
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
-            raise InputError(f"{path}._target_={target}: {error}, which '{module}' imports: install it") from error
+            where = f"{path}._target_={target}"
+            raise InputError(f"{where}: {error}, which '{module}' imports: install it, or put it beside") from error
         raise InputError(
             f"{path}._target_={target}: {error}. A class of your own is found in the folder of --config-dir"
         ) from error

@@ -1,6 +1,7 @@
 """From generated samples to named metric values, and the values that real samples reach."""
 
 import hashlib
+import io
 import json
 import pickle
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from numbers import Real
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from gans.data.extractor import FeatureExtractor
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError, TrainingError, one_line, warn_once
-from gans.files import cache_folder, source_files, write_json
+from gans.files import cache_folder, code_sha256, write_json
 from gans.metrics.base import EvaluationData, Metric, SampleFeatures
 from gans.metrics.name import MetricName
 from gans.randomness import derive_seed
@@ -214,11 +215,30 @@ def compute(name: str, metric: Metric, data: EvaluationData) -> dict[str, float]
     return {figure: float(value) for figure, value in values.items()}
 
 
-def _digest(*parts: Tensor | str) -> str:
+def _digest(*parts: Tensor | str | bytes) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else part.contiguous().reshape(-1).numpy().data)
+        data = part.contiguous().reshape(-1).numpy().data if isinstance(part, Tensor) else part
+        digest.update(data.encode() if isinstance(data, str) else data)
     return digest.hexdigest()
+
+
+class _ByValue(pickle.Pickler):
+    """Pickles tensors by their values: torch's own way has an address in it."""
+
+    def reducer_override(self, value: Any) -> Any:
+        is_tensor = isinstance(value, Tensor)
+        return (torch.from_numpy, (value.detach().cpu().numpy(),)) if is_tensor else NotImplemented
+
+
+def _pickled(value: Any) -> bytes | None:
+    """The same bytes for the same value; None for one that can't be pickled, such as a lambda function."""
+    buffer = io.BytesIO()
+    try:
+        _ByValue(buffer).dump(value)
+    except Exception:  # of whatever class: it is only not remembered
+        return None
+    return buffer.getvalue()
 
 
 def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[str, float]:
@@ -226,12 +246,10 @@ def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[s
 
     A user's own metric and what it imports from beside it count as its code; a file that it reads later does not.
     """
-    own = {path for level in type(metric).__mro__ for path in source_files(level.__module__)}
-    files = own | {*Path(__file__).parent.glob("*.py")}
-    code = [path.read_text(encoding="utf-8") for path in sorted(files)]
-    try:
-        options = pickle.dumps((code, sorted(vars(metric).items()), data.conditional, data.inverted)).hex()
-    except (pickle.PicklingError, TypeError, AttributeError):  # such as of a function: no telling whether it changed
+    own = [code_sha256(level.__module__) for level in type(metric).__mro__]
+    package = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
+    options = _pickled((own, package, sorted(vars(metric).items()), data.conditional, data.inverted))
+    if None in own or options is None:  # there is no telling whether it changes
         return compute(name, metric, data)
     path = cache_folder() / "floors" / f"{name}-{_digest(key, options)[:24]}.json"
     try:

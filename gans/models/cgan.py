@@ -11,6 +11,7 @@ from gans.gan import GAN
 from gans.generator import Classes, ConditionalGenerator
 from gans.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from gans.models.layers import Channels, Size
+from gans.update import returned
 
 
 class ConcatenatingGenerator(ConditionalGenerator):
@@ -67,4 +68,5 @@ class ConditionalGAN(GAN):
     discriminator_takes_classes = True
 
     def discriminate(self, images: Tensor, labels: Tensor) -> Tensor:
-        return self.discriminator(images, labels)
+        scores = self.discriminator(images, labels)
+        return returned(scores, Tensor, self.discriminator, "forward", "scores, shape (n, 1)")

@@ -8,7 +8,7 @@ from typing import Any
 from gans.config.build import RunComponents, build_data, build_run
 from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL, RunConfig
-from gans.config.validate import foreign_packages, validate, validate_choice
+from gans.config.validate import validate, validate_choice
 from gans.data.source import Source
 from gans.errors import InputError, TrainingError, warn
 from gans.files import remove_parts, removing_empty
@@ -63,11 +63,15 @@ def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
         with claimed, new_whole_folder(Path(config.runs) / name) as folder:
             stack.enter_context(lock(folder))
             run = RunFolder.create(folder, options)
-        own_code = own_code_sha256(settings_text(options))
-        hashes = {"data_sha256": components.data.data_sha256} | ({"own_code_sha256": own_code} if own_code else {})
-        run.history.add("started", slurm_job=slurm.job(), **hashes)
+        run.history.add("started", data_sha256=components.data.data_sha256, **made_by(run))
         with removing_refused(run, components.gan):
             return complete(run, config, components)
+
+
+def made_by(run: RunFolder) -> dict[str, Any]:
+    """What trains a run from now on, for its history: the job, and the user's own code."""
+    own_code = own_code_sha256(settings_text(run.config))
+    return {"slurm_job": slurm.job()} | ({"own_code_sha256": own_code} if own_code else {})
 
 
 @contextmanager
@@ -95,8 +99,11 @@ def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
     """Start, resume or return one sweep member."""
     options = config.model_dump()
     data_sha256 = build_data(config).data_sha256 if may_have_changed(options) else ""
-    same = same_runs(options, runs_in(Path(config.runs)), data_sha256)
+    runs = runs_in(Path(config.runs))
+    same = same_runs(options, runs, data_sha256)
     if not same:
+        if older := same_runs(options, runs, data_sha256, any_code=True):
+            print(f"'{older[0].path}' is of another version of your own code: a new run is made", flush=True)
         return start(config, name, once=True)
     if same[0].history.last != "finished":
         return resume(same[0], config)
@@ -159,7 +166,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
             rewind(run, checkpoint)
         run = RunFolder.create(run.path, config.model_dump())
         print(f"resuming from training step {step:,} of {run.path}", flush=True)
-        run.history.add("resumed", training_step=step, slurm_job=slurm.job())
+        run.history.add("resumed", training_step=step, **made_by(run))
         return complete(run, config, components)
 
 
@@ -200,12 +207,12 @@ def run_sampling(run: RunFolder) -> Mapping[str, Any]:
     return run.config.get("sampling", USE_ALL)
 
 
-def redraw(run: RunFolder, config: RunConfig, as_before: bool = False) -> None:
+def redraw(run: RunFolder, config: RunConfig, own_figures: bool = False) -> None:
     """Draw the figures of an existing run again, without training or testing.
 
     Args:
         config: the command's config, which chooses figures and formats.
-        as_before: whether the run's own figures are drawn, if it has any.
+        own_figures: whether the run's own figures are drawn, if it has any.
 
     Raises:
         InputError: if the run has no data for any of them, or has one of a package that ``trust`` does not list.
@@ -213,9 +220,12 @@ def redraw(run: RunFolder, config: RunConfig, as_before: bool = False) -> None:
     """
     run.refuse_links_out()
     figures = run.config.get("figure")
-    if figures and as_before:
+    if figures and own_figures:
         for name, node in figures.items():
-            validate_choice(node, "figure", f"figure.{name}", config.trust)
+            try:
+                validate_choice(node, "figure", f"figure.{name}", config.trust)
+            except InputError as error:
+                raise InputError(f"{error}; or name the figures with figure=[...]") from error
         config = config.model_copy(update={"figure": figures})
     with lock(run.path):
         remove_parts(run.path)
@@ -312,10 +322,9 @@ def require_same_images(run: RunFolder, data: Source) -> None:
 
 
 def warn_of_changed_code(run: RunFolder) -> None:
-    """Say so where the user's own classes have changed since the run began: its results may be of both versions."""
+    """Say so where the user's own code has changed since the run was trained: its results may be of both versions."""
     if not of_this_code(settings_text(run.config), [run]):
-        packages = ", ".join(foreign_packages(dict(run.config)))
-        warn(f"'{run.path}' began with another version of your own code ({packages})")
+        warn(f"'{run.path}' was trained with another version of your own code")
 
 
 def require_same_weights(gan: GAN, checkpoint: Mapping[str, Any], run: RunFolder) -> None:

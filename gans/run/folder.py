@@ -32,7 +32,11 @@ def is_run(path: Path) -> bool:
 
 def runs_in(parent: Path) -> "list[RunFolder]":
     """The runs in a folder, by name."""
-    return [RunFolder(path.parent) for path in sorted(parent.glob("*/config.yaml"))]
+    found = []
+    for path in sorted(parent.glob("*/config.yaml")):
+        with suppress(InputError):  # one that was refused has been removed meanwhile
+            found.append(RunFolder(path.parent))
+    return found
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,9 @@ class History:
         return next((event["data_sha256"] for event in self.events if event.get("data_sha256")), "")
 
     @property
-    def own_code_sha256(self) -> str:
-        """The hash of the user's own code that the run started with; "" if there was none, or it is not known."""
-        return next((event["own_code_sha256"] for event in self.events if event.get("own_code_sha256")), "")
+    def own_code(self) -> set[str]:
+        """The hash of each version of the user's own code with which the run was started or resumed, where known."""
+        return {event["own_code_sha256"] for event in self.events if event.get("own_code_sha256")}
 
     @property
     def failure(self) -> tuple[int, str] | None:

@@ -11,7 +11,7 @@ from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL
 from gans.config.validate import find_target, foreign_targets
 from gans.errors import InputError
-from gans.files import source_files
+from gans.files import code_sha256
 from gans.run.folder import RunFolder
 
 SHOWN = ("log_every", "samples", "figure", "formats")
@@ -66,12 +66,10 @@ def may_have_changed(config: Mapping[str, Any]) -> bool:
 
 
 def own_code_sha256(settings: str) -> str:
-    """The hash of the user's own code behind a run's ``settings_text``: the files of classes that are in no installed
-    package, and of what these import from beside them. "" if there is none."""
-    modules = {target.rpartition(".")[0] for target in foreign_targets(json.loads(settings))}
-    files = {path for module in modules for path in source_files(module)}
-    texts = sorted((path.name, path.read_bytes()) for path in files)
-    return sha256(repr(texts).encode()).hexdigest() if texts else ""
+    """The hash of the user's own code behind a run's ``settings_text``; "" if there is none, or it is in no file."""
+    modules = sorted({target.rpartition(".")[0] for target in foreign_targets(json.loads(settings))})
+    hashes = [own for module in modules if (own := code_sha256(module))]
+    return sha256("".join(hashes).encode()).hexdigest() if hashes else ""
 
 
 def same_runs(
@@ -93,9 +91,9 @@ def same_runs(
 
 
 def of_this_code(settings: str, runs: Sequence[RunFolder]) -> list[RunFolder]:
-    """Without the runs that began with another version of the user's own code than the settings' classes have now."""
-    own = own_code_sha256(settings) if any(run.history.own_code_sha256 for run in runs) else ""
-    return [run for run in runs if run.history.own_code_sha256 in ("", own)]
+    """Without the runs that were trained with another version of the user's own code than there is now."""
+    own = own_code_sha256(settings)
+    return [run for run in runs if run.history.own_code <= {own}]
 
 
 def finished_before(run: RunFolder, config: Mapping[str, Any]) -> str:

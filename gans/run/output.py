@@ -56,9 +56,11 @@ def removing_refused(run: RunFolder, gan: GAN) -> Iterator[None]:
     except InputError as error:
         # the checkpoints too, since the final test gives the GAN an earlier step
         is_trained = gan.training_steps or any(map(step_of, checkpoints_in(run.checkpoints, "last")))
-        is_new = {event["event"] for event in run.history.events} <= {"started"}
+        is_new = {event["event"] for event in run.history.events} <= {"started", "stopped"}
         if is_new and not is_trained and not isinstance(error.__cause__, OSError):
             shutil.rmtree(run.path, ignore_errors=True)
+            if isinstance(error.__cause__, InputError):  # ``record_stops`` has said how to resume the run
+                raise error.__cause__ from None
         raise
 
 

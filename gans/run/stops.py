@@ -11,7 +11,6 @@ from gans.config.shell import shell_command
 from gans.config.validate import foreign_packages
 from gans.errors import InputError, InterruptedTraining
 from gans.run import slurm
-from gans.run.checkpoint_files import newest_whole, step_of
 from gans.run.folder import RunFolder
 from gans.run.history import History
 
@@ -39,11 +38,9 @@ def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterato
             history.add("stopped", why=why)
         raise InputError(f"{why}. Solve this, and resume the run with: {command}") from error
     except InputError as error:  # such as of a metric of the user's own, which is first computed after training
-        newest = newest_whole(run.checkpoints, "last")
-        if newest is None or step_of(newest) == 0:
-            raise
-        history.add("stopped", why=str(error))
-        raise InputError(f"{error}. What is trained is kept: correct this, and go on with: {command}") from error
+        with suppress(OSError, InputError):
+            history.add("stopped", why=str(error))
+        raise InputError(f"{error}. The run is kept: correct this, and go on with: {command}") from error
 
 
 @contextmanager

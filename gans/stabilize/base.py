@@ -119,19 +119,22 @@ def require_hooks(named: Mapping[str, Stabilizer]) -> None:
             require(stabilizer, f"stabilize.{name}: {type(stabilizer).__name__}.{hook}", hook)
 
 
-def _require_pack_size(stabilizer: Stabilizer, said: str, hook: str) -> None:
-    size: object = getattr(stabilizer, hook)
+def _require_pack_size(stabilizer: Stabilizer, where: str, hook: str) -> None:
+    try:
+        size: object = getattr(stabilizer, hook)
+    except AttributeError:  # of what ``attach`` sets
+        return
     if not isinstance(size, int) or size < 1:
         what = "a method" if callable(size) else repr(size)
-        raise InputError(f"{said} is {what}, not an integer, 1 or more: write a property (@property) that returns one")
+        raise InputError(f"{where} is {what}, not an integer, 1 or more: write a property (@property) that returns one")
 
 
-def _require_arguments(stabilizer: Stabilizer, said: str, hook: str) -> None:
+def _require_arguments(stabilizer: Stabilizer, where: str, hook: str) -> None:
     arguments = list(signature(getattr(Stabilizer, hook)).parameters)  # self is the first
     try:
         signature(getattr(stabilizer, hook)).bind(*arguments[1:])
     except (TypeError, ValueError) as error:
-        raise InputError(f"{said}: {error}: write def {hook}({', '.join(arguments)})") from error
+        raise InputError(f"{where}: {error}: write def {hook}({', '.join(arguments)})") from error
 
 
 def same_shape(made: Any, given: Tensor, stabilizer: Stabilizer, hook: str) -> Tensor:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from gans.config.validate import foreign_targets
 from gans.errors import InputError
 from gans.metrics.name import MetricName
 from gans.run.folder import RunFolder
+from gans.run.identity import result_settings
 from gans.run.test_results import read_results
 from gans.study.claims import JudgedClaim, judge_claims
 from gans.study.compare import Comparison, compare
@@ -82,7 +84,7 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
         records=records,
         troubles=count_troubles(by_arm, definition.baseline),
         protocols=protocols,
-        warnings=[*warnings, *off_scale(definition.merits, records), *other_images(records)],
+        warnings=[*warnings, *off_scale(definition.merits, records), *other_images(records), *other_code(records)],
     )
 
 
@@ -216,6 +218,19 @@ def other_images(records: Sequence[RunRecord]) -> list[str]:
         if before.history.data_sha256 != run.history.data_sha256:
             both = f"'{before.path}' and '{run.path}'"
             changed.setdefault(text, f"the images changed between {both}, which may be what makes a difference")
+    return list(changed.values())
+
+
+def other_code(records: Sequence[RunRecord]) -> list[str]:
+    """A warning for each class of the user's own whose code has changed between two runs."""
+    first: dict[str, RunFolder] = {}
+    changed: dict[str, str] = {}
+    for run in (record.run for record in records if record.run.history.own_code):
+        classes = ", ".join(sorted(foreign_targets(result_settings(run.config))))
+        before = first.setdefault(classes, run)
+        if before.history.own_code != run.history.own_code:
+            both = f"'{before.path}' and '{run.path}'"
+            changed.setdefault(classes, f"the code of {classes} changed between {both}, which may make a difference")
     return list(changed.values())
 
 

@@ -65,7 +65,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
         made = "each has failed for the reason above" if checked.run else "leave run=false out to make them"
         hint = "they go on without this command" if go_on else made
         raise InputError(without(f"no run of this study is finished: {hint}", warnings))
-    warnings += planner.warnings
+    warnings += [*planner.warnings, *runs.of_other_code(plans)]
     result = analyse(definition, records, [*warnings, *missing_runs(plans, definition.seeds, runs)])
     page = publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
     failed = sorted(f"{plan.arm}, seed {plan.seed}" for plan in tried if not runs.of(plan))

@@ -1,6 +1,6 @@
 """Run folders on the disk, and which of them a study asks for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gans.errors import InputError
@@ -25,12 +25,20 @@ class Runs:
                 self.damaged.append(str(error))
 
     def of(self, planned: PlannedRun) -> RunFolder | None:
-        """The run that has these settings and is over; None if there is none."""
-        return next((run for run in self.begun(planned) if is_over(run)), None)
+        """The run that has these settings and is over, one of the present code first; None if there is none."""
+        over = [run for run in self.begun(planned) if is_over(run)]
+        return next(iter([*of_this_code(planned.settings, over), *over]), None)
 
     def begun(self, planned: PlannedRun) -> list[RunFolder]:
-        """The runs that have these settings and the present code, whether they are over or not."""
-        return of_this_code(planned.settings, self.by_settings.get(planned.settings, []))
+        """The runs that have these settings, whether they are over or not."""
+        return self.by_settings.get(planned.settings, [])
+
+    def of_other_code(self, plans: Iterable[PlannedRun]) -> list[str]:
+        """A warning of the runs among these that are of another version of the user's own code."""
+        found = [run for plan in plans if (run := self.of(plan)) and not of_this_code(plan.settings, [run])]
+        count = f"{len(found)} run{'s were' if len(found) > 1 else ' was'}"
+        why = "trained with another version of your own code: move them away to make them again"
+        return [f"{count} {why}, such as '{found[0].path}'"] if found else []
 
 
 def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:

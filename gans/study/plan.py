@@ -89,7 +89,7 @@ def require_moments(definition: StudyDefinition, arm: str, options: Mapping[str,
     for merit in definition.merits:
         step = merit.name.partition("@")[2]
         if step and last is not None and int(step) > last:
-            raise InputError(f"figures: {merit.name} is none of arm '{arm}', which trains for {last:,} steps")
+            raise InputError(f"figures: {merit.name}: arm '{arm}' trains for {last:,} steps only")
 
 
 def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from gans.config.validate import check_options, validate
 from gans.errors import InputError
 from gans.run import slurm
 from gans.run.folder import RunFolder, runs_in
-from gans.run.identity import finished_before, may_have_changed, same_runs, settings_text
+from gans.run.identity import finished_before, may_have_changed, own_code_sha256, same_runs, settings_text
 from gans.run.lock import lock
 from gans.sweep.engine import Engine
 from gans.sweep.member import Member
@@ -35,13 +35,13 @@ def run_sweep(configs: Sequence[DictConfig]) -> None:
     """Run the members that are missing of these composed configs, and exit with a summary."""
     commands = [list(config.hydra.overrides.task) for config in configs]
     options = [options_of(config) for config in configs]
+    make_importable(config_dirs(configs[0].hydra))
     identities = [identity_of(each) for each in options]
     for number, own in enumerate(identities):
         if (first := identities.index(own)) < number:
             both = " and ".join(f"'{' '.join(commands[each])}'" for each in (first, number))
             raise InputError(f"{both} would be the same run twice: leave one out")
     hydra = configs[0].hydra
-    make_importable(config_dirs(hydra))
     refuse_if_all_are_wrong(options)
     engine = make_engine(hydra, len(configs), configs[0].trainer.accelerator)
     # the same sweep has the same folder, where it finds members that it has left in SLURM
@@ -110,7 +110,8 @@ def options_of(config: DictConfig) -> dict[str, Any]:
 
 def identity_of(options: Mapping[str, Any]) -> str:
     """A digest that is equal for commands that do the same to the same run."""
-    own = [settings_text(options), *(options[name] for name in ("runs", "resume", "test", "draw"))]
+    settings = settings_text(options)
+    own = [settings, own_code_sha256(settings), *(options[name] for name in ("runs", "resume", "test", "draw"))]
     return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 

@@ -17,11 +17,12 @@ from gans.features.files import load_features
 from gans.metrics.evaluator import Evaluator
 from gans.metrics.neighbours import Neighbours
 from gans.metrics.synthetic_accuracy import SyntheticAccuracy
-from tests.conftest import needs_mnist, run_config
+from tests.conftest import DATA_ROOT, needs_mnist, run_config
 
 
 def data_of(*overrides: str) -> ImageData:
-    return cast("ImageData", build_data(run_config(*overrides)))
+    root = [f"data.root={DATA_ROOT}"] if DATA_ROOT and "data=mnist" in overrides else []
+    return cast("ImageData", build_data(run_config(*root, *overrides)))
 
 
 def rows(images: Dataset) -> list[bytes]:

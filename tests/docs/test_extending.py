@@ -3,12 +3,14 @@
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import gans
 from gans.errors import InputError
+from gans.files import code_sha256
 from tests.conftest import ROOT
 from tests.run.runs import tiny
 
@@ -23,6 +25,16 @@ FILES = {
 COMMAND = "python train.py --config-dir my_folder "
 COMMANDS = [line for _, text in BLOCKS for line in text.splitlines() if line.startswith(COMMAND)]
 TRAINS = [line for line in COMMANDS if "=runs/" not in line]
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The modules of the page, which other tests may call the same."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    for path in FILES:
+        sys.modules.pop(Path(path).stem, None)
+    code_sha256.cache_clear()
 
 
 def write_own_folder() -> None:
@@ -50,12 +62,10 @@ def test_files_inside_and_outside_the_package_differ_in_the_name_of_the_class() 
                 assert here.rpartition(".")[2] == there.rpartition(".")[2], path
 
 
-def test_what_is_left_out_of_a_models_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_out_of_a_models_file_is_named(tmp_path: Path) -> None:
     """Its first line, its defaults, or one of them."""
-    monkeypatch.setattr(sys, "path", [*sys.path])
     text, folder = FILES["my_folder/model/dense.yaml"], tmp_path / "model"
     folder.mkdir()
-    (tmp_path / "dense.py").write_text(FILES["gans/models/dense.py"], encoding="utf-8")
     first = "# @package _global_\n"
     for number, (changed, said) in enumerate(
         (
@@ -72,7 +82,6 @@ def test_what_is_left_out_of_a_models_file_is_named(tmp_path: Path, monkeypatch:
 
 @pytest.mark.slow
 def test_recipes_are_copied_and_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(tmp_path)
     write_own_folder()
     made = next(

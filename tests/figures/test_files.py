@@ -86,14 +86,14 @@ def test_a_run_is_drawn_again_without_its_data_or_checkpoints(tmp_path: Path) ->
 def test_a_runs_own_figures_are_drawn_again(tmp_path: Path) -> None:
     """But for functions of others that nobody trusts; a run without figures gets the command's."""
     run = fake_run(tmp_path / "run", "figure=[curves]", curves=curves_of(3))
-    commands.redraw(run, run_config("figure=[modes]"), as_before=True)
+    commands.redraw(run, run_config("figure=[modes]"), own_figures=True)
     assert {file.name for file in run.figures.iterdir()} == {"losses.png", "accuracy.png"}
     bare = fake_run(tmp_path / "bare", "figure=none", curves=curves_of(3))
-    commands.redraw(bare, run_config("figure=[curves]"), as_before=True)
+    commands.redraw(bare, run_config("figure=[curves]"), own_figures=True)
     assert len([*bare.figures.iterdir()]) == 2
     own = RunFolder.create(run.path, dict(run.config) | {"figure": {"mine": {"_target_": "stranger.draw"}}})
     with pytest.raises(InputError, match=r"trust=\[stranger\]"):
-        commands.redraw(own, run_config("figure=[curves]"), as_before=True)
+        commands.redraw(own, run_config("figure=[curves]"), own_figures=True)
 
 
 class Unexpected(Exception):

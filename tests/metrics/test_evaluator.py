@@ -4,6 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import numpy
 import pytest
@@ -13,6 +14,7 @@ from gans.data import progress
 from gans.data.images import ImageData
 from gans.errors import InputError, TrainingError
 from gans.features.files import load_features
+from gans.files import code_sha256
 from gans.metrics.base import EvaluationData, Metric
 from gans.metrics.evaluator import Evaluator, GeneratedSamples
 from gans.metrics.fid import FID
@@ -83,11 +85,12 @@ def test_floors_of_an_own_metric_follow_its_code_and_its_options(
     (tmp_path / "own_metric.py").write_text(OWN)
     data, features = data_of("data=digits"), load_features("digits")
 
-    def floor(scale: int, options: numpy.ndarray) -> float:
+    def floor(scale: int, options: Any) -> float:
         (tmp_path / "own_scale.py").write_text(f"SCALE = {scale}")
         for name in ("own_metric", "own_scale"):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
+        code_sha256.cache_clear()  # as in a new process
         metric = importlib.import_module("own_metric").Own(options)
         (value,) = (
             Evaluator({"own": metric}, features, data, 100).floors("test", conditional=False, transforms=False).values()
@@ -96,11 +99,14 @@ def test_floors_of_an_own_metric_follow_its_code_and_its_options(
 
     ones = numpy.ones(10_000)
     other = numpy.where(numpy.arange(10_000) == 5000, 3.0, ones)
+    tensor = torch.ones(10_000)
     first = floor(1, ones)
     assert floor(1, ones) == first
     assert floor(2, ones) == pytest.approx(2 * first)
     assert floor(1, other) == pytest.approx(3 * first)
-    assert len(list((tmp_path / "cache" / "floors").iterdir())) == 3
+    assert floor(1, tensor) == floor(1, tensor.clone())  # of other memory
+    assert floor(1, memoryview(bytes([1] * 10_000))) == first  # no telling what is in it: it is not kept
+    assert len(list((tmp_path / "cache" / "floors").iterdir())) == 4
 
 
 def test_a_named_smaller_protocol() -> None:

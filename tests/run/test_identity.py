@@ -11,12 +11,13 @@ from PIL import Image
 from gans.config.resolve import flatten
 from gans.config.validate import validate
 from gans.errors import InputError
+from gans.files import code_sha256
 from gans.run import commands
 from gans.run.folder import RunFolder, runs_in
 from gans.run.history import Event
 from gans.run.identity import may_have_changed, result_settings, run_name, same_runs, settings_text
 from gans.run.test_results import read_results
-from gans.study.analyse import other_images
+from gans.study.analyse import other_code, other_images
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun
 from gans.study.record import read_record
@@ -105,8 +106,9 @@ class Own(Stabilizer):
 def test_a_run_of_own_code_that_has_changed_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """For members of sweeps and for studies, wherever below the class the change is; who resumes it is told."""
+    """For members of sweeps, wherever below the class the change is; a study prefers those of the present code."""
     monkeypatch.syspath_prepend(tmp_path)
+    code_sha256.cache_clear()
     (tmp_path / "own_technique.py").write_text(OWN)
     helper = tmp_path / "own_strength.py"
     helper.write_text("STRENGTH = 1")
@@ -123,14 +125,22 @@ def test_a_run_of_own_code_that_has_changed_is_another(
     (tmp_path / "not_imported.py").write_text("changed = True")
     assert commands.start_resume_or_return(config, "some").path == first.path == found_by_a_study()
     helper.write_text("STRENGTH = 2")
-    assert found_by_a_study() is None
+    assert commands.start_resume_or_return(config, "some").path == first.path  # what runs is what was imported
+    code_sha256.cache_clear()  # as in a new process
+    assert found_by_a_study() == first.path
+    (warning,) = Runs([str(tmp_path / "runs")]).of_other_code([plan])
+    assert first.name in warning
     second = commands.start_resume_or_return(config, "some")
     assert second.path != first.path
     assert found_by_a_study() == second.path
+    assert not Runs([str(tmp_path / "runs")]).of_other_code([plan])
+    records = [read_record(run, arm, []) for run, arm in ((first, "one"), (second, "other"))]
+    (warning,) = other_code(records)
+    assert "own_technique.Own" in warning
     commands.test(second, config)
     assert "another version" not in capfd.readouterr().err
     commands.test(first, config)
-    assert "another version of your own code (own_technique)" in capfd.readouterr().err
+    assert "another version of your own code" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("data", "may"), [("folder", True), ("mnist", False), ("digits", False), ("ring", False)])
