@@ -155,11 +155,15 @@ def per_sample(terms: Terms, owner: object, method: str) -> Terms:
     """
     returned(terms, dict, owner, method, "a dictionary of loss terms by name, such as {'mine': values}")
     for name, values in terms.items():
-        shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         if not isinstance(values, Tensor) or values.ndim != 1:
+            found = (
+                f"has the shape {tuple(values.shape)}"
+                if isinstance(values, Tensor)
+                else f"is a {type(values).__name__}"
+            )
             raise InputError(
-                f"{type(owner).__name__}.{method}: its loss '{name}' has the shape {shape}: return one value per "
-                "sample, shape (n,), from batch.scores and batch.targets, which have this shape"
+                f"{type(owner).__name__}.{method}: its loss '{name}' {found}: return one value per sample, shape (n,), "
+                "from batch.scores and batch.targets, which are (n,)"
             )
     return terms
 

@@ -214,9 +214,10 @@ def test_every_printed_command_works_when_it_is_pasted(tmp_path: Path, monkeypat
     options = {"runs": str(home / "runs"), "data.root": str(tmp_path / "my [data], {é}")}
     written = shlex.split(shell_command("train.py", options))[2:]
     lengths = tiny("trainer.max_epochs=null", "trainer.max_steps=100", "checkpoint.every_steps=50", "samples.frames=1")
-    own = ("data", "data.limit", "data.val_size", "metric")
+    own = ("data", "data.limit", "data.val_size", "model", "metric")
     small = [text for text in lengths if text.partition("=")[0] not in own]
-    arguments = ["--config-dir", str(mine), "data=mine", "data.val_size=0", *small, *written]
+    small += ["data=mine", "data.size=14", "data.val_size=0", "model=dcgan"]
+    arguments = ["--config-dir", str(mine), *small, *written]
 
     done = run(tmp_path, "train.py", *arguments, "metric=fid")
     assert done.returncode == 2

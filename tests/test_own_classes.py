@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gans.config.build import build, build_data
+from gans.config.build import build, build_data, build_gan
 from gans.config.compatibility import require_match
 from gans.data.batches import Dataset
 from gans.data.images import ImageData
@@ -35,7 +35,7 @@ from gans.update import PlayerBatch, ScoredBatch, Terms
 from tests.conftest import run_config
 from tests.data.own import noise, own
 from tests.run.runs import Crash, start
-from tests.training import points_gan, random_points, train
+from tests.training import points_gan, random_points, small_config, train
 
 
 @pytest.fixture(scope="module")
@@ -199,15 +199,15 @@ def test_a_generator_that_says_nothing_or_is_none(points: Source) -> None:
     require_match(gan_with(), points)
 
 
-@pytest.mark.parametrize("network", [MLPGenerator, MaxoutDiscriminator])
-def test_a_network_without_return(points: Source, network: type[nn.Module]) -> None:
-    class Own(network):  # type: ignore[valid-type, misc]
-        def forward(self, *inputs: Tensor) -> None:
-            super().forward(*inputs)
-
-    made = {"generator": MLPGenerator, "discriminator": MaxoutDiscriminator}
-    gan = gan_with(*(Own(width=8, depth=1) if kind is network else None for kind in made.values()))
-    assert "Own.forward returns NoneType" in refusal(lambda: require_match(gan, points))
+@pytest.mark.parametrize(
+    ("model", "player"), [("mlp", "generator"), ("mlp", "discriminator"), ("cgan", "discriminator")]
+)
+def test_a_network_without_return(model: str, player: str) -> None:
+    config = small_config(f"model={model}")
+    gan, data = build_gan(config), build_data(config)
+    network = getattr(gan, player)
+    network.__class__ = type("Own", (type(network),), {"forward": lambda *_: None})
+    assert "Own.forward returns NoneType" in refusal(lambda: require_match(gan, data))
 
 
 @pytest.mark.parametrize("player", ["discriminator", "generator"])

@@ -101,7 +101,7 @@ def read_data(node: dict[str, Any], seed: int) -> Source:
     """The data module of a config's data group, set up."""
     data = build(node, "data", seed=seed)
     if not isinstance(getattr(data, "source", None), str):
-        raise InputError(f'data: {type(data).__name__} has no name: give the class one, such as source = "my_data"')
+        raise InputError(f'data: {type(data).__name__} has no name: add the line source = "my_data" to it')
     try:
         with ProgressBar("reading the data"):
             data.prepare_data()

@@ -16,7 +16,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gans.config.explain import CONF, EXPECTED, GROUP, known_options, message_of
+from gans.config.explain import CONF, EXPECTED, known_options, message_of
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
 from gans.config.shell import config_dirs, option_of, present_command
 from gans.errors import HANGUP, InputError, InterruptedTraining, TrainingError, let_go_of_terminal
@@ -192,8 +192,11 @@ def refuse_groups_of_options(folder: str | Path, arguments: Iterable[str]) -> No
     """Refuse options that have the name of a folder in the user's folder of choices: Hydra takes it for a group."""
     for name in (option_of(text) for text in arguments if "=" in text):
         place = Path(folder) / name
-        if place.is_dir() and known_options(present_command() or "train").get(name, GROUP) != GROUP:
-            raise InputError(f"{name}=... is taken for a choice in '{place}': rename that folder, or move your choices")
+        is_group = (CONF / name).is_dir()
+        if place.is_dir() and not is_group and name in known_options(present_command() or "train"):
+            raise InputError(
+                f"{name}=... is taken for a choice in '{place}': rename it, or give --config-dir a folder without it"
+            )
 
 
 def refuse_hidden(folder: str | Path) -> None:

@@ -24,7 +24,6 @@ from gans.errors import InputError, TrainingError, one_line
 CONF = Path(__file__).resolve().parents[2] / "conf"
 """The options' files, which lie beside the package in the repository."""
 
-GROUP = "a group"
 EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError)
 """Errors that a user can fix: they get one line instead of a traceback."""
 
@@ -158,14 +157,14 @@ def suggestion(word: str, names: Sequence[str]) -> str:
 
 @cache
 def known_options(command: str) -> Mapping[str, str]:
-    """The dotted options of a command and their values as text, read from conf/, and its config groups, as GROUP."""
+    """The dotted options of a command and their values as text, read from conf/, and its config groups."""
     own = CONF / f"{command}.yaml"
     main = own if own.is_file() else own.with_stem("config")
     defaults = DictConfig(OmegaConf.load(main)).get("defaults", [])
     groups = [name for each in defaults if isinstance(each, Mapping) for name in each]
     chosen = {re.sub("override |optional |@.*", "", name) for name in groups}
     groups = [path.name for path in CONF.iterdir() if path.name in chosen]
-    found = dict.fromkeys(groups, GROUP)
+    found = dict.fromkeys(groups, "a group")
     for path in [main, *(path for name in groups for path in (CONF / name).glob("*.yaml"))]:
         is_global = path.parent == CONF or "@package _global_" in path.read_text(encoding="utf-8")
         options = OmegaConf.to_container(OmegaConf.load(path))

@@ -31,7 +31,7 @@ OmegaConf.register_new_resolver("classes_in", lambda root: find_classes(Path(roo
 def resolve(config: DictConfig) -> dict[str, Any]:
     """The config as plain values, interpolations resolved; an InputError for missing, empty and unknown ones."""
     if "model" in (config.get("model") or {}):
-        raise InputError("a model's file has # @package _global_ as its first line, as those in conf/model/")
+        raise InputError("the file of model=... lacks its first line, # @package _global_: see conf/model/dcgan.yaml")
     try:
         options = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         assert isinstance(options, dict)
@@ -66,7 +66,8 @@ def _unresolved(config: DictConfig, error: OmegaConfBaseException) -> str:
         close = get_close_matches(name, [*flatten(OmegaConf.to_container(config))], n=1)
         hint = f" (did you mean '{close[0]}'?)" if close else ""
         problem = f"there is no option '{name}'"
-    return f"{where}: {problem}{hint}. ${{...}} stands for an option's value: correct it, or in text write \\${{...}}"
+    mend = "correct the name, or for the characters themselves write \\${...}"
+    return f"{where}: {problem}{hint}. ${{...}} stands for an option's value: {mend}"
 
 
 def without_replaced(options: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:

@@ -160,7 +160,8 @@ def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
             where = f"{path}._target_={target}"
-            raise InputError(f"{where}: {error}, which '{module}' imports: install it, or put it beside") from error
+            mend = "install it, or put it into the same folder"
+            raise InputError(f"{where}: {error}, which '{module}' imports: {mend}") from error
         raise InputError(
             f"{path}._target_={target}: {error}. A class of your own is found in the folder of --config-dir"
         ) from error

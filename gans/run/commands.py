@@ -324,7 +324,10 @@ def require_same_images(run: RunFolder, data: Source) -> None:
 def warn_of_changed_code(run: RunFolder) -> None:
     """Say so where the user's own code has changed since the run was trained: its results may be of both versions."""
     if not of_this_code(settings_text(run.config), [run]):
-        warn(f"'{run.path}' was trained with another version of your own code")
+        warn(
+            f"'{run.path}' was trained with another version of your own code: what follows mixes both. Restore the old "
+            "code, or start a new run"
+        )
 
 
 def require_same_weights(gan: GAN, checkpoint: Mapping[str, Any], run: RunFolder) -> None:

@@ -40,7 +40,9 @@ def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterato
     except InputError as error:  # such as of a metric of the user's own, which is first computed after training
         with suppress(OSError, InputError):
             history.add("stopped", why=str(error))
-        raise InputError(f"{error}. The run is kept: correct this, and go on with: {command}") from error
+        raise InputError(
+            f"{error}. The run is kept: correct the code or the option, and go on with: {command}"
+        ) from error
 
 
 @contextmanager

@@ -121,5 +121,5 @@ def no_results(run: RunFolder, file: Path) -> InputError:
         return InputError(f"'{file}' is damaged or lost: test the run again with: {again}")
     if is_over:
         return InputError(f"'{run.path}' failed, and is not tested: test its last checkpoint with: {again}")
-    state = "it was stopped, and is" if last == "stopped" else "it trains still, or was killed and can be"
-    return InputError(f"'{run.path}' is not tested yet: {state} resumed with: {again}")
+    state = "" if last == "stopped" else "wait if it is running, else "
+    return InputError(f"'{run.path}' is not tested yet: {state}resume it with: {again}")

@@ -230,7 +230,9 @@ def other_code(records: Sequence[RunRecord]) -> list[str]:
         before = first.setdefault(classes, run)
         if before.history.own_code != run.history.own_code:
             both = f"'{before.path}' and '{run.path}'"
-            changed.setdefault(classes, f"the code of {classes} changed between {both}, which may make a difference")
+            changed.setdefault(
+                classes, f"the code of {classes} changed between {both}, which may be what differs: make them anew"
+            )
     return list(changed.values())
 
 

@@ -37,7 +37,7 @@ class Runs:
         """A warning of the runs among these that are of another version of the user's own code."""
         found = [run for plan in plans if (run := self.of(plan)) and not of_this_code(plan.settings, [run])]
         count = f"{len(found)} run{'s were' if len(found) > 1 else ' was'}"
-        why = "trained with another version of your own code: move them away to make them again"
+        why = "trained with another version of your own code: move them out of the folder of runs to make them again"
         return [f"{count} {why}, such as '{found[0].path}'"] if found else []
 
 

@@ -89,7 +89,7 @@ def require_moments(definition: StudyDefinition, arm: str, options: Mapping[str,
     for merit in definition.merits:
         step = merit.name.partition("@")[2]
         if step and last is not None and int(step) > last:
-            raise InputError(f"figures: {merit.name}: arm '{arm}' trains for {last:,} steps only")
+            raise InputError(f"figures: {merit.name}: arm '{arm}' trains for {last:,} steps: choose an earlier step")
 
 
 def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str, Any]) -> None:

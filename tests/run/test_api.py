@@ -346,9 +346,9 @@ def test_a_runs_results_are_read_and_nothing_is_written(run: gans.Run) -> None:
 @pytest.mark.parametrize(
     ("events", "said"),
     [
-        ([], "not tested yet.* trains.*resume="),
-        (["started", "rolled back"], "not tested yet.* trains.*resume="),
-        (["started", "stopped"], "not tested yet.* stopped.*resume="),
+        ([], "not tested yet: wait if it is running.*resume="),
+        (["started", "rolled back"], "not tested yet: wait if it is running.*resume="),
+        (["started", "stopped"], "not tested yet: resume it.*resume="),
         (["started", "failed"], "failed.*test="),
         (["started", "finished"], r"json' is damaged or lost.*test="),
     ],
