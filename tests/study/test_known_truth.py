@@ -248,7 +248,8 @@ def test_a_failed_run_has_no_figures_of_its_end(tmp_path: Path) -> None:
     found = read_record(died, "none", study.merits).figures
     assert {name for name, value in found.items() if math.isfinite(value)} == {"fid@500"}
     found = read_record(whole, "none", study.merits).figures
-    assert {name for name, value in found.items() if math.isfinite(value)} == {"fid", "fid@500", LATE}
+    finite = {name for name, value in found.items() if math.isfinite(value)}
+    assert finite - {"seconds"} == {"fid", "fid@500", LATE}  # a second may begin between its start and its end
 
 
 @pytest.mark.parametrize(
