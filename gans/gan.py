@@ -193,6 +193,7 @@ class GAN(L.LightningModule):
         return self._adversarial(self.objective.generator(batch), batch, "generator")
 
     def _adversarial(self, loss: Tensor, batch: ScoredBatch, player: str) -> Terms:
+        """A player's loss by the objective, shape (n,), as its only term; an InputError for one without a gradient."""
         terms = per_sample({"adversarial": loss}, self.objective, player)
         if batch.outputs.requires_grad and not loss.requires_grad:
             raise InputError(
