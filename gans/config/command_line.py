@@ -195,7 +195,8 @@ def refuse_groups_of_options(folder: str | Path, arguments: Iterable[str]) -> No
         is_group = (CONF / name).is_dir()
         if place.is_dir() and not is_group and name in known_options(present_command() or "train"):
             raise InputError(
-                f"{name}=... is taken for a choice in '{place}': rename that folder, or give --config-dir a folder without it"
+                f"{name}=... is taken for a choice in '{place}': rename that folder, or give --config-dir one without "
+                "such a folder"
             )
 
 
