@@ -129,9 +129,13 @@ def _classes_in_arrays(path: Path) -> list[str]:
 
 
 def array_in(arrays: Any, name: str, path: Path) -> Any:
-    """An array of a file; an InputError that names it if it holds Python objects, as images of several sizes do."""
+    """An array of a file, bytes as the text that they are in UTF-8; an InputError that names it if it holds Python
+    objects, as images of several sizes do."""
     try:
-        return arrays[name]
+        array = arrays[name]
+        return numpy.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+    except UnicodeDecodeError as error:
+        raise InputError(f"'{path}': {name} has bytes that are no UTF-8 text: save it with dtype=str") from error
     except ValueError as error:
         if "allow_pickle" not in str(error):  # NumPy's word for them
             raise

@@ -207,8 +207,9 @@ class Evaluator:
 def compute(name: str, metric: Metric, data: EvaluationData) -> dict[str, float]:
     """A metric's values as Python numbers; an InputError that names it for other values."""
     values, owner = metric.compute(data), f"metric.{name}: {type(metric).__name__}.compute"
-    if not isinstance(values, Mapping) or not all(isinstance(figure, str) and figure for figure in values):
-        raise InputError(f"{owner} returns a {type(values).__name__}: return numbers by name, as {{'{name}': 0.5}}")
+    if not isinstance(values, Mapping) or not values or not all(isinstance(key, str) and key for key in values):
+        what = "no value" if values == {} else f"a {type(values).__name__}"
+        raise InputError(f"{owner} returns {what}: return numbers by name, as {{'{name}': 0.5}}")
     if wrong := {figure: value for figure, value in values.items() if not isinstance(value, Real)}:
         figure, value = next(iter(wrong.items()))
         raise InputError(f"{owner} returns '{figure}' as {type(value).__name__}, no number: return float(...) of it")

@@ -254,7 +254,7 @@ class Arrays(dict[str, NDArray[Any]]):
         self.path = path
 
     def __missing__(self, name: str) -> NDArray[Any]:
-        raise InputError(f"'{self.path}' is damaged, it has no {name}: {how_to_restore(self.path)}")
+        raise InputError(f"'{self.path}' is damaged, it has no {name}: delete it, and {how_to_restore(self.path)}")
 
 
 def load_arrays(path: Path) -> Arrays:
@@ -262,14 +262,16 @@ def load_arrays(path: Path) -> Arrays:
     try:
         with numpy.load(path) as file:
             return Arrays(path, dict(file))
+    except FileNotFoundError as error:
+        raise InputError(f"'{path}' is not there, or not yet: {how_to_restore(path)}") from error
     except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
-        raise InputError(f"'{path}' is damaged or lost: {how_to_restore(path)}") from error
+        raise InputError(f"'{path}' is damaged: delete it, and {how_to_restore(path)}") from error
 
 
 def how_to_restore(path: Path) -> str:
-    """What to do about the damaged file of arrays of a run: a test writes again what figures can't do without."""
+    """How to get a file of arrays of a run again: a test writes again what figures can't do without."""
     command = shell_command("train.py", {"test": str(path.parent.parent)})
-    return f"delete it, and resume the run, or test a finished one again with: {command}"
+    return f"resume the run, or test a finished one again with: {command}"
 
 
 def _curve(rows: list[dict[str, str]], name: str) -> dict[str, NDArray[numpy.float64]]:

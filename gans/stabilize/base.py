@@ -102,6 +102,7 @@ class Stabilizer(nn.Module):
 
 
 HOOKS = [name for name in vars(Stabilizer) if not name.startswith("_")]
+METHODS = [name for name in HOOKS if callable(getattr(Stabilizer, name))]
 
 
 def require_hooks(named: Mapping[str, Stabilizer]) -> None:
@@ -114,27 +115,25 @@ def require_hooks(named: Mapping[str, Stabilizer]) -> None:
                 f"stabilize.{name}: {type(stabilizer).__name__} does nothing: override one of the hooks "
                 f"{', '.join(HOOKS)}"
             )
-        for hook in own:
-            require = _require_pack_size if hook == "pack_size" else _require_arguments
-            require(stabilizer, f"stabilize.{name}: {type(stabilizer).__name__}.{hook}", hook)
+        for hook in filter(METHODS.__contains__, own):
+            arguments = list(signature(getattr(Stabilizer, hook)).parameters)  # self is the first
+            try:
+                signature(getattr(stabilizer, hook)).bind(*arguments[1:])
+            except (TypeError, ValueError) as error:
+                where = f"stabilize.{name}: {type(stabilizer).__name__}.{hook}"
+                raise InputError(f"{where}: {error}: write def {hook}({', '.join(arguments)})") from error
 
 
-def _require_pack_size(stabilizer: Stabilizer, where: str, hook: str) -> None:
-    try:
-        size: object = getattr(stabilizer, hook)
-    except AttributeError:  # of what ``attach`` sets
-        return
+def pack_size_of(stabilizer: Stabilizer) -> int:
+    """How many samples get one score; an InputError for what is no such number, as a method instead of a property."""
+    size: object = stabilizer.pack_size
     if not isinstance(size, int) or size < 1:
         what = "a method" if callable(size) else repr(size)
-        raise InputError(f"{where} is {what}, not an integer, 1 or more: write a property (@property) that returns one")
-
-
-def _require_arguments(stabilizer: Stabilizer, where: str, hook: str) -> None:
-    arguments = list(signature(getattr(Stabilizer, hook)).parameters)  # self is the first
-    try:
-        signature(getattr(stabilizer, hook)).bind(*arguments[1:])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {error}: write def {hook}({', '.join(arguments)})") from error
+        raise InputError(
+            f"{type(stabilizer).__name__}.pack_size is {what}, not an integer, 1 or more: write a property (@property) "
+            "that returns one"
+        )
+    return size
 
 
 def same_shape(made: Any, given: Tensor, stabilizer: Stabilizer, hook: str) -> Tensor:
@@ -162,7 +161,7 @@ class Stabilizers(Stabilizer):
 
     @property
     def pack_size(self) -> int:
-        return prod(stabilizer.pack_size for stabilizer in self)
+        return prod(map(pack_size_of, self))
 
     def rebuild(self, gan: StabilizedGAN) -> None:
         for stabilizer in self:

@@ -162,6 +162,15 @@ def test_arrays_of_an_npz_file(labelled: bool, shape: tuple[int, ...], tmp_path:
     assert found == originals
 
 
+def test_names_as_bytes_are_read_as_text(tmp_path: Path) -> None:
+    images = numpy.zeros((60, 28, 28), numpy.uint8)
+    names = numpy.char.encode(["Hündin", "cat"], "utf-8")
+    numpy.savez(tmp_path / "labels.npz", images=images, labels=names[numpy.arange(60) % 2])
+    numpy.savez(tmp_path / "names.npz", images=images, labels=numpy.arange(60) % 2, class_names=names)
+    assert data_in(tmp_path / "labels.npz").class_names == ["Hündin", "cat"]
+    assert data_in(tmp_path / "names.npz", "data.classes=[cat]").classes == [1]
+
+
 @pytest.mark.parametrize(
     "arrays",
     [
@@ -179,6 +188,7 @@ def test_arrays_of_an_npz_file(labelled: bool, shape: tuple[int, ...], tmp_path:
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.arange(9) % 2, "class_names": []},
         {"images": numpy.zeros((9, 28, 28), numpy.uint8), "class_names": ["a", "b"]},
         {"images": numpy.zeros((0, 28, 28), numpy.uint8), "labels": numpy.zeros(0, int), "class_names": ["a"]},
+        {"images": numpy.zeros((9, 28, 28), numpy.uint8), "labels": numpy.array([b"a", b"b", b"\xff"] * 3)},
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], tmp_path: Path) -> None:
