@@ -8,15 +8,8 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gans.config.command_line import (
-    check_overrides,
-    one_line_errors,
-    prepare,
-    refuse_empty_choices,
-    refuse_idle,
-    run_command,
-)
-from gans.config.resolve import resolve, usual_options, without_replaced
+from gans.config.command_line import checked_options, one_line_errors, prepare, run_command
+from gans.config.resolve import usual_options
 from gans.config.shell import option_of
 from gans.errors import InputError
 
@@ -35,7 +28,7 @@ def given_options(name: str) -> list[str]:
     others = [text for option, text in given.items() if not {option, option.partition(".")[0]} & {name, *allowed}]
     if others:
         raise InputError(
-            f"{name}=... uses the run's own config except for {' and '.join(allowed)}, so it can't be combined with "
+            f"{name}=... uses the run's own config except for {', '.join(allowed)}, so it can't be combined with "
             f"{' '.join(others)}"
         )
     return [option for option in given if {option, option.partition(".")[0]} & {*MAY_CHANGE[name]}]
@@ -45,10 +38,7 @@ def given_options(name: str) -> list[str]:
 def main(config: DictConfig) -> None:
     """Start, resume, test or draw a run."""
     with one_line_errors():
-        check_overrides()
-        options = without_replaced(resolve(config), HydraConfig.get().overrides.task)
-        refuse_empty_choices(HydraConfig.get().overrides.task, options)
-        refuse_idle(HydraConfig.get().overrides.task, options)
+        options = checked_options(config, HydraConfig.get().overrides.task)
         command = next((name for name in MAY_CHANGE if options[name] is not None), None)
         changed = given_options(command) if command else []
 
@@ -61,6 +51,7 @@ def main(config: DictConfig) -> None:
         from gans.sweep.member import follow_leader
 
         prepare()
+        is_member = follow_leader()
         use_cores()
         flush_denormals()
         group = {option.partition(".")[0] for option in changed}
@@ -78,7 +69,7 @@ def main(config: DictConfig) -> None:
             run_config = commands.read_config(run, options["trust"], budget, sampling, root)
             {"resume": commands.resume, "test": commands.test}[command](run, run_config)
         else:
-            start = commands.start_resume_or_return if follow_leader() else commands.start_or_requeued
+            start = commands.start_resume_or_return if is_member else commands.start_or_requeued
             run_config, choices = validate(options), HydraConfig.get().runtime.choices
             start(run_config, run_name(choices, options, usual_options(choices, options)))
 

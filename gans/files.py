@@ -22,6 +22,8 @@ from gans.errors import InputError
 
 PART = ".part"
 STANDARD_LIBRARY = Path(os.__file__).parent
+UMASK = os.umask(0)
+os.umask(UMASK)  # it can't be asked for without setting it
 SHORT_WAIT = 0.5
 """Seconds that a process waits for another without a word."""
 Format = Literal["png", "svg", "pdf"]
@@ -81,7 +83,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
+        Path(temporary).chmod(0o666 & ~UMASK)
         os.replace(temporary, path)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)

@@ -18,8 +18,9 @@ from gans.errors import InputError, InterruptedTraining
 from gans.run import commands
 from gans.run.checkpoint_files import checkpoints_in, is_whole
 from gans.run.folder import RunFolder
-from tests.conftest import CONF, ROOT
+from tests.conftest import CONF, ROOT, composed
 from tests.run.runs import do_at, only_run, resume, tiny
+from tests.study.synthetic import write_run
 
 SMALL = tiny("trainer.max_steps=2")
 
@@ -155,6 +156,18 @@ def test_a_signal_saves_and_says_how_to_resume(tmp_path: Path, number: signal.Si
     assert errors.splitlines()[-1].endswith(f"train.py resume={folder.relative_to(tmp_path)}")
     assert all(is_whole(path) for path in checkpoints_in(folder / "checkpoints", "last"))
     assert RunFolder(folder).history.last == "stopped"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", [["seed=1"], ["resume=runs/run"], ["test=runs/run"]])
+def test_a_member_whose_leader_has_gone_stops(tmp_path: Path, asked: list[str]) -> None:
+    write_run(tmp_path / "runs" / "run", composed("data=digits", "model=dcgan"), {"fid": 1.0})
+    environment = os.environ | {"GANS_SWEEP_LEADER": "999999999"}
+    done = subprocess.run(
+        command("train.py", *asked), cwd=tmp_path, env=environment, capture_output=True, text=True
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (143, "")
+    assert "the process that leads the sweep is gone" in done.stderr
 
 
 @pytest.mark.slow

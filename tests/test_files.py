@@ -40,6 +40,12 @@ def test_a_file_that_can_not_be_written_is_named_and_stays_as_it_was(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_has_the_rights_of_any_other_new_one(tmp_path: Path) -> None:
+    write_text(tmp_path / "own", "text")
+    (tmp_path / "other").write_text("text")
+    assert (tmp_path / "own").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "folder"
     path.mkdir()

@@ -423,7 +423,18 @@ def test_a_run_that_its_first_step_refuses_leaves_nothing(
 
 @pytest.mark.parametrize(
     "values",
-    [{"own": torch.zeros(3)}, {"own": torch.tensor(1.0)}, {"own": "0.5"}, {"own": None}, {"": 1}, {}, 0.5, None, "0.5"],
+    [
+        {"own": torch.zeros(3)},
+        {"own": torch.tensor(1.0)},
+        {"own": "0.5"},
+        {"own": None},
+        {"": 1},
+        {},
+        numpy.ones(2),
+        0.5,
+        None,
+        "0.5",
+    ],
 )
 def test_a_metric_that_returns_no_numbers_by_name(points: Source, values: Any) -> None:
     assert "metric.mine" in refusal(lambda: judged(points, mine=values))

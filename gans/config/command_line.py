@@ -15,8 +15,10 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
 
 from gans.config.explain import CONF, EXPECTED, known_options, message_of
+from gans.config.resolve import resolve, without_replaced
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
 from gans.config.shell import config_dirs, option_of, present_command
 from gans.errors import HANGUP, InputError, InterruptedTraining, TrainingError, let_go_of_terminal
@@ -111,6 +113,15 @@ def check_overrides(overrides: Sequence[str] | None = None) -> None:
             raise InputError(f"{override.input_line}: name each choice once")
         if override.key_or_group in ANY_OF and isinstance(value, list) and len(value) > 1 and "none" in value:
             raise InputError(f"{override.input_line}: none stands alone: leave it out, or name nothing else")
+
+
+def checked_options(config: DictConfig, overrides: Sequence[str]) -> dict[str, Any]:
+    """The options of a composed config of train.py; an InputError for what was given and would be ignored."""
+    check_overrides(overrides)
+    options = without_replaced(resolve(config), overrides)
+    refuse_empty_choices(overrides, options)
+    refuse_idle(overrides, options)
+    return options
 
 
 def refuse_empty_choices(overrides: Sequence[str], options: Mapping[str, Any]) -> None:

@@ -31,7 +31,8 @@ def shell_command(script: str, options: Mapping[str, Any]) -> str:
 
 
 def command_words(script: str) -> list[str]:
-    """How a command starts, as words: its script, beside the present one, with the present ``--config-dir``."""
+    """The first words of a recommended command: the script in the present command's folder, and the present
+    ``--config-dir``."""
     folders = CONFIG_DIRS.get() or (config_dirs(HydraConfig.get()) if HydraConfig.initialized() else ())
     before = [part for folder in folders for part in ("--config-dir", folder)]
     return [str((Path(sys.argv[0]).parent if present_command() else REPOSITORY) / script), *before]

@@ -74,7 +74,6 @@ class Evaluator:
         self._evaluation_data = partial(
             EvaluationData,
             classes=data.classes,
-            source_size=len(data.train_pool.labels) + len(data.val_images.labels),
             inverted=data.invert,
             classes_are_known=len(data.class_names) > 1,
         )
@@ -112,6 +111,7 @@ class Evaluator:
         real = self.real(subset)
         evaluation_data = self._evaluation_data(
             real=real,
+            source_size=len(self._source(subset).labels),
             fake=self._sample(self.data.to_dataset(generated.images, generated.labels)),
             training=lambda: self.training,
             more=lambda count: self.data.to_metric_format(self.data.to_dataset(*generated.more(count))),
@@ -136,9 +136,10 @@ class Evaluator:
         fake = self._sample(pool.select(chosen))
         evaluation_data = self._evaluation_data(
             real=real,
+            source_size=len(self._source(subset).labels),
             fake=fake,
             training=lambda: self.training.select(others),
-            more=lambda count: self.data.to_metric_format(self._random_real_samples(count)),
+            more=lambda count: self.data.to_metric_format(self._random_real_samples(subset, count)),
             conditional=conditional,
             answers=fake.images if transforms else None,
         )
@@ -167,10 +168,13 @@ class Evaluator:
         sample = self._sample(self.data.train_images)
         return sample._replace(logits=sample.logits[:, :0].clone())  # logits of 1,000 classes would fill the memory
 
-    def _random_real_samples(self, count: int) -> Dataset:
-        """Random training and validation samples."""
-        parts = (self.data.train_pool, self.data.val_images)
-        samples = type(self.data.train_pool)(*(torch.cat(pair) for pair in zip(*parts, strict=True)))
+    def _source(self, subset: Subset) -> Dataset:
+        """The samples that are not of this subset or the test: training samples, and in a test those of validation."""
+        pool, val = self.data.train_pool, self.data.val_images
+        return pool if subset == "val" else type(pool)(*(torch.cat(pair) for pair in zip(pool, val, strict=True)))
+
+    def _random_real_samples(self, subset: Subset, count: int) -> Dataset:
+        samples = self._source(subset)
         random = torch.Generator().manual_seed(derive_seed(0, "floor/more"))
         return samples.select(torch.randperm(len(samples.labels), generator=random)[:count])
 
@@ -208,7 +212,7 @@ def compute(name: str, metric: Metric, data: EvaluationData) -> dict[str, float]
     """A metric's values as Python numbers; an InputError that names it for other values."""
     values, owner = metric.compute(data), f"metric.{name}: {type(metric).__name__}.compute"
     if not isinstance(values, Mapping) or not values or not all(isinstance(key, str) and key for key in values):
-        what = "no value" if values == {} else f"a {type(values).__name__}"
+        what = "no value" if isinstance(values, Mapping) and not values else f"a {type(values).__name__}"
         raise InputError(f"{owner} returns {what}: return numbers by name, as {{'{name}': 0.5}}")
     if wrong := {figure: value for figure, value in values.items() if not isinstance(value, Real)}:
         figure, value = next(iter(wrong.items()))

@@ -6,6 +6,9 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from gans.metrics.base import EvaluationData, ImageMetric
 
+LEAST_PIXELS = 6
+"""Of a side: SSIM's window is reflected at the borders."""
+
 
 class Reconstruction(ImageMetric):
     """``mse`` in [0, 1], 0 if exact, and ``ssim`` in [-1, 1], 1 if exact; ``mse_of_<c>``, ``ssim_of_<c>`` per class.
@@ -17,7 +20,8 @@ class Reconstruction(ImageMetric):
     uses_features = False
 
     def applies(self, data: EvaluationData) -> bool:
-        return super().applies(data) and data.answers is not None
+        is_large = super().applies(data) and min(data.real.images.shape[-2:]) >= LEAST_PIXELS
+        return is_large and data.answers is not None
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         assert data.answers is not None
@@ -36,7 +40,7 @@ class Reconstruction(ImageMetric):
 
 
 def reconstruction_errors(outputs: Tensor, answers: Tensor) -> dict[str, Tensor]:
-    """``mse`` and ``ssim`` of each image, (n,), for images (n, 1, height, width) in [0, 1]."""
+    """``mse`` and ``ssim`` of each image, (n,), for images (n, channels, height, width) in [0, 1]."""
     similarities = []
     for pair in zip(outputs.split(1000), answers.split(1000), strict=True):
         values = structural_similarity_index_measure(*pair, data_range=1.0, reduction="none")

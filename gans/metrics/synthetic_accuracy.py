@@ -19,8 +19,8 @@ PROTOCOLS = {"short": (3_000, 3), "full": (60_000, 10)}
 """Numbers of images and epochs. The full one is published; it takes many minutes on a CPU, the short one seconds."""
 
 
-LEAST = 24
-"""Images: of fewer, not even two would select the epoch."""
+LEAST, LEAST_PIXELS = 24, 8
+"""Images: of fewer, not even two would select the epoch. Pixels of a side, which is halved three times."""
 
 
 class SyntheticAccuracy(ImageMetric):
@@ -60,7 +60,8 @@ class SyntheticAccuracy(ImageMetric):
         self.images, self.epochs = images or self.images, epochs or self.epochs
 
     def applies(self, data: EvaluationData) -> bool:
-        return super().applies(data) and data.conditional and data.source_size >= LEAST
+        is_large = super().applies(data) and min(data.real.images.shape[-2:]) >= LEAST_PIXELS
+        return is_large and data.conditional and data.source_size >= LEAST
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         assert self.epochs is not None

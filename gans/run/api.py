@@ -12,15 +12,13 @@ from omegaconf import open_dict
 from pydantic import ConfigDict, PrivateAttr
 
 from gans.config.command_line import (
-    check_overrides,
+    checked_options,
     input_errors,
     make_importable,
-    refuse_empty_choices,
     refuse_groups_of_options,
     refuse_hidden,
-    refuse_idle,
 )
-from gans.config.resolve import resolve, usual_options, without_replaced
+from gans.config.resolve import usual_options
 from gans.config.schema import RunConfig, SeededChoice
 from gans.config.shell import hydra_value, option_of
 from gans.config.validate import check_options, check_value, validate
@@ -128,7 +126,7 @@ class Run:
 
     @property
     def figures(self) -> list[Path]:
-        """The files of the figures."""
+        """The files in the folder of figures, the summary of the networks among them."""
         return sorted(path for path in self._folder.figures.glob("[!.]*") if path.is_file())
 
 
@@ -234,7 +232,6 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
         for override in OverridesParser.create().parse_overrides(list(overrides)):
             if override.is_sweep_override():
                 raise InputError(f"{override.input_line} is several runs: compose each; a list is written as [a,b]")
-        check_overrides(overrides)
         folders = own_folders(config_dir)
         for folder in folders:
             refuse_groups_of_options(folder, overrides)
@@ -244,9 +241,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
             choices = {str(name): str(choice) for name, choice in composed.hydra.runtime.choices.items()}
             with open_dict(composed):
                 del composed["hydra"]
-            options = without_replaced(resolve(composed), overrides)
-            refuse_empty_choices(overrides, options)
-            refuse_idle(overrides, options)
+            options = checked_options(composed, overrides)
             usual = usual_options(choices, options, search)
         for command in ("resume", "test", "draw"):
             if options[command] is not None:

@@ -212,7 +212,7 @@ def _quality_name(run: RunFolder) -> str:
 def _quality(run: RunFolder) -> tuple[Values, Values]:
     """The steps of the evaluations, and the precision of samples there, or their share of high quality.
 
-    None if the floors are lost, beside which samples are judged.
+    Both are empty if the floors are lost: samples are judged against them.
     """
     return run.validations(_quality_name(run)) if run.floors else (numpy.empty(0), numpy.empty(0))
 

@@ -88,7 +88,7 @@ class RunFolder:
     def around(cls, path: Path) -> "RunFolder":
         """The run folder that a path names: itself, or a file or folder inside it, such as a checkpoint.
 
-        So does a checkpoint that is not there, since checkpoints come and go.
+        A checkpoint's path names its run even if the file is gone.
         """
         is_inside = path.exists() or path.parent.name == "checkpoints"
         around = (path, *path.absolute().parents[:2]) if is_inside else (path,)
@@ -193,8 +193,8 @@ class RunFolder:
         return self._arrays("mode_count") or self._arrays("mixture")
 
     @cached_property
-    def data_samples(self) -> tuple[NDArray[numpy.uint8], NDArray[numpy.int64]]:
-        """Training images (n, height, width), or points (n, dimensions), and their labels (n,)."""
+    def data_samples(self) -> tuple[NDArray[Any], NDArray[numpy.int64]]:
+        """Training images, as those of ``Grid``, or points, and their labels (n,)."""
         arrays = load_arrays(self.samples_file("data"))
         return arrays["images"], arrays["labels"]
 
@@ -219,7 +219,7 @@ class RunFolder:
 
     @cached_property
     def pairs(self) -> dict[str, NDArray[Any]] | None:
-        """``inputs``, ``outputs``, ``answers`` (n, height, width), ``labels`` (n,) of test images, or None."""
+        """``inputs``, ``outputs``, ``answers``, images as those of ``Grid``, ``labels`` (n,), of a test; or None."""
         return self._arrays("pairs")
 
     def _arrays(self, name: str) -> dict[str, NDArray[Any]] | None:

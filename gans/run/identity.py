@@ -91,7 +91,7 @@ def same_runs(
 
 
 def of_this_code(settings: str, runs: Sequence[RunFolder]) -> list[RunFolder]:
-    """Without the runs that were trained with another version of the user's own code than there is now."""
+    """The runs, without those that were trained with another version of the user's own code."""
     own = own_code_sha256(settings)
     return [run for run in runs if run.history.own_code <= {own}]
 

@@ -1,5 +1,4 @@
-"""What a run in a user's own process needs of Hydra and PyTorch, which are afterwards as they were, and of Lightning,
-whose log stays silent."""
+"""Runs in a user's own process: Hydra and PyTorch are restored afterwards; Lightning's log stays silent."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager

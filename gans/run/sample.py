@@ -1,7 +1,6 @@
 """Samples of a trained generator as arrays: drawn from seeds, or on walks between them."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -23,7 +22,7 @@ from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import Classes, Inputs
 from gans.randomness import Streams
-from gans.run.folder import RunFolder
+from gans.run.folder import run_of
 from gans.run.trained import TrainedGenerator, find_weights, load_gan, load_generator
 from gans.sampling.base import Sampling
 from gans.sampling.latents import INTERPOLATIONS, truncate
@@ -283,9 +282,8 @@ def load_sampler(
     gan = load_gan(file, trust) if sampling.needs_discriminator else None
     if gan:
         sampling.require_match(gan)
-    names: dict[int, str] = {}
-    with suppress(InputError):  # an exported generator, outside of its run
-        names = RunFolder.around(path).class_names
+    run = run_of(path)
+    names = run.class_names if run else {}  # an exported generator may lie outside of its run
     chosen = trained.config["data"].get("classes")
     classes = KnownClasses.of(chosen if isinstance(chosen, list) else [], names)
     if data_root is not None and not trained.network.takes_images:

@@ -30,7 +30,8 @@ def stop_signals() -> list[int]:
 
 
 def insists(number: int, seconds: float) -> bool:
-    """Whether a signal that comes this long after an earlier one says not to wait for a checkpoint: a later Ctrl-C.
+    """Whether a signal that comes so many seconds after the first asks to stop at once, without a checkpoint: a Ctrl-C
+    that does not come right after it.
 
     Others repeat by themselves: SLURM sends them to a process and its group, and at a time limit another one; Linux
     sends a sweep's members one for each thread of a leader that dies.

@@ -16,7 +16,7 @@ def planned_runs(definition: StudyDefinition, planner: Planner) -> list[PlannedR
 
 
 def runs_that_count(definition: StudyDefinition, planner: Planner, runs: Runs) -> list[PlannedRun]:
-    """The runs that may be made, and those of further seeds as long as there are some."""
+    """The runs that may be made, and those of further seeds up to the first of which no run has begun."""
     plans = planned_runs(definition, planner)
     for seed in count(plans[-1].seed + 1):
         more = [planner.plan(arm, seed) for arm in definition.all_arms]

@@ -9,7 +9,7 @@ from gans.study.compare import Comparison
 from gans.study.figures_of_merit import MINUS, FigureOfMerit
 
 FEW = 3
-"""So many undecided arms are described; more are only named."""
+"""Up to so many undecided arms are described; if there are more, they are only named."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def compare(
     Args:
         arm, baseline: the figure by seed, or as sequences whose entries are pairs. NaN where a run lacks it. The
             baseline may be a number.
-        figure: what is compared, or its name; then ``scale``, ``better`` and ``matters`` say what is not known of it.
+        figure: a FigureOfMerit, or a name. With a name, ``scale``, ``better`` and ``matters`` say what is not known.
         level: the probability of a false alarm over all looks; with m claims 0.05/m.
 
     Raises:
@@ -90,6 +90,8 @@ def compare(
         figure = figure_of_merit(figure, scale, better, matters)
     elif not isinstance(figure, FigureOfMerit):
         raise InputError(f"figure={figure!r} is neither a figure's name nor a FigureOfMerit")
+    elif (scale, better, matters) != (None, None, None):
+        raise InputError("a FigureOfMerit has its scale, better and matters: leave these out")
     against = float(baseline) if isinstance(baseline, Real) else None
     pairs = _pairs(arm, baseline)
     seeds = [seed for seed, pair in pairs.items() if all(map(math.isfinite, pair))]

@@ -176,10 +176,11 @@ def figures_in(runs: Sequence[RunFolder]) -> list[str]:
         InputError: if there is none.
     """
     merits = [figure_of_merit(name) for name, known in KNOWN.items() if known.scale and name != "seconds"]
-    records, _ = read_records([(run, "") for run in runs], merits)
+    records, unread = read_records([(run, "run") for run in runs], merits)
     values = {merit: [record.figures[merit.name] for record in records] for merit in merits}
     found = [merit.name for merit, of_runs in values.items()
              if any(map(math.isfinite, of_runs)) and all(map(merit.has_place_for, of_runs))]  # fmt: skip
     if not found:
-        raise InputError("no run has a figure to compare: each has failed, or its test has no metrics")
+        why = "each has failed, or its test has no metrics"
+        raise InputError(without(f"no run has a figure to compare: {why}", unread))
     return found[:FEW]

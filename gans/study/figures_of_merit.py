@@ -114,7 +114,10 @@ class FigureOfMerit:
 
     @property
     def title(self) -> str:
-        return known(self.name).title
+        title, step = known(plain_name(self.name)).title, self.name.partition("@")[2]
+        if step:
+            return f"{title} at step {int(step):,}"
+        return f"{title} of the best checkpoint" if self.name.startswith("best.") else title
 
 
 def plain_name(figure: str) -> str:
@@ -161,7 +164,7 @@ def figure_of_merit(
             f"figures.{name}: how it is compared is known of {compared} only: say its scale and what is better, such "
             f"as {{name: {name}, scale: ratio, better: lower}}"
         )
-    matters = MATTERS.get(scale) if matters is None else matters
+    matters = known(plain_name(name)).matters or MATTERS.get(scale) if matters is None else matters
     if matters is None:
         raise InputError(f"figures.{name}: scale=difference needs matters, the smallest difference that matters")
     return FigureOfMerit(name, scale, better, matters)

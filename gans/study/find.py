@@ -53,7 +53,7 @@ def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:
 
 
 def expand(pattern: str) -> list[Path]:
-    """The paths that a pattern names, in order; a path that exists is none, though its name may have brackets."""
+    """The paths that a pattern matches, sorted; only the path itself if it exists, though it may have brackets."""
     path = Path(pattern)
     if path.exists():
         return [path]

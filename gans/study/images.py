@@ -29,7 +29,8 @@ class Strip:
 
 
 def strip_of(run: RunFolder, moments: int) -> Strip | None:
-    """A run's grids at moments evenly spread over its training, if it is one at the end; None if it has none."""
+    """A run's grids at moments evenly spread over its training, only the last one if ``moments`` is 1; None if it has
+    none."""
     grids = run.grids
     if not grids:
         return None

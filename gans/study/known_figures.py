@@ -22,6 +22,8 @@ class Known:
     meaning: str = ""
     scale: Scale | None = None
     better: Direction | None = None
+    matters: float | None = None
+    """The smallest difference that matters, where it is not the usual one of the scale."""
 
 
 KNOWN = {
@@ -100,7 +102,7 @@ KNOWN = {
         "ratio",
         "higher",
     ),
-    "ssim": Known("SSIM", "structural similarity of images.", "share", "higher"),
+    "ssim": Known("SSIM", "structural similarity of images.", "correlation", "higher", matters=0.05),
     "kid": Known("KID", "squared distance between the means of both kinds of features, by a polynomial kernel."),
     "kid_error": Known("standard error of KID", "how much KID would vary with other images."),
     "copying": Known(

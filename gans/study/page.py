@@ -12,6 +12,7 @@ import numpy
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
+from gans.errors import InputError, warn
 from gans.study.analyse import StudyResult
 from gans.study.answers import answers
 from gans.study.images import Strip, strip_of
@@ -147,14 +148,22 @@ def choose_strips(result: StudyResult) -> list[tuple[RunRecord, Strip]]:
     counts = {seed: sum(record.seed == seed for record in result.records) for seed in seeds}
     size = 0
     for seed in sorted(seeds, key=lambda seed: (-counts[seed], seed)):
-        of_seed = [(record, strip_of(record.run, result.definition.moments))
-                   for record in result.records if record.seed == seed]  # fmt: skip
-        found = [(record, strip) for record, strip in of_seed if strip]
+        of_seed = [record for record in result.records if record.seed == seed]
+        found = [(record, strip) for record in of_seed if (strip := read_strip(record, result.definition.moments))]
         size += sum(len(strip.picture) for _, strip in found)
         if chosen and size > IMAGES_BYTES:
             break
         chosen += found
     return chosen
+
+
+def read_strip(record: RunRecord, moments: int) -> Strip | None:
+    """A run's pictures; None for one that has none, or damaged ones, with a warning."""
+    try:
+        return strip_of(record.run, moments)
+    except InputError as error:
+        warn(f"pictures of {record.arm}, seed {record.seed}, are left out: {error}")
+        return None
 
 
 def script_data(result: StudyResult, curves: Curves) -> str:

@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from gans.config.command_line import check_overrides, refuse_empty_choices, refuse_idle
+from gans.config.command_line import checked_options
 from gans.config.explain import message_of
 from gans.config.resolve import resolve, without_replaced
 from gans.config.validate import find_target, validate
@@ -44,11 +44,8 @@ class Planner:
         self.plans: dict[tuple[str, int], PlannedRun] = {}
         first: dict[str, str] = {}
         for arm in self.composed:
-            options = self._options(arm, 0)
             try:
-                check_overrides(self.overrides[arm])
-                refuse_empty_choices(self.overrides[arm], options)
-                refuse_idle(self.overrides[arm], options)
+                options = checked_options(self._config(arm, 0), self.overrides[arm])
                 validate(options)
             except InputError as error:
                 raise InputError(f"arm '{arm}': {error}") from error
@@ -68,9 +65,12 @@ class Planner:
         return self.plans[arm, seed]
 
     def _options(self, arm: str, seed: int) -> dict[str, Any]:
+        return without_replaced(resolve(self._config(arm, seed)), self.overrides[arm])
+
+    def _config(self, arm: str, seed: int) -> DictConfig:
         config = self.composed[arm].copy()
         config["seed"] = seed
-        return without_replaced(resolve(config), self.overrides[arm])
+        return config
 
 
 def composed(arm: str, overrides: Sequence[str]) -> DictConfig:

@@ -33,7 +33,8 @@ class RunRecord:
     not_judged: tuple[str, ...]
     """The labels that the verdict could not judge."""
     figures: dict[str, float]
-    """Figures of merit by name; NaN where the run lacks one, as a failed run does but for those of a training step."""
+    """Figures of merit by name; NaN where the run lacks one. A failed run has only those of a training step, such as
+    ``fid@3500``."""
     protocols: dict[str, str]
     """The full name of each figure that a metric computed: ``fid_10000_mnist1``."""
     floors: dict[str, float] = field(default_factory=dict)
@@ -47,9 +48,9 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
     Raises:
         InputError: if a file is damaged.
     """
-    tested = read_results(run.test_results_file) if run.test_results_file.is_file() else None
-    verdict = read_verdict(run)
     failed = run.history.failure is not None
+    tested = None if failed else read_results(run.test_results_file)
+    verdict = read_verdict(run)
     found: dict[str, float] = {}
     protocols: dict[str, str] = {}
     floors: dict[str, float] = {}

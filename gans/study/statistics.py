@@ -62,7 +62,8 @@ def e_value(differences: Sequence[float] | Values, null: float = 0.0) -> float:
     mean, deviation = _summary(values)
     if deviation == 0:
         return 1.0
-    return float(numpy.exp(log_e_values(numpy.array(mean), numpy.array(deviation), len(values), null)))
+    with numpy.errstate(over="ignore"):  # infinite evidence is what it is
+        return float(numpy.exp(log_e_values(numpy.array(mean), numpy.array(deviation), len(values), null)))
 
 
 def half_width(deviation: float, n: int, level: float = LEVEL) -> float:

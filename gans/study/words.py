@@ -29,16 +29,15 @@ def words_of_comparisons(result: StudyResult) -> dict[str, str]:
         words["× 0.8"] = "a figure is 0.8 times that of the arm it is compared with: the geometric mean over pairs."
     if "share" in scales:
         words["points"] = "a difference of shares, in hundredths: from 0.20 to 0.25 is +5 points."
-    needed = f" To decide one of {claims} claims takes {claims / LEVEL:.0f}." if claims else ""
+    needed = f" To decide one of {claims} claims takes {claims / LEVEL:.0f}." if claims > 1 else ""
     words["e-value"] = (
         f"evidence of a difference; 1 or less is none. Where there is no difference, at most one study in "
         f"{1 / LEVEL:.0f} ever reaches {1 / LEVEL:.0f}, however often one looks.{needed}"
     )
-    if claims:
+    if claims > 1:
         words[f"{100 * (1 - LEVEL / claims):.3g} %"] = (
             f"how sure the interval of each claim is, so that with {100 * (1 - LEVEL):.0f} % none of {claims} claims "
-            "that are said to hold is wrong. Intervals in the table stand for themselves, and are narrower if there "
-            "are several claims."
+            "that are said to hold is wrong. Intervals in the table stand for themselves, and are narrower."
         )
     if claims:
         words["holds, fails"] = "what the claim expects is so, or is not so: the difference is the other way, or small."

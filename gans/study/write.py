@@ -140,7 +140,7 @@ def effects_table(result: StudyResult) -> list[list[str]]:
         for merit in merits:
             comparison = figures[merit.name]
             mark = " *" if (arm, merit.name) in result.discoveries else ""
-            lack = f"; {comparison.missing} pairs lack it" if comparison.missing else ""
+            lack = f"; missing in {comparison.missing} of the pairs" if comparison.missing else ""
             cells.append(f"{comparison.effect}, {comparison.verdict}{mark}{lack}")
         table.append([arm, *cells])
     return table

@@ -51,7 +51,7 @@ class Engine(Options, ABC):
         """Ask members to save and stop, or kill them."""
 
     def left(self, members: Sequence[Member], stopped: bool) -> str:
-        """What to say of those that go on without this process; "": none does, or it waits for them."""
+        """What to say of members that go on without this process; "" if there are none, or if it waits for them."""
         return ""
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ class Processes(Engine):
     per_gpu: PositiveInt
     _slots: list[dict[str, str]] = PrivateAttr([])
     _running: dict[int, tuple[Member, subprocess.Popen[bytes]]] = PrivateAttr(default_factory=dict)
-    """Of each slot."""
+    """What runs in each slot."""
 
     @override
     def prepare(self, members: int, accelerator: str) -> None:

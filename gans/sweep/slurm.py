@@ -34,7 +34,7 @@ echo $code > "$log.exit"
 
 
 class Slurm(Engine):
-    """Beside each log are the id of its job, in ``.job`` until this was told how it ended, and its exit code."""
+    """Beside each log lie ``.job``, the id of its job until its end was reported, and ``.exit``, its exit code."""
 
     model_config = ConfigDict(extra="allow")  # sbatch's own options
 
@@ -51,7 +51,7 @@ class Slurm(Engine):
 
     @override
     def start(self, members: Sequence[Member]) -> None:
-        """Submit members, but for those that SLURM has from an earlier command, or that have failed since."""
+        """Submit members, except those that an earlier command has submitted and that still run, or have failed."""
         self._ask_for_queue()
         new = []
         for member in members:
@@ -103,7 +103,8 @@ class Slurm(Engine):
         most = "" if self.n_jobs == -1 else f"%{self.n_jobs}"
         given = {name.replace("_", "-"): value for name, value in (self.model_extra or {}).items() if value is not None}
         options = {"signal": "USR1@90", "job-name": "gans-sweep", "output": "/dev/null", **given}
-        words = [f"--{name}={value}" for name, value in options.items()]
+        words = [f"--{name}" if value is True else f"--{name}={value}"
+                 for name, value in options.items() if value is not False]  # fmt: skip
         own = ("--parsable", "--requeue", "--ntasks=1", f"--cpus-per-task={self.cpus}")
         array = ask("sbatch", *own, *words, f"--array=0-{len(members) - 1}{most}", text=script)
         for i, member in enumerate(members):

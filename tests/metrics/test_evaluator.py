@@ -16,7 +16,7 @@ from gans.errors import InputError, TrainingError
 from gans.features.files import load_features
 from gans.files import code_sha256
 from gans.metrics.base import EvaluationData, Metric
-from gans.metrics.evaluator import Evaluator, GeneratedSamples
+from gans.metrics.evaluator import Evaluator, GeneratedSamples, Subset
 from gans.metrics.fid import FID
 from gans.metrics.precision_recall import PrecisionRecall
 from tests.data.test_images import data_of
@@ -107,6 +107,32 @@ def test_floors_of_an_own_metric_follow_its_code_and_its_options(
     assert floor(1, tensor) == floor(1, tensor.clone())  # of other memory
     assert floor(1, memoryview(bytes([1] * 10_000))) == first  # no telling what is in it: it is not kept
     assert len(list((tmp_path / "cache" / "floors").iterdir())) == 4
+
+
+class Spy(Metric):
+    """Sees which images are given to train on, and returns how many they are."""
+
+    uses_features = False
+
+    def __init__(self) -> None:
+        super().__init__(during_training=True)
+
+    def compute(self, data: EvaluationData) -> dict[str, float]:
+        self.given = data.more(data.source_size)
+        return {"spy": len(self.given.labels)}
+
+
+@pytest.mark.parametrize("subset", ["val", "test"])
+def test_no_floor_trains_on_what_it_is_tested_on(subset: Subset) -> None:
+    data, spy = data_of("data=digits"), Spy()
+    (count,) = (
+        Evaluator({"spy": spy}, load_features("digits"), data, 10_000)
+        .floors(subset, conditional=True, transforms=False)
+        .values()
+    )
+    assert count == len(data.train_pool.labels) + (len(data.val_images.labels) if subset == "test" else 0)
+    held_out = {image.numpy().tobytes() for image in data.to_metric_format(data.subsets[subset]).content}
+    assert not held_out & {image.numpy().tobytes() for image in spy.given.content}
 
 
 def test_a_named_smaller_protocol() -> None:

@@ -300,6 +300,21 @@ def test_synthetic_accuracy_is_left_out_where_images_are_too_few(data: ImageData
     assert not SyntheticAccuracy().applies(replace(evaluation_data, source_size=23))
 
 
+@pytest.mark.parametrize("side", range(1, 12))
+def test_metrics_of_pixels_are_of_images_that_are_large_enough(side: int) -> None:
+    def images(count: int) -> SampleFeatures:
+        pixels = torch.randint(256, (count, 1, side, side), dtype=torch.uint8)
+        return SampleFeatures(pixels, torch.arange(count) % 2, torch.zeros(count, 1), torch.zeros(count, 2))
+
+    given = between(images(30), images(30))
+    given = replace(given, answers=images(30).images, source_size=30, more=lambda count: Dataset(*images(count)[:2]))
+    metrics = (SyntheticAccuracy(epochs=1), Reconstruction())
+    assert [metric.applies(given) for metric in metrics] == [side >= 8, side >= 6]
+    for metric in metrics:
+        if metric.applies(given):
+            assert all(map(math.isfinite, metric.compute(given).values()))
+
+
 def test_the_full_protocol_is_the_published_one_and_the_short_one_a_small_part_of_it() -> None:
     full, short = (SyntheticAccuracy(protocol) for protocol in ("full", "short"))
     assert short.epochs is not None

@@ -239,6 +239,14 @@ def test_class_folders_are_read_back_as_they_were_written(trained: Callable[...,
         assert name == arrays["class_names"][label]
 
 
+def test_class_names_that_are_damaged_are_not_made_up(trained: Callable[..., RunFolder], tmp_path: Path) -> None:
+    shutil.copytree(conditional_run(trained, "acgan").path, tmp_path / "run")
+    damaged = RunFolder(tmp_path / "run").samples_file("data")
+    damaged.write_bytes(b"PK")
+    with pytest.raises(InputError, match=str(damaged)):
+        load_sampler(tmp_path / "run")
+
+
 @given(st.lists(st.text(max_size=80), unique=True))
 @example(["../x", "..", "", "/", ".", "con", "CON.txt", "a", "A", "a/b", "a_b", "2_", "_"])
 def test_every_class_name_is_made_a_folder_of_its_own(classes: list[str]) -> None:

@@ -40,6 +40,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_runs_that_exist_are_compared_by_a_group(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"})
     page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]"), None)
@@ -51,6 +52,7 @@ def test_runs_that_exist_are_compared_by_a_group(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_ways_to_sample_are_compared(tmp_path: Path) -> None:
     """Their figures have other names, since a name says which samples it is of."""
     for choice, protocol in (("all", PROTOCOL), ("drs", "1000_80drs_digits1")):
@@ -63,6 +65,7 @@ def test_ways_to_sample_are_compared(tmp_path: Path) -> None:
     assert (found["arm"], found["than"], found["pairs"]) == ("RejectionSampling", "Sampling", "3")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_runs_that_failed_may_come_first(tmp_path: Path) -> None:
     """What decides is what other runs have; a figure without a place on its scale is none."""
     for arm, weight in (("a failed", 1.0), ("b", 2.0)):
@@ -85,6 +88,7 @@ def test_runs_that_failed_may_come_first(tmp_path: Path) -> None:
         ask(question(*by), None)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none"})
     runs_of(tmp_path / "runs", {"better": "ema"}, evaluated_images=77)
@@ -151,14 +155,6 @@ def test_a_single_seed_answers_nothing(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=1)
     with pytest.raises(InputError, match="seed"):
         ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}"), None)
-
-
-def test_damaged_runs_are_left_out_by_name(tmp_path: Path) -> None:
-    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
-    (tmp_path / "runs" / "none-1" / "verdict.json").write_text("{")
-    page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]"), None)
-    assert len(rows(page.parent / "runs.csv")) == 5
-    assert "none-1" in (page.parent / "study.md").read_text(encoding="utf-8")
 
 
 def test_one_arm_has_one_kind_of_samples(tmp_path: Path) -> None:
@@ -242,20 +238,43 @@ def test_a_figure_after_the_end_of_training_is_refused_before_it() -> None:
     ("file", "text"),
     [
         ("test.json", "{"),
+        ("test.json", None),
+        ("verdict.json", "{"),
         pytest.param("verdict.json", "[]", marks=pytest.mark.slow),
         pytest.param("history.json", '[{"event": "finished"}]', marks=pytest.mark.slow),
         pytest.param("history.json", '[{"event": "finished", "time": "noon"}]', marks=pytest.mark.slow),
         pytest.param("history.json", '[{"event": "failed", "time": "2026-01-01"}]', marks=pytest.mark.slow),
         pytest.param("metrics.csv", "x\n1", marks=pytest.mark.slow),
+        pytest.param("versions.json", "{", marks=pytest.mark.slow),
     ],
 )
-def test_any_damage_leaves_out_one_run(tmp_path: Path, file: str, text: str) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_any_damage_leaves_out_one_run(tmp_path: Path, file: str, text: str | None) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
-    (tmp_path / "runs" / "none-1" / file).write_text(text)
+    path = tmp_path / "runs" / "none-1" / file
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
     asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]")
     page = ask(asked, None)
     assert len(rows(page.parent / "runs.csv")) == 5
-    assert file in page.read_text(encoding="utf-8")
+    for name in ("study.md", "index.html"):
+        assert f"none-1/{file}" in (page.parent / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("without_figures")
+def test_damaged_pictures_cost_only_themselves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
+    damaged = next((tmp_path / "runs" / "none-1" / "samples").glob("step_*.npz"))
+    damaged.write_bytes(b"PK")
+    asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]")
+    page = ask(asked, None)
+    assert len(rows(page.parent / "runs.csv")) == 6
+    assert str(damaged) in capsys.readouterr().err
+    text = page.read_text(encoding="utf-8")
+    assert "samples of none, seed 0" in text
+    assert "samples of none, seed 1" not in text
 
 
 @pytest.mark.parametrize(
@@ -285,6 +304,7 @@ def test_an_arm_is_one_setting(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_models_and_numbers_are_arms(tmp_path: Path) -> None:
     for number, (model, rate) in enumerate([("dcgan", "1e-3"), ("acgan", "1e-3"), ("dcgan", "1e-4")]):
         config = composed("data=digits", f"model={model}", f"model.generator_optimizer.lr={rate}")
@@ -300,6 +320,7 @@ def test_models_and_numbers_are_arms(tmp_path: Path) -> None:
     assert [each["than"] for each in rows(page.parent / "comparisons.csv")] == ["0.001"]
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_arms_are_judged_on_the_same_images(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none"}, seeds=2)
     for seed in range(2):
@@ -326,6 +347,7 @@ def test_data_options_that_decide_what_is_held_out(one: list[str], other: list[s
     assert differ in " ".join(found)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_what_a_verdict_could_not_judge_is_said(tmp_path: Path) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=2)
     path = tmp_path / "runs" / "none-1" / "verdict.json"
@@ -333,7 +355,7 @@ def test_what_a_verdict_could_not_judge_is_said(tmp_path: Path) -> None:
     asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]")
     page = ask(asked, None)
     assert "0 of 2 runs, 1 not judged" in (page.parent / "study.md").read_text(encoding="utf-8")
-    assert "none got a diagnosis" not in page.read_text(encoding="utf-8")
+    assert "None got a diagnosis" not in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from gans.study.analyse import ENDED, StudyResult, analyse, compare_values
 from gans.study.answers import answers
 from gans.study.compare import compare
 from gans.study.define import StudyDefinition
+from gans.study.figures_of_merit import figure_of_merit
 from gans.study.known_figures import LATE_FLUCTUATION
 from gans.study.page import Commands
 from gans.study.publish import publish
@@ -191,6 +192,7 @@ def test_wrong_definitions_are_refused(changes: dict[str, Any], word: str) -> No
         {"scale": "log"},
         {"better": "up"},
         {"matters": "2"},
+        {"figure": figure_of_merit("fid"), "better": "higher"},
     ],
     ids=str,
 )
@@ -200,6 +202,12 @@ def test_arguments_of_a_comparison_that_make_no_sense_are_refused(wrong: dict[st
     with pytest.raises(InputError) as error:
         compare(**options | wrong)
     assert "\n" not in str(error.value)
+
+
+def test_a_title_says_which_moment_it_is_of() -> None:
+    """Of any other figure of merit, it is what the figure is called."""
+    titles = [figure_of_merit(name).title for name in ("fid", "best.fid", "fid@3500")]
+    assert titles == ["FID", "FID of the best checkpoint", "FID at step 3,500"]
 
 
 def test_runs_without_a_seed_in_common_are_no_pairs() -> None:
@@ -233,7 +241,7 @@ def test_a_value_off_its_scale_costs_its_pair_alone(tmp_path: Path) -> None:
     found = result.comparisons["better"]["fid"]
     assert (found.seeds, found.missing) == ((0, 1), 1)
     assert "perfect" in " ".join(result.warnings)
-    assert "lack it" in markdown(result, [])
+    assert "missing in 1 of the pairs" in markdown(result, [])
     with pytest.raises(InputError, match=r"perfect.*scale"):
         analyse(study, [perfect])
 

@@ -197,7 +197,7 @@ def test_members_are_left_found_cancelled_and_submitted_again(tmp_path: Path) ->
         _, left = Slurm.model_validate(OPTIONS | options).run(members, lambda: None)
         return [member.exit_code for member in members], left
 
-    later = {"begin": "now+1hour", "wait": False}
+    later = {"begin": "now+1hour", "wait": False, "overcommit": True, "hold": False}
     codes, left = run(**later)
     assert (codes, run(**later)) == ([None, None], (codes, left))
     (array,) = re.findall(r"scancel (\d+)", left)

@@ -20,7 +20,7 @@ from gans.run.callbacks.checkpoints import Checkpoints
 
 @contextmanager
 def restored_handlers() -> Iterator[None]:
-    """Afterwards the signals to stop have the handlers that they have now, whatever an ``Interrupt`` has left."""
+    """Restore at the end the handlers that the signals to stop have now, whatever an ``Interrupt`` leaves."""
     numbers = slurm.stop_signals() if current_thread() is main_thread() else ()
     before = {number: signal.getsignal(number) for number in numbers}
     try:
@@ -86,7 +86,7 @@ class Interrupt(Callback):
         self._in_step = False
 
     def stop_if_asked(self) -> None:
-        """Raise ``InterruptedTraining`` if a signal came in a step that did not end, because of a non-finite value."""
+        """Raise ``InterruptedTraining`` if a signal has come."""
         if self._received is not None:
             self._stop(self._received)
 
