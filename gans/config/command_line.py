@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from gans.config.explain import CONF, EXPECTED, known_options, message_of
 from gans.config.resolve import resolve, without_replaced
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
-from gans.config.shell import config_dirs, option_of, present_command
+from gans.config.shell import config_dirs, folders_given, option_of, present_command
 from gans.errors import HANGUP, InputError, InterruptedTraining, TrainingError, let_go_of_terminal
 
 NEEDED = set(RunConfig.model_fields) - set(ANY_OF)
@@ -106,9 +106,8 @@ def check_overrides(overrides: Sequence[str] | None = None) -> None:
         if override.is_add() and override.key_or_group in ANY_OF and value in ("none", ["none"]):
             raise InputError(f"{override.input_line} adds nothing: leave out the +, which keeps what is chosen before")
         if override.key_or_group in ONE_NAME and isinstance(value, list):
-            raise InputError(
-                f"{override.input_line}: name one choice, not a list; to run several, use -m and no brackets"
-            )
+            several = "; to run several, use -m and no brackets" if override.key_or_group != "study" else ""
+            raise InputError(f"{override.input_line}: name one choice, not a list{several}")
         if override.key_or_group in ANY_OF and isinstance(value, list) and len({*map(str, value)}) < len(value):
             raise InputError(f"{override.input_line}: name each choice once")
         if override.key_or_group in ANY_OF and isinstance(value, list) and len(value) > 1 and "none" in value:
@@ -188,15 +187,12 @@ def refuse_sweep(arguments: Sequence[str]) -> None:
 
 def refuse_config_places(arguments: Sequence[str]) -> None:
     """Refuse --config-path, and files in the folder of --config-dir that Hydra would not read."""
-    for text, following in zip(arguments, [*arguments[1:], ""], strict=False):
-        flag, equals, value = text.partition("=")
+    for flag in (text.partition("=")[0] for text in arguments):
         if flag in ("--config-path", "-cp"):
             raise InputError(f"{flag} leaves out this package's own files: use --config-dir, which adds yours to them")
-        if flag in ("--config-dir", "-cd"):
-            folder = value if equals else following
-            if folder:
-                refuse_hidden(folder)
-                refuse_groups_of_options(folder, arguments)
+    for folder in folders_given(arguments):
+        refuse_hidden(folder)
+        refuse_groups_of_options(folder, arguments)
 
 
 def refuse_groups_of_options(folder: str | Path, arguments: Iterable[str]) -> None:

@@ -18,13 +18,13 @@ from yaml import YAMLError
 
 from gans.config.resolve import flatten
 from gans.config.schema import ANY_OF, ONE_NAME
-from gans.config.shell import option_of, present_command
+from gans.config.shell import folders_given, option_of, present_command
 from gans.errors import InputError, TrainingError, one_line
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 """The options' files, which lie beside the package in the repository."""
 
-EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError)
+EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError, UnicodeDecodeError)
 """Errors that a user can fix: they get one line instead of a traceback."""
 
 OF_HYDRA = {
@@ -79,10 +79,19 @@ def explain(error: Exception, command: str = "", *, is_typed: bool = True) -> st
         quoted = shlex.quote(f"{name}={quoted_value(os.path.expanduser(value))}")
         return f"can't read '{error.override}': write lists as [a,b], and text with special characters as {quoted}"
     message = one_line(error)
+    if isinstance(error, YAMLError | UnicodeDecodeError):
+        return explain_file(error, message)
+    return explain_text(message, command or present_command() or "train", is_typed=is_typed)
+
+
+def explain_file(error: YAMLError | UnicodeDecodeError, message: str) -> str:
+    """Why a config file can't be read, and what to write instead. YAML names the file itself."""
     if isinstance(error, YAMLError):
         hint = '. A list in a list takes quotes: ["stabilize=[ema,r1]"]' if "expected ',' or ']'" in message else ""
         return f"a config file can't be read: {message}{hint}"
-    return explain_text(message, command or present_command() or "train", is_typed=is_typed)
+    files = [path for folder in folders_given(sys.argv[1:]) for path in sorted(Path(folder).rglob("*.yaml"))]
+    found = next((f"'{path}'" for path in files if path.is_file() and error.object in path.read_bytes()), "a file")
+    return f"{found} is not UTF-8 text: save it as UTF-8 ({message})"
 
 
 def explain_text(message: str, command: str, *, is_typed: bool = True) -> str:
@@ -132,7 +141,7 @@ def explain_comma(argument: str, command: str, *, is_typed: bool) -> str:
     name, value = option_of(argument), argument.partition("=")[2]
     as_list = f"write a list as {name}=[{value}]"
     if command != "train":
-        return f"{argument}: {as_list}"
+        return f"{argument}: {f'call {command}.py once for each' if name in ONE_NAME else as_list}"
     usual = known_options(command).get(name, "")
     takes_list = name in ANY_OF or (name not in ONE_NAME and usual.startswith("["))
     several = f"to run several, add -m: -m {argument}" if is_typed else "of several values make an arm each"

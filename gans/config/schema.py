@@ -168,7 +168,7 @@ class StudyOptions(Options):
 
 ONE_OF = ("data", "model", "objective", "sampling", "trainer")
 """Config groups with exactly one choice."""
-ONE_NAME = (*ONE_OF, "optimizer", "experiment")
+ONE_NAME = (*ONE_OF, "optimizer", "experiment", "study")
 """Config groups for which one name is given."""
 ANY_OF = ("stabilize", "metric", "figure")
 """Config groups with any number of choices, each under its own key."""

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 """The folder of the commands."""
+CONFIG_DIR_FLAGS = ("--config-dir", "-cd")
 CONFIG_DIRS: ContextVar[Sequence[str]] = ContextVar("CONFIG_DIRS", default=())
 """The folder of ``config_dir=`` in Python, for the commands that messages recommend."""
 
@@ -54,6 +55,13 @@ def config_dirs(hydra: Any) -> list[str]:
     """The folders of a command's ``--config-dir``, from Hydra's own config."""
     sources: Any = OmegaConf.to_container(hydra.runtime.config_sources, resolve=False)  # a name may contain "${"
     return [each["path"] for each in sources if each["provider"] == "command-line"]
+
+
+def folders_given(arguments: Sequence[str]) -> list[str]:
+    """The folders that a command's arguments give with ``--config-dir``."""
+    flags = [(*text.partition("="), following) for text, following in zip(arguments, [*arguments, ""][1:], strict=True)]
+    found = [value if equals else following for flag, equals, value, following in flags if flag in CONFIG_DIR_FLAGS]
+    return [folder for folder in found if folder]
 
 
 def hydra_value(value: Any) -> str:

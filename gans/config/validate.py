@@ -224,7 +224,8 @@ def check_options(model: type[Model], options: dict[str, Any], prefix: str = "")
         if problem["type"] == "extra_forbidden":
             near = suggestion(place, [prefix + name for name in model.model_fields]) if len(parts) == 1 else ""
             raise InputError(f"unknown option '{place}'{near}") from error
-        raise InputError(f"{place}={shown(problem['input'])}: {reason_in(problem['msg'])}") from error
+        instead = f": write {place}=[{problem['input']}]" if problem["type"] == "list_type" else ""
+        raise InputError(f"{place}={shown(problem['input'])}: {reason_in(problem['msg'])}{instead}") from error
 
 
 def check_value(hint: Any, value: Any, path: str) -> None:

@@ -37,6 +37,7 @@ def draw_bars(counts: NDArray[numpy.int64], names: Sequence[str]) -> Figure:
     every = -(-len(counts) // TICKS)
     long = max(map(len, names)) * len(names[::every]) > TICKS * 2
     axes.set_xticks(range(0, len(counts), every), names[::every], rotation=90 if long else 0)
+    axes.set_ylim(bottom=0, top=None if counts.any() else 1)
     axes.set_xlabel("mode")
     axes.set_ylabel("samples")
     return figure

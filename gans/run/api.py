@@ -12,6 +12,7 @@ from omegaconf import open_dict
 from pydantic import ConfigDict, PrivateAttr
 
 from gans.config.command_line import (
+    check_overrides,
     checked_options,
     input_errors,
     make_importable,
@@ -232,6 +233,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
         for override in OverridesParser.create().parse_overrides(list(overrides)):
             if override.is_sweep_override():
                 raise InputError(f"{override.input_line} is several runs: compose each; a list is written as [a,b]")
+        check_overrides(overrides)  # here too: Hydra's own errors say less
         folders = own_folders(config_dir)
         for folder in folders:
             refuse_groups_of_options(folder, overrides)

@@ -61,8 +61,8 @@ def evaluate(options: dict[str, Any]) -> Path:
         raise InputError("metric=none computes nothing: use metric=[fid], for example")
     results = judge(evaluator, given)
     if not results.checkpoints["given"].results:
-        classes = "" if bool((given.labels != NO_CLASS).all()) else " without classes"
-        raise InputError(f"nothing can be computed of these images{classes}. {'; '.join(results.reasons())}")
+        classes = "" if bool((given.labels != NO_CLASS).all()) else ", which have no classes"
+        raise InputError(f"nothing can be computed of these images{classes}: {'; '.join(results.reasons())}")
     with making_folder(file.parent):
         results.write(file)
     console = Console(width=None if sys.stdout.isatty() else 100)

@@ -1,14 +1,16 @@
 """A lock on a folder, so that two processes do not write to one run."""
 
 import errno
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from gans.errors import InputError, warn
 
+LOCK = ".lock"
 NO_LOCKS = {getattr(errno, name) for name in ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}
 """Errors of file systems without locks."""
 
@@ -24,7 +26,7 @@ def lock(folder: Path, use: str = "trains or tests this run", seconds: float = 0
     Raises:
         InputError: if another process has locked it.
     """
-    own = FileLock(folder / ".lock", timeout=seconds, fallback_to_soft=False)
+    own = FileLock(folder / LOCK, timeout=seconds, fallback_to_soft=False)
     try:
         own.acquire()
     except Timeout as error:
@@ -42,4 +44,7 @@ def lock(folder: Path, use: str = "trains or tests this run", seconds: float = 0
     try:
         yield
     finally:
+        with suppress(OSError):  # the folder is gone
+            if os.listdir(folder) == [LOCK]:  # nothing was done: it stays as empty as it was
+                (folder / LOCK).unlink()
         own.release()

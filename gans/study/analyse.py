@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from gans.config.validate import foreign_targets
+from gans.data.class_names import listed
 from gans.errors import InputError
 from gans.metrics.name import MetricName
 from gans.run.folder import RunFolder
@@ -185,11 +186,12 @@ def require_figures(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord
     for merit in merits:
         values = [record.figures[merit.name] for record in finished if not math.isnan(record.figures[merit.name])]
         if finished and not values:
-            by_time = "@" in merit.name or is_of_curves(merit.name)
-            why = ", for which they may be too short" if by_time else ""
+            figure, at, _ = merit.name.partition("@")
+            why = ", for which they may be too short" if is_of_curves(figure) else ""
+            of_validations = [f"{figure}@{step:.0f}" for step in finished[0].run.validations(figure)[0]] if at else []
+            others = of_validations or tested_figures(finished[0].run)
             raise InputError(
-                f"no run has the figure '{merit.name}'{why}: leave it out, or choose from "
-                f"{', '.join(tested_figures(finished[0].run))}"
+                f"no run has the figure '{merit.name}'{why}: leave it out, or choose from {listed(others)}"
             )
         if values and not any(map(merit.has_place_for, values)):
             raise InputError(off_scale([merit], finished)[0])

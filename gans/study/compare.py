@@ -75,8 +75,8 @@ def compare(
     """Compare two arms by a figure, run by run: whenever you like, and again after more runs.
 
     Args:
-        arm, baseline: the figure by seed, or as sequences whose entries are pairs. NaN where a run lacks it. The
-            baseline may be a number.
+        arm, baseline: the figure by seed, or as sequences whose entries are pairs. A run lacks the figure if it is not
+            finite, such as NaN. The baseline may be a number.
         figure: a FigureOfMerit, or a name. With a name, ``scale``, ``better`` and ``matters`` say what is not known.
         level: the probability of a false alarm over all looks; with m claims 0.05/m.
 

@@ -30,6 +30,13 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _is_number(text: str, number: float) -> bool:
+    try:
+        return float(text) == number
+    except ValueError:
+        return False
+
+
 class ClaimPart(Options):
     """One comparison of a claim: the arm's figure is lower or higher than the other arm's, or not different."""
 
@@ -73,7 +80,21 @@ class StudyDefinition(Options):
     def _is_consistent(self) -> Self:
         if bool(self.arms) == bool(self.factors):
             raise InputError("a study has either arms or factors")
-        arms = self.all_arms
+        if "most_seeds" in self.model_fields_set and self.most_seeds < self.seeds:
+            raise InputError(f"most_seeds={self.most_seeds} is less than seeds={self.seeds}: use as many or more")
+        self._require_arms(self.all_arms)
+        self._require(self.baseline, list(self.all_arms), "baseline", "arms")
+        names = [figure.name for figure in self.figures]
+        for figure in self.figures:
+            if names.count(figure.name) > 1:
+                raise InputError(f"figures: {figure.name} is there twice")
+            _ = figure.merit
+        for number, claim in enumerate(self.claims):
+            for part in claim.parts:
+                self._require_part(part, f"claims[{number}] ('{claim.text}')")
+        return self
+
+    def _require_arms(self, arms: dict[str, list[str]]) -> None:
         if len(arms) < 2:
             raise InputError("a study needs two arms or more: there is nothing to compare")
         seen: dict[tuple[str, ...], str] = {}
@@ -87,28 +108,30 @@ class StudyDefinition(Options):
             own = ("runs", "resume", "test", "draw")
             if foreign := [name for name in names if name in own or name.startswith(("hydra.", "hydra/"))]:
                 raise InputError(f"arm '{label}' sets {foreign[0]}: an arm has settings of new runs only")
-        names = [figure.name for figure in self.figures]
-        for figure in self.figures:
-            if names.count(figure.name) > 1:
-                raise InputError(f"figures: {figure.name} is there twice")
-            _ = figure.merit
-        self._require(self.baseline, list(arms), "baseline", "arms")
-        for number, claim in enumerate(self.claims):
-            for part in claim.parts:
-                where = f"claims[{number}] ('{claim.text}')"
-                self._require(part.figure, names, f"{where}: figure", "figures")
-                self._require(part.arm, list(arms), f"{where}: arm", "arms")
-                than = self.compared_with(part)
-                if isinstance(than, str):
-                    self._require(than, list(arms), f"{where}: than", "arms")
-                if part.arm == than:
-                    raise InputError(f"{where} compares the arm '{part.arm}' with itself")
-        return self
+
+    def _require_part(self, part: ClaimPart, where: str) -> None:
+        arms, than = list(self.all_arms), self.compared_with(part)
+        self._require(part.figure, [figure.name for figure in self.figures], f"{where}: figure", "figures")
+        self._require(part.arm, arms, f"{where}: arm", "arms")
+        if isinstance(than, str):
+            self._require(than, arms, f"{where}: than", "arms")
+        else:
+            self._require_number(than, part, where)
+        if part.arm == than:
+            raise InputError(f"{where} compares the arm '{part.arm}' with itself")
 
     @staticmethod
     def _require(name: str, choices: list[str], what: str, kind: str) -> None:
         if name not in choices:
             raise InputError(f"{what}: '{name}' is none of the study's {kind}: choose from {', '.join(choices)}")
+
+    def _require_number(self, than: float, part: ClaimPart, where: str) -> None:
+        """Refuse a number that the part's figure can't have, or that an arm is called."""
+        if named := [arm for arm in self.all_arms if _is_number(arm, than)]:
+            raise InputError(f"{where}: than={than:g} is a number, and the name of an arm: write than: '{named[0]}'")
+        (merit,) = (merit for merit in self.merits if merit.name == part.figure)
+        if not merit.has_place_for(than):
+            raise InputError(f"{where}: than={than:g}: {part.figure} is compared as {merit.scale}: write {merit.room}")
 
     @property
     def all_arms(self) -> dict[str, list[str]]:

@@ -78,6 +78,12 @@ class FigureOfMerit:
         return not outside.get(self.scale, False)
 
     @property
+    def room(self) -> str:
+        """Which values have a place on the scale, in words."""
+        rooms: dict[str, str] = {"ratio": "a number above 0", "share": "0 to 1", "correlation": "-1 to 1"}
+        return rooms.get(self.scale, "a number")
+
+    @property
     def zone(self) -> float:
         """Half the width of the zone that does not matter, in differences."""
         return math.log(self.matters) if self.scale == "ratio" else self.matters

@@ -61,7 +61,7 @@ KNOWN = {
         "ratio",
         "lower",
     ),
-    "modes": Known("modes", "number of modes that have samples.", "ratio", "higher"),
+    "modes": Known("modes", "number of modes that have samples.", "difference", "higher", matters=0.5),
     "mode_kl": Known(
         "mode KL",
         "how much the shares of the modes differ from the true ones (KL divergence); 0: not at all.",

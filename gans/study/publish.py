@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -60,6 +61,8 @@ def link_tensorboard(result: StudyResult, folder: Path) -> None:
     for old in folder.glob("*/seed*"):
         if old.is_symlink():
             old.unlink()
+        with suppress(OSError):  # others are in use
+            old.parent.rmdir()
     for record in result.records:
         link = folder / file_name(record.arm) / f"seed{record.seed}"
         link.parent.mkdir(parents=True, exist_ok=True)

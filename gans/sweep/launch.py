@@ -15,6 +15,7 @@ from gans.config.resolve import resolve, without_replaced
 from gans.config.shell import config_dirs
 from gans.config.validate import check_options, validate
 from gans.errors import InputError
+from gans.files import making_folder
 from gans.run import slurm
 from gans.run.folder import RunFolder, runs_in
 from gans.run.identity import finished_before, may_have_changed, own_code_sha256, same_runs, settings_text
@@ -46,13 +47,13 @@ def run_sweep(configs: Sequence[DictConfig]) -> None:
     engine = make_engine(hydra, len(configs), configs[0].trainer.accelerator)
     # the same sweep has the same folder, where it finds members that it has left in SLURM
     folder = Path(hydra.sweep.dir) / sha256("".join(identities).encode()).hexdigest()[:8]
-    folder.mkdir(parents=True, exist_ok=True)
     start = [sys.executable, sys.argv[0], *flags_of(hydra)]
     members = [Member(" ".join(each), [*start, *each], folder / f"{i:04d}.log") for i, each in enumerate(commands)]
     runs = {name: runs_in(Path(name)) for name in {each["runs"] for each in options}}
-    for member, each in zip(members, options, strict=True):
-        skip_if_finished(member, each, runs[each["runs"]])
-    run_members(members, engine, View(members))
+    with making_folder(folder):
+        for member, each in zip(members, options, strict=True):
+            skip_if_finished(member, each, runs[each["runs"]])
+        run_members(members, engine, View(members))
     sys.exit(exit_code_of(members))
 
 
@@ -135,8 +136,7 @@ def run_members(members: Sequence[Member], engine: Engine, view: View) -> str:
     runs members with logs in this folder.
     """
     folder = members[0].log.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with lock(folder, "runs this sweep"), view:
+    with making_folder(folder), lock(folder, "runs this sweep"), view:
         received, left = engine.run(members, view.refresh)
     finished = sum(member.exit_code == 0 for member in members)
     print(f"sweep: {finished} of {len(members)} members are finished; see {folder}", flush=True)

@@ -7,8 +7,9 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
-from pydantic import ConfigDict, PositiveInt, PrivateAttr
+from pydantic import ConfigDict, PositiveInt, PrivateAttr, model_validator
 from typing_extensions import override
 
 from gans.errors import InputError, warn
@@ -17,6 +18,11 @@ from gans.sweep.member import KILLED, LEADER, STOPPED, Member
 
 ASK_SECONDS, PATIENCE_SECONDS = 5.0, 10.0
 """Between two looks at SLURM's queue, which all users share; and until an exit code appears in a shared folder."""
+
+OWN = {"array": "n_jobs", "cpus_per_task": "cpus"} | dict.fromkeys(
+    ("ntasks", "requeue", "no_requeue", "parsable", "wrap", "test_only"), ""
+)
+"""Options of sbatch that the launcher needs for itself, and which of its own to use instead."""
 
 SCRIPT = """#!/bin/bash
 trap : TERM  # it reaches the member, and this shell then still writes down the exit code
@@ -43,6 +49,16 @@ class Slurm(Engine):
     _queue: set[str] = PrivateAttr(default_factory=set)
     _asked: float = PrivateAttr(0.0)
     _missing_since: dict[Member, float] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _refuse_own(self) -> Self:
+        for name in self.model_extra or {}:
+            if (plain := name.replace("-", "_")) in OWN:
+                instead = f": use hydra.launcher.{OWN[plain]}" if OWN[plain] else ", so leave it out"
+                raise InputError(
+                    f"hydra.launcher.{name}: the launcher sets sbatch's --{plain.replace('_', '-')}{instead}"
+                )
+        return self
 
     @property
     @override

@@ -154,6 +154,29 @@ def test_an_unknown_option_is_never_suggested(monkeypatch: pytest.MonkeyPatch, s
         assert f"'{option}'" not in suggestion(option, [*known_options(Path(script).stem)])
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_config_file_that_is_no_utf_8_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    (tmp_path / "stabilize").mkdir()
+    path = tmp_path / "stabilize" / "mine.yaml"
+    path.write_text("# größer\nmine:\n  _target_: gans.stabilize.weights.EMA\n", encoding=encoding)
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), "--config-dir", str(tmp_path)])
+    with pytest.raises(InputError, match=rf"^'{path}' .*UTF-8[^\n]*$"):
+        gans.compose("data=digits", "stabilize=mine", config_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("argument", "advice"),
+    [("study=first_steps,games", "once for each"), ("sampling=all,drs", "once for each"), ("seed=1,2", "seed=[1,2]"),
+     ("classes=3,7", "classes=[3,7]"), ("figures=fid,recall", "figures=[fid,recall]")],
+)  # fmt: skip
+def test_commands_without_sweeps_recommend_none(argument: str, advice: str) -> None:
+    for command in ("study", "generate"):
+        line = explain_text(f"Ambiguous value for argument '{argument}'", command)
+        assert line.endswith(advice)
+
+
 @pytest.mark.parametrize(
     "argument",
     [

@@ -101,6 +101,8 @@ CASES = [
     (["data.label_noise=0.1"], "data.label_noise"),
     (["sampling=drs", "sampling.first=1000000000"], "sampling.first=.*1000000"),
     (["formats=[png,svg,png]"], "formats=.*png.*once"),
+    (["formats=png"], r"formats=png: .*write formats=\[png\]"),
+    (["trust=mine"], r"trust=mine: .*write trust=\[mine\]"),
     (["samples.steps=[3,3]"], "samples.steps=.*3.*once"),
     (["samples.epochs=[3,3]"], "samples.epochs=.*3.*once"),
     (["model=acgan", "data.classes=[8]"], "two or more"),

@@ -72,14 +72,15 @@ def test_runs_that_failed_may_come_first(tmp_path: Path) -> None:
         config = composed("data=digits", "stabilize=r1", f"stabilize.r1.weight={weight}")
         for seed in range(3):
             failed_at = 500 if arm == "a failed" and seed == 0 else None
-            figures = {"fid": 5.0 + seed, "modes": 0.0}
+            figures = {"fid": 5.0 + seed, "mode_kl": 0.0, "modes": 0.0}
             write_run(tmp_path / "runs" / f"{arm}-{seed}", config | {"seed": seed}, figures, failed_at=failed_at)
     by = [f"runs=[{tmp_path}/runs]", "by=stabilize.r1.weight", f"output={tmp_path}"]
     for baseline in ("2.0", "2"):
         page = ask(question(*by, f"baseline={baseline}"), None)
         found = rows(page.parent / "comparisons.csv")
         assert {(each["arm"], each["than"]) for each in found} == {("1", "2")}
-        assert "modes" not in {each["figure"] for each in found}
+        assert {"fid", "modes"} <= {each["figure"] for each in found}
+        assert "mode_kl" not in {each["figure"] for each in found}
     for path in (tmp_path / "runs").glob("*-[12]"):
         shutil.rmtree(path)
     shutil.rmtree(tmp_path / "runs" / "b-0")
@@ -232,6 +233,14 @@ def test_a_figure_after_the_end_of_training_is_refused_before_it() -> None:
     require_moments(asked, "none", composed("data=digits", "trainer.max_steps=null"))
     with pytest.raises(InputError, match="99 steps"):
         require_moments(asked, "none", composed("data=digits", "trainer.max_steps=99"))
+
+
+def test_a_figure_at_a_step_without_a_validation_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=2)
+    asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid@350]")
+    with pytest.raises(InputError, match=r"'fid@350': .*fid@300, fid@400") as error:
+        ask(asked, None)
+    assert "too short" not in str(error.value)
 
 
 @pytest.mark.parametrize(

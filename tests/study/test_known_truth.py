@@ -154,6 +154,12 @@ def test_the_same_study_gives_the_same_files(result: StudyResult, tmp_path: Path
     assert files[0] == files[1]
 
 
+def than(figure: str, number: float) -> dict[str, Any]:
+    """A claim that compares with a number."""
+    part = {"figure": figure, "arm": "better", "than": number, "expect": "higher"}
+    return {"figures": ["fid", "recall"], "claims": [{"text": "", "parts": [part]}]}
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
@@ -173,6 +179,11 @@ def test_the_same_study_gives_the_same_files(result: StudyResult, tmp_path: Path
         ({"claims": [{"text": "", "parts": [{"figure": "kid", "arm": "better", "expect": "lower"}]}]}, "kid"),
         ({"claims": [{"text": "", "parts": [{"figure": "fid", "arm": "best", "expect": "lower"}]}]}, "best"),
         ({"claims": [{"text": "", "parts": [{"figure": "fid", "arm": "none", "expect": "lower"}]}]}, "itself"),
+        (than("fid", 0), "above 0"),
+        (than("fid", -1), "above 0"),
+        (than("recall", 1.5), "0 to 1"),
+        ({"arms": {"none": [], "better": ["a=1"], "0.9": ["a=2"]}, **than("recall", 0.9)}, "than: '0.9'"),
+        ({"most_seeds": 3, "seeds": 4}, "most_seeds"),
     ],
 )
 def test_wrong_definitions_are_refused(changes: dict[str, Any], word: str) -> None:

@@ -10,6 +10,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from typing_extensions import override
 
 from gans.errors import InputError
 from gans.run import commands
@@ -173,13 +174,14 @@ def test_there_is_a_slot_for_each_core_or_for_each_gpu(
         *[(engine, option) for engine in ENGINES for option in ("n_jobs=0", "n_jobs=-2", "n_jobs=a")],
         ("processes", "per_gpu=0"),
         *[("slurm", option) for option in ("cpus=0", "wait=perhaps")],
+        *[("slurm", f"{option}=1") for option in ("array", "cpus_per_task", "ntasks", "no_requeue")],
         *[("ray", option) for option in ("cpus=0", "gpus=-1", "address=5")],
     ],
 )
 @pytest.mark.slow
 def test_bad_options_of_an_engine_are_refused(engine: str, option: str) -> None:
-    config = member_config(f"hydra/launcher={engine}", f"hydra.launcher.{option}")
-    with pytest.raises(InputError, match=rf"hydra\.launcher\.{option}"):
+    config = member_config(f"hydra/launcher={engine}", f"++hydra.launcher.{option}")
+    with pytest.raises(InputError, match=rf"hydra\.launcher\.{option.partition('=')[0]}"):
         make_engine(config.hydra, 3)
 
 
@@ -225,6 +227,18 @@ def test_a_signal_ends_the_command(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as end:
         run_members(members, engine, Interrupted(members))
     assert end.value.code == 130
+
+
+def test_an_engine_that_does_not_start_leaves_nothing(tmp_path: Path) -> None:
+    class Absent(Processes):
+        @override
+        def open(self) -> None:
+            raise InputError("it is not here")
+
+    _, members = engine_and_members(tmp_path / "sweeps" / "one", "pass")
+    with pytest.raises(InputError, match="not here"):
+        run_members(members, Absent(n_jobs=2, per_gpu=1), View(members))
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_processes_never_run_the_same_sweep(tmp_path: Path) -> None:
