@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,8 +23,8 @@ from gans.errors import InputError
 
 PART = ".part"
 STANDARD_LIBRARY = Path(os.__file__).parent
-UMASK = os.umask(0)
-os.umask(UMASK)  # it can't be asked for without setting it
+LOCK = ".lock"
+"""The file in a folder that a process locks."""
 SHORT_WAIT = 0.5
 """Seconds that a process waits for another without a word."""
 Format = Literal["png", "svg", "pdf"]
@@ -77,16 +78,15 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     An OSError, such as of a full disk, names ``path``.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=PART)
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}{PART}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~UMASK)
         os.replace(temporary, path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             error.filename = str(path)
         raise
@@ -102,13 +102,15 @@ def making_folder(path: Path) -> Iterator[None]:
 
 @contextmanager
 def removing_empty(path: Path) -> Iterator[None]:
-    """After an error, remove those of a folder and its parents that are new and empty."""
+    """After an error, remove those of a folder and its parents that are new and empty but for a lock."""
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         yield
     except BaseException:
         for folder in new:
             with suppress(OSError):
+                if os.listdir(folder) == [LOCK]:
+                    (folder / LOCK).unlink()
                 folder.rmdir()
         raise
 

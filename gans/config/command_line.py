@@ -106,7 +106,7 @@ def check_overrides(overrides: Sequence[str] | None = None) -> None:
         if override.is_add() and override.key_or_group in ANY_OF and value in ("none", ["none"]):
             raise InputError(f"{override.input_line} adds nothing: leave out the +, which keeps what is chosen before")
         if override.key_or_group in ONE_NAME and isinstance(value, list):
-            several = "; to run several, use -m and no brackets" if override.key_or_group != "study" else ""
+            several = "; to run several, use -m and no brackets" if present_command() == "train" else ""
             raise InputError(f"{override.input_line}: name one choice, not a list{several}")
         if override.key_or_group in ANY_OF and isinstance(value, list) and len({*map(str, value)}) < len(value):
             raise InputError(f"{override.input_line}: name each choice once")

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -18,13 +19,13 @@ from yaml import YAMLError
 
 from gans.config.resolve import flatten
 from gans.config.schema import ANY_OF, ONE_NAME
-from gans.config.shell import folders_given, option_of, present_command
+from gans.config.shell import CONFIG_DIRS, folders_given, option_of, present_command
 from gans.errors import InputError, TrainingError, one_line
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 """The options' files, which lie beside the package in the repository."""
 
-EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError, UnicodeDecodeError)
+EXPECTED = (InputError, TrainingError, HydraException, OmegaConfBaseException, YAMLError, OSError)
 """Errors that a user can fix: they get one line instead of a traceback."""
 
 OF_HYDRA = {
@@ -45,6 +46,8 @@ def message_of(error: Exception, arguments: Sequence[str] | None = None, command
     """
     if isinstance(error, EXPECTED):
         return explain(error, command, is_typed=arguments is None)
+    if isinstance(error, UnicodeDecodeError) and (file := file_with(error.object)):
+        return f"'{file}' is not UTF-8 text: save it as UTF-8 ({one_line(error)})"
     message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
     if message is None:
         raise error
@@ -79,19 +82,20 @@ def explain(error: Exception, command: str = "", *, is_typed: bool = True) -> st
         quoted = shlex.quote(f"{name}={quoted_value(os.path.expanduser(value))}")
         return f"can't read '{error.override}': write lists as [a,b], and text with special characters as {quoted}"
     message = one_line(error)
-    if isinstance(error, YAMLError | UnicodeDecodeError):
-        return explain_file(error, message)
-    return explain_text(message, command or present_command() or "train", is_typed=is_typed)
-
-
-def explain_file(error: YAMLError | UnicodeDecodeError, message: str) -> str:
-    """Why a config file can't be read, and what to write instead. YAML names the file itself."""
     if isinstance(error, YAMLError):
         hint = '. A list in a list takes quotes: ["stabilize=[ema,r1]"]' if "expected ',' or ']'" in message else ""
         return f"a config file can't be read: {message}{hint}"
-    files = [path for folder in folders_given(sys.argv[1:]) for path in sorted(Path(folder).rglob("*.yaml"))]
-    found = next((f"'{path}'" for path in files if path.is_file() and error.object in path.read_bytes()), "a file")
-    return f"{found} is not UTF-8 text: save it as UTF-8 ({message})"
+    return explain_text(message, command or present_command() or "train", is_typed=is_typed)
+
+
+def file_with(content: bytes) -> Path | None:
+    """The config file that has this content; None if there is none."""
+    for folder in [CONF, *map(Path, CONFIG_DIRS.get()), *map(Path, folders_given(sys.argv[1:]))]:
+        for path in sorted(folder.rglob("*.yaml")):
+            with suppress(OSError):
+                if content in path.read_bytes():
+                    return path
+    return None
 
 
 def explain_text(message: str, command: str, *, is_typed: bool = True) -> str:

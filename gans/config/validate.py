@@ -224,7 +224,8 @@ def check_options(model: type[Model], options: dict[str, Any], prefix: str = "")
         if problem["type"] == "extra_forbidden":
             near = suggestion(place, [prefix + name for name in model.model_fields]) if len(parts) == 1 else ""
             raise InputError(f"unknown option '{place}'{near}") from error
-        instead = f": write {place}=[{problem['input']}]" if problem["type"] == "list_type" else ""
+        is_plain = isinstance(problem["input"], str | int | float) and not re.search(r"[][{},]", str(problem["input"]))
+        instead = f": write {place}=[{problem['input']}]" if problem["type"] == "list_type" and is_plain else ""
         raise InputError(f"{place}={shown(problem['input'])}: {reason_in(problem['msg'])}{instead}") from error
 
 

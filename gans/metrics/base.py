@@ -49,7 +49,7 @@ class EvaluationData:
     more: Callable[[int], Dataset]
     """Returns a number of further samples like ``fake``, white on black, labelled with the requested classes."""
     source_size: int
-    """The number of the source's training and validation samples."""
+    """How many real samples ``more`` can give: the source's training samples, in a test with those of validation."""
     conditional: bool = False
     """Whether the generator takes classes."""
     classes_are_known: bool = True

@@ -111,7 +111,7 @@ class Evaluator:
         real = self.real(subset)
         evaluation_data = self._evaluation_data(
             real=real,
-            source_size=len(self._source(subset).labels),
+            source_size=sum(len(part.labels) for part in self._sources(subset)),
             fake=self._sample(self.data.to_dataset(generated.images, generated.labels)),
             training=lambda: self.training,
             more=lambda count: self.data.to_metric_format(self.data.to_dataset(*generated.more(count))),
@@ -136,7 +136,7 @@ class Evaluator:
         fake = self._sample(pool.select(chosen))
         evaluation_data = self._evaluation_data(
             real=real,
-            source_size=len(self._source(subset).labels),
+            source_size=sum(len(part.labels) for part in self._sources(subset)),
             fake=fake,
             training=lambda: self.training.select(others),
             more=lambda count: self.data.to_metric_format(self._random_real_samples(subset, count)),
@@ -168,13 +168,13 @@ class Evaluator:
         sample = self._sample(self.data.train_images)
         return sample._replace(logits=sample.logits[:, :0].clone())  # logits of 1,000 classes would fill the memory
 
-    def _source(self, subset: Subset) -> Dataset:
-        """The samples that are not of this subset or the test: training samples, and in a test those of validation."""
-        pool, val = self.data.train_pool, self.data.val_images
-        return pool if subset == "val" else type(pool)(*(torch.cat(pair) for pair in zip(pool, val, strict=True)))
+    def _sources(self, subset: Subset) -> list[Dataset]:
+        """What a metric may train on: the training samples, and in a test those of validation too."""
+        return [self.data.train_pool, *([] if subset == "val" else [self.data.val_images])]
 
     def _random_real_samples(self, subset: Subset, count: int) -> Dataset:
-        samples = self._source(subset)
+        parts = self._sources(subset)
+        samples = type(parts[0])(*(torch.cat(each) for each in zip(*parts, strict=True)))
         random = torch.Generator().manual_seed(derive_seed(0, "floor/more"))
         return samples.select(torch.randperm(len(samples.labels), generator=random)[:count])
 

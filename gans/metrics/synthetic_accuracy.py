@@ -32,8 +32,8 @@ class SyntheticAccuracy(ImageMetric):
 
     Args:
         protocol: short, or the published one; ``PROTOCOLS`` has the numbers.
-        images: number of images to generate, at most the number of the source's training and validation images; None
-            for the protocol's.
+        images: number of images to generate, at most as many as the source has training images, in a test with those of
+            validation; None for the protocol's.
         epochs: number of training epochs; None for the protocol's.
 
     Raises:

@@ -29,7 +29,7 @@ from gans.run import commands
 from gans.run.diagnose import Verdict, read_verdict
 from gans.run.folder import Grid, RunFolder
 from gans.run.identity import run_name
-from gans.run.in_process import ONE_RUN, as_a_command, hydra_state, own_random_numbers, usual_torch
+from gans.run.in_process import ONE_RUN, as_a_command, hydra_state, named, own_random_numbers, usual_torch
 from gans.run.sample import Sampler, load_sampler
 from gans.run.test_results import TestResults, read_results
 
@@ -127,7 +127,7 @@ class Run:
 
     @property
     def figures(self) -> list[Path]:
-        """The files in the folder of figures, the summary of the networks among them."""
+        """The files in the run's folder of figures, with models.txt."""
         return sorted(path for path in self._folder.figures.glob("[!.]*") if path.is_file())
 
 
@@ -221,7 +221,8 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
     Raises:
         InputError: for what the command refuses.
     """
-    with input_errors():
+    folders = own_folders(config_dir)
+    with named(folders), input_errors():
         for text in overrides:
             if not isinstance(text, str):
                 raise InputError(
@@ -233,8 +234,7 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> Config:
         for override in OverridesParser.create().parse_overrides(list(overrides)):
             if override.is_sweep_override():
                 raise InputError(f"{override.input_line} is several runs: compose each; a list is written as [a,b]")
-        check_overrides(overrides)  # here too: Hydra's own errors say less
-        folders = own_folders(config_dir)
+        check_overrides(overrides)  # before Hydra, whose errors say less
         for folder in folders:
             refuse_groups_of_options(folder, overrides)
         with hydra_state():

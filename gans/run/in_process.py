@@ -37,6 +37,16 @@ def hydra_state() -> Iterator[None]:
 
 
 @contextmanager
+def named(folders: Sequence[str]) -> Iterator[None]:
+    """Inside, messages name the user's folders of choices."""
+    token = CONFIG_DIRS.set(folders)
+    try:
+        yield
+    finally:
+        CONFIG_DIRS.reset(token)
+
+
+@contextmanager
 def as_a_command(folders: Sequence[str]) -> Iterator[None]:
     """Lightning's log is silent from now on. Inside, cores and numbers are used as by a command, and messages name the
     user's folders."""
@@ -46,7 +56,7 @@ def as_a_command(folders: Sequence[str]) -> Iterator[None]:
         afterwards.callback(ONE_RUN.release)
         silence_lightning()
         afterwards.callback(torch.set_num_threads, torch.get_num_threads())
-        afterwards.callback(CONFIG_DIRS.reset, CONFIG_DIRS.set(folders))
+        afterwards.enter_context(named(folders))
         use_cores()
         afterwards.callback(flush_denormals, flush_denormals())
         with usual_torch(), own_random_numbers():

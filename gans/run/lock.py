@@ -1,16 +1,15 @@
 """A lock on a folder, so that two processes do not write to one run."""
 
 import errno
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from gans.errors import InputError, warn
+from gans.files import LOCK
 
-LOCK = ".lock"
 NO_LOCKS = {getattr(errno, name) for name in ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)}
 """Errors of file systems without locks."""
 
@@ -31,6 +30,8 @@ def lock(folder: Path, use: str = "trains or tests this run", seconds: float = 0
         own.acquire()
     except Timeout as error:
         raise InputError(f"'{folder}' is locked by another process, which {use}") from error
+    except FileNotFoundError as error:
+        raise InputError(f"'{folder}' was removed meanwhile: repeat the command") from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
             why = error.strerror or error
@@ -44,7 +45,4 @@ def lock(folder: Path, use: str = "trains or tests this run", seconds: float = 0
     try:
         yield
     finally:
-        with suppress(OSError):  # the folder is gone
-            if os.listdir(folder) == [LOCK]:  # nothing was done: it stays as empty as it was
-                (folder / LOCK).unlink()
         own.release()

@@ -283,7 +283,8 @@ def load_sampler(
     if gan:
         sampling.require_match(gan)
     run = run_of(path)
-    names = run.class_names if run else {}  # an exported generator may lie outside of its run
+    # an exported generator may lie outside of its run
+    names = run.class_names if run and trained.network.takes_classes else {}
     chosen = trained.config["data"].get("classes")
     classes = KnownClasses.of(chosen if isinstance(chosen, list) else [], names)
     if data_root is not None and not trained.network.takes_images:

@@ -30,11 +30,11 @@ def stop_signals() -> list[int]:
 
 
 def insists(number: int, seconds: float) -> bool:
-    """Whether a signal that comes so many seconds after the first asks to stop at once, without a checkpoint: a Ctrl-C
-    that does not come right after it.
+    """Whether a signal, so many seconds after one that was heard, asks to stop at once, without a checkpoint.
 
-    Others repeat by themselves: SLURM sends them to a process and its group, and at a time limit another one; Linux
-    sends a sweep's members one for each thread of a leader that dies.
+    Only Ctrl-C does, and not within ``REPEATED_SECONDS``. Others repeat by themselves: SLURM sends them to a process
+    and its group, and at a time limit another one; Linux sends a sweep's members one for each thread of a leader that
+    dies.
     """
     return number == signal.SIGINT and seconds >= REPEATED_SECONDS
 

@@ -63,12 +63,13 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     warnings += [f"left out: {line}" for line in runs.damaged]
     if not records:
         hints = {
+            "each is damaged": any(runs.of(plan) for plan in plans),
             "they go on without this command": bool(go_on),
             "leave run=false out to make them": not checked.run,
             "each has failed for the reason above": bool(tried),
         }
         hint = next((f": {text}" for text, is_so in hints.items() if is_so), "")
-        raise InputError(without(f"no run of this study is finished{hint}", warnings))
+        raise InputError(without(f"no run of this study can be used{hint}", warnings))
     warnings += [*planner.warnings, *runs.of_other_code(plans)]
     result = analyse(definition, records, [*warnings, *missing_runs(plans, definition.seeds, runs)])
     page = publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
@@ -128,21 +129,21 @@ def commands_of(result: StudyResult, planner: Planner, options: StudyOptions) ->
     folder = hydra_overrides({"runs": options.runs[0]} if options.runs[0] != "runs" else {})
     return Commands(
         this_command(),
-        this_command(seeds=seeds_that_decide(result) or 2 * most_seeds(result)),
+        this_command(seeds=seeds_that_decide(result) or 2 * seeds_so_far(result)),
         {arm: shlex.join([*train, *planner.plan(arm, 0).overrides, *folder]) for arm in definition.all_arms},
     )
 
 
-def most_seeds(result: StudyResult) -> int:
-    """How many seeds the arm has that has most."""
-    return max(len(result.of_arm(arm)) for arm in result.definition.all_arms)
+def seeds_so_far(result: StudyResult) -> int:
+    """The study's number of seeds, or that of the arm with most if it has more."""
+    return max(result.definition.seeds, *(len(result.of_arm(arm)) for arm in result.definition.all_arms))
 
 
 def seeds_that_decide(result: StudyResult) -> int | None:
     """About how many seeds of each arm would decide the claims that can be decided; None if there are none."""
     parts = [part for judged in result.claims for part in judged.parts]
     needed = [found.seeds_needed or 0 for _, found, state in parts if state == "undecided"]
-    return max((seeds for seeds in needed if seeds > most_seeds(result)), default=None)
+    return max((seeds for seeds in needed if seeds > seeds_so_far(result)), default=None)
 
 
 def this_command(**changes: Any) -> str:

@@ -80,8 +80,6 @@ class StudyDefinition(Options):
     def _is_consistent(self) -> Self:
         if bool(self.arms) == bool(self.factors):
             raise InputError("a study has either arms or factors")
-        if "most_seeds" in self.model_fields_set and self.most_seeds < self.seeds:
-            raise InputError(f"most_seeds={self.most_seeds} is less than seeds={self.seeds}: use as many or more")
         self._require_arms(self.all_arms)
         self._require(self.baseline, list(self.all_arms), "baseline", "arms")
         names = [figure.name for figure in self.figures]
@@ -126,9 +124,12 @@ class StudyDefinition(Options):
             raise InputError(f"{what}: '{name}' is none of the study's {kind}: choose from {', '.join(choices)}")
 
     def _require_number(self, than: float, part: ClaimPart, where: str) -> None:
-        """Refuse a number that the part's figure can't have, or that an arm is called."""
+        """Refuse a number that the figure can't have, or that is also the name of an arm."""
         if named := [arm for arm in self.all_arms if _is_number(arm, than)]:
-            raise InputError(f"{where}: than={than:g} is a number, and the name of an arm: write than: '{named[0]}'")
+            raise InputError(
+                f"{where}: than={than:g} is a number, and the name of an arm: write than: '{named[0]}', or rename the "
+                "arm if you mean the number"
+            )
         (merit,) = (merit for merit in self.merits if merit.name == part.figure)
         if not merit.has_place_for(than):
             raise InputError(f"{where}: than={than:g}: {part.figure} is compared as {merit.scale}: write {merit.room}")

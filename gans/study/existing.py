@@ -64,7 +64,7 @@ def existing_study(
         question=f"Which {by} is best?",
         arms={arm: [f"{by}={arm}"] for arm in arms},
         baseline=arm_name(with_whole_numbers(baseline)) if baseline is not None else default_baseline(arms),
-        figures=list(figures) or [FigureOptions(name=name) for name in figures_in([each.run for each in found])],
+        figures=list(figures) or [FigureOptions(name=name) for name in figures_in(found)],
     )
     records, unread = read_records([(each.run, each.arm) for each in found], definition.merits)
     if len({record.seed for record in records}) < 2:
@@ -169,18 +169,18 @@ def differences(settings: Sequence[tuple[RunFolder, dict[str, Any]]]) -> list[st
     return lines
 
 
-def figures_in(runs: Sequence[RunFolder]) -> list[str]:
+def figures_in(found: Sequence[ExistingRun]) -> list[str]:
     """The first known figures of quality that some run has, and that have a place on their scale in all.
 
     Raises:
         InputError: if there is none.
     """
     merits = [figure_of_merit(name) for name, known in KNOWN.items() if known.scale and name != "seconds"]
-    records, unread = read_records([(run, "run") for run in runs], merits)
+    records, unread = read_records([(each.run, each.arm) for each in found], merits)
     values = {merit: [record.figures[merit.name] for record in records] for merit in merits}
-    found = [merit.name for merit, of_runs in values.items()
+    names = [merit.name for merit, of_runs in values.items()
              if any(map(math.isfinite, of_runs)) and all(map(merit.has_place_for, of_runs))]  # fmt: skip
-    if not found:
+    if not names:
         why = "each has failed, or its test has no metrics"
         raise InputError(without(f"no run has a figure to compare: {why}", unread))
-    return found[:FEW]
+    return names[:FEW]

@@ -170,7 +170,9 @@ def figure_of_merit(
             f"figures.{name}: how it is compared is known of {compared} only: say its scale and what is better, such "
             f"as {{name: {name}, scale: ratio, better: lower}}"
         )
-    matters = known(plain_name(name)).matters or MATTERS.get(scale) if matters is None else matters
+    usual = known(plain_name(name))
+    if matters is None:
+        matters = usual.matters if usual.matters and scale == usual.scale else MATTERS.get(scale)
     if matters is None:
         raise InputError(f"figures.{name}: scale=difference needs matters, the smallest difference that matters")
     return FigureOfMerit(name, scale, better, matters)

@@ -24,13 +24,13 @@ def read_records(
     """The records of runs with their arms, and a warning for each damaged one.
 
     Args:
-        whole: whether damage of curves and versions counts too, which takes long to read of many runs.
+        whole: whether damaged curves count too, which takes long to read of many runs.
     """
     records, warnings = [], []
     for run, arm in runs:
         try:
             record = read_record(run, arm, figures)
-            _ = (run.curves, run.versions) if whole else None
+            _ = run.curves if whole else None
             records.append(record)
         except InputError as error:
             warnings.append(f"left out: {arm}: {error}")

@@ -6,12 +6,14 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from gans.errors import warn
+from gans.errors import InputError, warn
 from gans.files import file_name, write_text
+from gans.run.folder import RunFolder
 from gans.study.analyse import StudyResult
 from gans.study.answers import answers
 from gans.study.curves import curves_of
@@ -70,6 +72,15 @@ def link_tensorboard(result: StudyResult, folder: Path) -> None:
             link.symlink_to(os.path.relpath(record.run.tensorboard, link.parent))
 
 
+def versions_of(run: RunFolder) -> dict[str, Any]:
+    """What a run was made with; nothing, with a warning, if that is damaged."""
+    try:
+        return run.versions or {}
+    except InputError as error:
+        warn(str(error))
+        return {}
+
+
 def protocol_of(result: StudyResult) -> list[str]:
     """What was held fixed, and what the runs were made with."""
     definition = result.definition
@@ -84,7 +95,7 @@ def protocol_of(result: StudyResult) -> list[str]:
         f"smallest differences that matter: {', '.join(f'{m.title} {m.text(m.zone)}' for m in definition.merits)}",
         f"{median(record.seconds for record in finished):,.0f} seconds a run (median)",
     ]
-    made = [record.run.versions or {} for record in result.records]
+    made = [versions_of(record.run) for record in result.records]
     for name, key in MADE_WITH.items():
         values = sorted({json.dumps(each.get(key)) for each in made if key in each})
         text = " or ".join(values).replace('"', "").replace("-dirty", " with uncommitted changes")

@@ -37,7 +37,7 @@ def words_of_comparisons(result: StudyResult) -> dict[str, str]:
     if claims > 1:
         words[f"{100 * (1 - LEVEL / claims):.3g} %"] = (
             f"how sure the interval of each claim is, so that with {100 * (1 - LEVEL):.0f} % none of {claims} claims "
-            "that are said to hold is wrong. Intervals in the table stand for themselves, and are narrower."
+            "that are said to hold is wrong. Intervals in the table are of one comparison each, and narrower."
         )
     if claims:
         words["holds, fails"] = "what the claim expects is so, or is not so: the difference is the other way, or small."

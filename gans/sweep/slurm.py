@@ -22,7 +22,7 @@ ASK_SECONDS, PATIENCE_SECONDS = 5.0, 10.0
 OWN = {"array": "n_jobs", "cpus_per_task": "cpus"} | dict.fromkeys(
     ("ntasks", "requeue", "no_requeue", "parsable", "wrap", "test_only"), ""
 )
-"""Options of sbatch that the launcher needs for itself, and which of its own to use instead."""
+"""Options of sbatch that would change what the launcher does, and which of its own to use instead."""
 
 SCRIPT = """#!/bin/bash
 trap : TERM  # it reaches the member, and this shell then still writes down the exit code
@@ -40,7 +40,7 @@ echo $code > "$log.exit"
 
 
 class Slurm(Engine):
-    """Beside each log lie ``.job``, the id of its job until its end was reported, and ``.exit``, its exit code."""
+    """Two files lie beside each log: ``.job`` has the job's id until its end is reported, ``.exit`` the exit code."""
 
     model_config = ConfigDict(extra="allow")  # sbatch's own options
 
@@ -52,12 +52,10 @@ class Slurm(Engine):
 
     @model_validator(mode="after")
     def _refuse_own(self) -> Self:
-        for name in self.model_extra or {}:
-            if (plain := name.replace("-", "_")) in OWN:
-                instead = f": use hydra.launcher.{OWN[plain]}" if OWN[plain] else ", so leave it out"
-                raise InputError(
-                    f"hydra.launcher.{name}: the launcher sets sbatch's --{plain.replace('_', '-')}{instead}"
-                )
+        for name, value in (self.model_extra or {}).items():
+            if value is not None and (plain := name.replace("-", "_")) in OWN:
+                instead = f"use hydra.launcher.{OWN[plain]}" if OWN[plain] else "leave it out"
+                raise InputError(f"hydra.launcher.{name}={value}: the launcher decides this itself: {instead}")
         return self
 
     @property
@@ -67,7 +65,7 @@ class Slurm(Engine):
 
     @override
     def start(self, members: Sequence[Member]) -> None:
-        """Submit members, except those that an earlier command has submitted and that still run, or have failed."""
+        """Submit members, except those of an earlier command that SLURM still has, or that have failed."""
         self._ask_for_queue()
         new = []
         for member in members:

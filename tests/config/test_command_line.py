@@ -26,7 +26,7 @@ from gans.config.command_line import (
     refuse_idle,
     run_command,
 )
-from gans.config.explain import explain, explain_text, known_options, suggestion
+from gans.config.explain import explain, explain_text, known_options, message_of, suggestion
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
 from gans.run.output import new_whole_folder
@@ -161,9 +161,23 @@ def test_a_config_file_that_is_no_utf_8_is_named(
     (tmp_path / "stabilize").mkdir()
     path = tmp_path / "stabilize" / "mine.yaml"
     path.write_text("# größer\nmine:\n  _target_: gans.stabilize.weights.EMA\n", encoding=encoding)
-    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), "--config-dir", str(tmp_path)])
-    with pytest.raises(InputError, match=rf"^'{path}' .*UTF-8[^\n]*$"):
+    said = rf"^'{path}' .*UTF-8[^\n]*$"
+    with pytest.raises(InputError, match=said):
         gans.compose("data=digits", "stabilize=mine", config_dir=tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), "--config-dir", str(tmp_path)])
+    with pytest.raises(UnicodeDecodeError) as error:
+        path.read_text(encoding="utf-8")
+    assert re.match(said, message_of(error.value))
+    with pytest.raises(UnicodeDecodeError):
+        message_of(UnicodeDecodeError("utf-8", b"of a user's own code \xff", 21, 22, "wrong"))
+
+
+@pytest.mark.parametrize(("command", "sweeps"), [("train", True), ("generate", False), ("study", False)])
+def test_a_list_where_one_name_is_meant(monkeypatch: pytest.MonkeyPatch, command: str, sweeps: bool) -> None:
+    monkeypatch.setattr(sys, "argv", [str(ROOT / f"{command}.py")])
+    with pytest.raises(InputError, match="one choice") as error:
+        check_overrides(["sampling=[all,drs]"])
+    assert ("-m" in str(error.value)) == sweeps
 
 
 @pytest.mark.parametrize(

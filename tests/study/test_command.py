@@ -15,8 +15,11 @@ from hydra import initialize_config_dir
 
 from gans.errors import InputError
 from gans.files import write_json
-from gans.study.ask import ask
+from gans.run.folder import runs_in
+from gans.study.analyse import analyse
+from gans.study.ask import ask, seeds_so_far
 from gans.study.plan import Planner, require_metrics, require_moments, split_differences
+from gans.study.record import read_record
 from tests.conftest import CONF, composed
 from tests.run.runs import tiny
 from tests.study.synthetic import PROTOCOL, figures_of, read_verdict, write_run
@@ -254,7 +257,6 @@ def test_a_figure_at_a_step_without_a_validation_is_refused_with_those_that_ther
         pytest.param("history.json", '[{"event": "finished", "time": "noon"}]', marks=pytest.mark.slow),
         pytest.param("history.json", '[{"event": "failed", "time": "2026-01-01"}]', marks=pytest.mark.slow),
         pytest.param("metrics.csv", "x\n1", marks=pytest.mark.slow),
-        pytest.param("versions.json", "{", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.usefixtures("without_figures")
@@ -273,14 +275,17 @@ def test_any_damage_leaves_out_one_run(tmp_path: Path, file: str, text: str | No
 
 
 @pytest.mark.usefixtures("without_figures")
-def test_damaged_pictures_cost_only_themselves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_pictures_and_versions_cost_only_themselves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
     damaged = next((tmp_path / "runs" / "none-1" / "samples").glob("step_*.npz"))
     damaged.write_bytes(b"PK")
+    (tmp_path / "runs" / "none-2" / "versions.json").write_text("{")
     asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]")
     page = ask(asked, None)
     assert len(rows(page.parent / "runs.csv")) == 6
-    assert str(damaged) in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert str(damaged) in errors
+    assert "none-2/versions.json" in errors
     text = page.read_text(encoding="utf-8")
     assert "samples of none, seed 0" in text
     assert "samples of none, seed 1" not in text
@@ -300,6 +305,14 @@ def test_a_refusal_names_the_damaged_runs_without_which_there_are_too_few(
         (folder / file).write_text("{")
     with pytest.raises(InputError, match=file):
         ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}"), None)
+
+
+def test_more_seeds_are_more_than_the_study_and_any_arm_has(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
+    for seeds, expected in ((2, 3), (3, 3), (8, 8)):
+        study = definition(arms={"none": [], "better": ["stabilize=ema"]}, claims=[], figures=["fid"], seeds=seeds)
+        records = [read_record(run, run.name.partition("-")[0], study.merits) for run in runs_in(tmp_path / "runs")]
+        assert seeds_so_far(analyse(study, records)) == expected
 
 
 def test_an_arm_is_one_setting(tmp_path: Path) -> None:

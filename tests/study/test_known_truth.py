@@ -183,7 +183,6 @@ def than(figure: str, number: float) -> dict[str, Any]:
         (than("fid", -1), "above 0"),
         (than("recall", 1.5), "0 to 1"),
         ({"arms": {"none": [], "better": ["a=1"], "0.9": ["a=2"]}, **than("recall", 0.9)}, "than: '0.9'"),
-        ({"most_seeds": 3, "seeds": 4}, "most_seeds"),
     ],
 )
 def test_wrong_definitions_are_refused(changes: dict[str, Any], word: str) -> None:
@@ -219,6 +218,12 @@ def test_a_title_says_which_moment_it_is_of() -> None:
     """Of any other figure of merit, it is what the figure is called."""
     titles = [figure_of_merit(name).title for name in ("fid", "best.fid", "fid@3500")]
     assert titles == ["FID", "FID of the best checkpoint", "FID at step 3,500"]
+
+
+def test_what_matters_belongs_to_a_scale() -> None:
+    assert figure_of_merit("modes").matters == 0.5
+    assert figure_of_merit("modes", scale="ratio").matters == figure_of_merit("fid").matters
+    assert figure_of_merit("modes", matters=2).matters == 2
 
 
 def test_runs_without_a_seed_in_common_are_no_pairs() -> None:

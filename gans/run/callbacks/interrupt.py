@@ -20,7 +20,7 @@ from gans.run.callbacks.checkpoints import Checkpoints
 
 @contextmanager
 def restored_handlers() -> Iterator[None]:
-    """Restore at the end the handlers that the signals to stop have now, whatever an ``Interrupt`` leaves."""
+    """At the end, signals to stop have their present handlers again, which an ``Interrupt`` may have replaced."""
     numbers = slurm.stop_signals() if current_thread() is main_thread() else ()
     before = {number: signal.getsignal(number) for number in numbers}
     try:
