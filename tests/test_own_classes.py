@@ -409,13 +409,14 @@ class FailingLater(Stabilizer):
         return False
 
 
+@pytest.mark.parametrize("once", [False, True], ids=["alone", "member"])
 @pytest.mark.parametrize(("step", "expected", "stays"), [(0, True, False), (1, True, True), (0, False, True)])
 def test_a_run_that_its_first_step_refuses_leaves_nothing(
-    tmp_path: Path, step: int, expected: bool, stays: bool
+    tmp_path: Path, step: int, expected: bool, stays: bool, once: bool
 ) -> None:
     runs, options = tmp_path / "runs", f"{{_target_: {__name__}.FailingLater, step: {step}, expected: {expected}}}"
     with pytest.raises(InputError if expected else Crash) as error:
-        start(runs, f"+stabilize.mine={options}")
+        start(runs, f"+stabilize.mine={options}", once=once)
     assert stays or "resume" not in str(error.value)
     assert runs.exists() == stays
     assert len(list(runs.glob("*/history.json"))) == stays

@@ -43,8 +43,8 @@ def tiny(*overrides: str) -> list[str]:
     return list({text.partition("=")[0]: text for text in (*base, *overrides)}.values())
 
 
-def start(folder: Path, *overrides: str) -> RunFolder:
-    return commands.start(run_config(*tiny(*overrides), f"runs={folder}"), NAME)
+def start(folder: Path, *overrides: str, once: bool = False) -> RunFolder:
+    return commands.start(run_config(*tiny(*overrides), f"runs={folder}"), NAME, once=once)
 
 
 def resume(run: RunFolder, trust: Sequence[str] = (), budget: Mapping[str, int | None] | None = None) -> RunFolder:
