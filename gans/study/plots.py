@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -227,8 +228,9 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
 
 
 def inline(svg: str) -> str:
-    """An SVG file as an element that takes the colour of its text from the page."""
-    return svg[svg.index("<svg") :].replace(INK, "currentColor").replace("<svg ", '<svg role="img" ', 1)
+    """An SVG file as an element that takes the colour of its text from the page; places to a hundredth of a point."""
+    short = re.sub(r' (d|x|y|transform)="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)
+    return short[short.index("<svg") :].replace(INK, "currentColor").replace("<svg ", '<svg role="img" ', 1)
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:
