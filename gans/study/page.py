@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from gans.errors import InputError, warn
 from gans.study.analyse import StudyResult
 from gans.study.answers import answers
 from gans.study.images import Strip, strip_of
-from gans.study.plots import Curves, colour_of, curve_title, inline, median, sign_of
+from gans.study.plots import ArmStyle, Curves, curve_title, inline, median, style_of
 from gans.study.record import RunRecord
 from gans.study.words import glossary
 from gans.study.write import as_csv, effects_table, explores, failures, run_rows, troubles_table
@@ -108,11 +109,26 @@ def of_runs(result: StudyResult) -> dict[str, Any]:
 
 
 def of_commands(result: StudyResult, commands: Commands) -> dict[str, Any]:
+    styles = {arm: style_of(result, arm) for arm in result.definition.all_arms}
     arms = [
-        {"name": arm, "colour": colour_of(result, arm), "sign": sign_of(result, arm), "command": commands.arms[arm]}
-        for arm in result.definition.all_arms
+        {
+            "name": arm,
+            "colour": style.colour,
+            "sign": style.sign,
+            "line": line_css(style),
+            "command": commands.arms[arm],
+        }
+        for arm, style in styles.items()
     ]
     return {"arms": arms, "command": commands.again, "more_seeds": commands.more_seeds}
+
+
+def line_css(style: ArmStyle) -> str:
+    """A piece of an arm's line as a CSS background."""
+    ends = [0, *accumulate(style.dashes)]
+    colours = [(style.colour, "transparent")[number % 2] for number in range(len(ends) - 1)]
+    stops = [f"{colour} {start}px {end}px" for colour, (start, end) in zip(colours, pairwise(ends), strict=True)]
+    return f"repeating-linear-gradient(90deg, {', '.join(stops)})" if stops else style.colour
 
 
 def summary_of(result: StudyResult) -> str:
@@ -174,8 +190,15 @@ def script_data(result: StudyResult, curves: Curves) -> str:
         for arm, values in of_arms.items():
             seeds = [record.seed for record in result.of_arm(arm) if name in record.run.curves]
             runs = [{"seed": seed, "values": _rounded(row)} for seed, row in zip(seeds, values, strict=True)]
+            style = style_of(result, arm)
             arms.append(
-                {"name": arm, "colour": colour_of(result, arm), "runs": runs, "median": _rounded(median(values))}
+                {
+                    "name": arm,
+                    "colour": style.colour,
+                    "dash": style.dashes,
+                    "runs": runs,
+                    "median": _rounded(median(values)),
+                }
             )
         data["curves"][name] = {"steps": _rounded(steps), "arms": arms}
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

@@ -4,6 +4,7 @@ import io
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 MARKERS = "osD^vP*"
 SIGNS = "●■◆▲▼✚★"
 """The markers as characters."""
+DASHES = ((), (8, 3), (3, 3), (8, 3, 3, 3))
+"""Of the median's lines: points that are drawn and left out; another one each time that the colours begin again."""
+THICK = 2
+"""The width of a median's line, in points."""
 MANY_ARMS = 6
 FEW_POINTS = 20
 """A curve with no more points shows them."""
@@ -35,7 +40,7 @@ INK = "#010203"
 WIDTH = 4.4
 ROOM = 72 * WIDTH - 12
 """How wide a text of a figure may be, in points."""
-BESIDE_NAME = 40
+BESIDE_NAME = 44
 """Points that a legend needs beside a name."""
 TITLE, LABEL, TICK, KEY = 11, 10, 9, 8
 """Sizes of text, in points."""
@@ -45,12 +50,36 @@ Curves = dict[str, tuple[NDArray[numpy.float64], dict[str, NDArray[numpy.float64
 """Name of a curve -> steps (n,), and for each arm its values (seeds, n), NaN where a run has none."""
 
 
-def colour_of(result: StudyResult, arm: str) -> str:
-    return COLOURS[list(result.definition.all_arms).index(arm) % len(COLOURS)]
+@dataclass(frozen=True)
+class ArmStyle:
+    """How an arm is drawn: another colour, or another marker and other dashes, than every other of up to 28 arms."""
+
+    place: int
+    """Among the study's arms, from 0."""
+
+    @property
+    def colour(self) -> str:
+        return COLOURS[self.place % len(COLOURS)]
+
+    @property
+    def marker(self) -> str:
+        return MARKERS[self._sign]
+
+    @property
+    def sign(self) -> str:
+        return SIGNS[self._sign]
+
+    @property
+    def dashes(self) -> tuple[int, ...]:
+        return DASHES[self.place // len(COLOURS) % len(DASHES)]
+
+    @property
+    def _sign(self) -> int:
+        return (self.place + self.place // len(COLOURS)) % len(MARKERS)
 
 
-def sign_of(result: StudyResult, arm: str) -> str:
-    return SIGNS[list(result.definition.all_arms).index(arm) % len(SIGNS)]
+def style_of(result: StudyResult, arm: str) -> ArmStyle:
+    return ArmStyle(list(result.definition.all_arms).index(arm))
 
 
 def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
@@ -68,12 +97,11 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
         comparison = result.comparisons[arm][merit.name]
         if not comparison.seeds:
             continue
-        colour, middle = colour_of(result, arm), shown(comparison.mean)
+        style, middle = style_of(result, arm), shown(comparison.mean)
         ends = [shown(comparison.interval.low), shown(comparison.interval.high)]
         finite += [middle, *(end for end in ends if math.isfinite(comparison.interval.low))]
-        axes.plot(ends, [row, row], color=colour, lw=2, solid_capstyle="butt", gid=f"interval-{row}")
-        place = list(result.definition.all_arms).index(arm)
-        axes.plot([middle], [row], MARKERS[place % len(MARKERS)], color=colour, ms=7)
+        axes.plot(ends, [row, row], color=style.colour, lw=2, solid_capstyle="butt", gid=f"interval-{row}")
+        axes.plot([middle], [row], style.marker, color=style.colour, ms=7)
     if merit.scale == "ratio":
         axes.set_xscale("log")
         span = max(finite) / min(finite)
@@ -115,8 +143,8 @@ def draw_runs(result: StudyResult, merit: FigureOfMerit) -> Figure:
         axes.plot(*zip(*path, strict=True), color="#808080", lw=0.5, alpha=0.6, zorder=1)
     for place, arm in enumerate(arms):
         of_arm = [value for value in values[arm].values() if math.isfinite(value)]
-        marker = MARKERS[place % len(MARKERS)]
-        axes.plot([place] * len(of_arm), of_arm, marker, color=colour_of(result, arm), ms=5, alpha=0.9, zorder=2)
+        style = style_of(result, arm)
+        axes.plot([place] * len(of_arm), of_arm, style.marker, color=style.colour, ms=5, alpha=0.9, zorder=2)
         if real := [record.floors[merit.name] for record in result.of_arm(arm) if merit.name in record.floors]:
             axes.hlines(real[-1], place - 0.5, place + 0.5, color=INK, ls="--", lw=0.9)
     positive = [value for of_arm in values.values() for value in of_arm.values() if value > 0]
@@ -150,10 +178,11 @@ def draw_curves(result: StudyResult, name: str, curves: Curves) -> Figure:
     steps, of_arms = curves[name]
     figure, axes = _figure(2.9)
     for arm, values in of_arms.items():
-        colour = colour_of(result, arm)
-        axes.plot(steps, values.T, color=colour, lw=0.5, alpha=0.6)
+        style = style_of(result, arm)
+        axes.plot(steps, values.T, color=style.colour, lw=0.5, alpha=0.6)
         marker = "o" if len(steps) <= FEW_POINTS else ""
-        axes.plot(steps, median(values), color=colour, lw=2, marker=marker, ms=4, label=arm)
+        dashes = (0, tuple(each / THICK for each in style.dashes)) if style.dashes else "-"  # in widths of the line
+        axes.plot(steps, median(values), color=style.colour, ls=dashes, lw=THICK, marker=marker, ms=4, label=arm)
     axes.set_xlabel("training step", color=INK)
     axes.set_title(in_lines(curve_title(name), TITLE, 0.75 * ROOM), color=INK, fontsize=TITLE)
     _add_legend(figure, axes)
@@ -166,7 +195,8 @@ def _add_legend(figure: Figure, axes: Axes) -> None:
     names = [in_lines(name, KEY, ROOM - BESIDE_NAME) for name in names]
     widest = max((width_of(name, KEY) for name in names), default=0.0)
     columns = min(3, int(ROOM // (widest + BESIDE_NAME)), len(names)) or 1
-    figure.legend(lines, names, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK, fontsize=KEY)
+    figure.legend(lines, names, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK, fontsize=KEY,
+                  handlelength=2.4)  # fmt: skip
     rows = math.ceil(sum(name.count("\n") + 1 for name in names) / columns)
     figure.set_figheight(figure.get_figheight() + 0.17 * max(0, rows - 2))
 
@@ -229,7 +259,8 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
 
 def inline(svg: str) -> str:
     """An SVG file as an element that takes the colour of its text from the page; places to a hundredth of a point."""
-    short = re.sub(r' (d|x|y|transform)="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)
+    short = re.sub(r' (d|x|y|transform)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
+    short = re.sub(r' d="[^"]*"', lambda path: " " + re.sub(r"\s*([MLCQz])\s*", r"\1", path[0].strip()), short)
     return short[short.index("<svg") :].replace(INK, "currentColor").replace("<svg ", '<svg role="img" ', 1)
 
 

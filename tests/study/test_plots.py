@@ -10,7 +10,7 @@ from matplotlib.transforms import Bbox
 
 from gans.study.analyse import StudyResult, analyse
 from gans.study.lines_of_text import in_lines, width_of
-from gans.study.plots import Curves, draw_all, draw_curves, save
+from gans.study.plots import ArmStyle, Curves, draw_all, draw_curves, save
 from tests.figures.test_layout import assert_legible
 from tests.study.test_known_truth import definition, records_in
 
@@ -39,6 +39,12 @@ def test_names_fit(tmp_path: Path, arms: tuple[str, ...]) -> None:
             assert_inside(figure)  # its names are turned
         else:
             assert_legible(figure)
+
+
+def test_arms_can_be_told_apart() -> None:
+    styles = [ArmStyle(place) for place in range(28)]
+    for kind in ("marker", "sign", "dashes"):
+        assert len({(style.colour, getattr(style, kind)) for style in styles}) == len(styles)
 
 
 def test_dollar_signs_in_names_make_no_formula(tmp_path: Path) -> None:

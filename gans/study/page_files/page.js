@@ -36,7 +36,7 @@
         series.push({ label: `${arm.name}, seed ${run.seed}`, stroke: arm.colour + "99", width: 1, points: { show: false }, spanGaps: true });
       });
       data.push(arm.median);
-      series.push({ label: arm.name, stroke: arm.colour, width: 2.5, points: { show: curve.steps.length <= 20, size: 7, fill: arm.colour }, spanGaps: true });
+      series.push({ label: arm.name, stroke: arm.colour, width: 2.5, dash: arm.dash, points: { show: curve.steps.length <= 20, size: 7, fill: arm.colour }, spanGaps: true });
     });
     const tell = ({ cursor: { idx } }) => {
       const median = (arm) => `${arm.name} ${arm.median[idx] ?? "none"}`;
