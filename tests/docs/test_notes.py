@@ -170,6 +170,26 @@ def rank_correlations_at_the_end() -> str:
     return extremes([float(spearmanr(*zip(*pairs, strict=True)).statistic) for pairs in of_arm.values()], ".2f")
 
 
+def few_images() -> list[str]:
+    rows, loss = runs("few_images"), "late_fluctuation.discriminator_loss"
+
+    def labelled(arm: str, label: str) -> str:
+        """How many of the arm's runs have a label."""
+        return NUMBERS[sum(label in run["diagnoses"] for run in rows if run["arm"] == arm)]
+
+    poor, collapsed = ([labelled(arm, label) for arm in ("DiffAugment", "none")] for label in ("poor", "collapse"))
+    better = [lower("few_images", arm, "none", "fid") for arm in ("LeCam", "R1")]
+    assert {labelled(arm, "poor") for arm in ("LeCam", "R1")} == {"none"}
+    calmer = [ratio("few_images", arm, "none", loss) for arm in ("LeCam", "bCR", "R1", "DigGAN")]
+    return [
+        f"poor samples in {poor[0]} of eight runs and collapses in {collapsed[0]}, the plain GAN in {poor[1]} and "
+        f"{collapsed[1]}.",
+        f"LeCam lowers FID in {better[0]} pairs and R1 in {better[1]},",
+        f"to {calmer[0]} to {calmer[-1]} of",
+        f"{labelled('bCR', 'poor')} of bCR's eight runs",
+    ]
+
+
 def report_b_dcgan() -> list[str]:
     rows = runs("report_b_dcgan")
     steps, accuracies, fids = (
@@ -265,7 +285,16 @@ def readme() -> list[str]:
 
 FACTS: dict[str, Callable[[], list[str]]] = {
     each.__name__: each
-    for each in (label_smoothing, report_a_digits, report_a_rates, report_a_steps, report_b_dcgan, report_b_wgan, ring)
+    for each in (
+        few_images,
+        label_smoothing,
+        report_a_digits,
+        report_a_rates,
+        report_a_steps,
+        report_b_dcgan,
+        report_b_wgan,
+        ring,
+    )
 }
 
 
