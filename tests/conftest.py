@@ -26,12 +26,15 @@ CONF = ROOT / "conf"
 DATA_ROOT = os.environ.get("GANS_DATA_ROOT")
 
 needs_mnist = pytest.mark.mnist
+LONGEST = ("tests/test_commands.py", "tests/study/test_command.py", "tests/test_matrix.py")
+"""Files whose tests come first, so that no worker waits for another one's long test at the end."""
 
 settings.register_profile("tests", deadline=None)  # a busy machine is no failure
 settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     for item in items:
         if DATA_ROOT is None and item.get_closest_marker("mnist"):
             item.add_marker(pytest.mark.skip(reason="set GANS_DATA_ROOT to a folder that holds MNIST"))

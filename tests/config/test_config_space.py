@@ -20,7 +20,7 @@ from gans.run.test_results import read_results
 from tests.conftest import composed, data_for, names, narrow, run_config
 
 PARTS = 2
-FAST, SLOW = 3, 10  # examples a part
+EXAMPLES = 12  # of a part
 
 BASE = (
     "data.batch_size=10", "trainer.max_epochs=1", "trainer.max_steps=2", "samples.count=4", "samples.frames=1",
@@ -114,11 +114,6 @@ def check_many(part: int, examples: int) -> None:
 
 
 @pytest.mark.slow
-def test_compositions_train_or_are_refused() -> None:
-    check_many(PARTS, FAST)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_many_compositions_train_or_are_refused(part: int) -> None:
-    check_many(part, SLOW)
+def test_compositions_train_or_are_refused(part: int) -> None:
+    check_many(part, EXAMPLES)
