@@ -86,12 +86,7 @@ def compare(
     """
     if not (isinstance(level, Real) and 0 < level < 1):
         raise InputError(f"level={level!r} is no probability: give a number between 0 and 1")
-    if isinstance(figure, str):
-        figure = figure_of_merit(figure, scale, better, matters)
-    elif not isinstance(figure, FigureOfMerit):
-        raise InputError(f"figure={figure!r} is neither a figure's name nor a FigureOfMerit")
-    elif (scale, better, matters) != (None, None, None):
-        raise InputError("a FigureOfMerit has its scale, better and matters: leave these out")
+    figure = _merit(figure, scale, better, matters)
     against = float(baseline) if isinstance(baseline, Real) else None
     pairs = _pairs(arm, baseline)
     seeds = [seed for seed, pair in pairs.items() if all(map(math.isfinite, pair))]
@@ -113,6 +108,18 @@ def compare(
         verdict=_verdict(figure, mean, interval, evidence >= 1 / level),
         seeds_needed=seeds_needed(differences, figure.zone, level),
     )
+
+
+def _merit(
+    figure: FigureOfMerit | str, scale: Scale | None, better: Direction | None, matters: float | None
+) -> FigureOfMerit:
+    if isinstance(figure, str):
+        return figure_of_merit(figure, scale, better, matters)
+    if not isinstance(figure, FigureOfMerit):
+        raise InputError(f"figure={figure!r} is neither a figure's name nor a FigureOfMerit")
+    if (scale, better, matters) != (None, None, None):
+        raise InputError("a FigureOfMerit has its scale, better and matters: leave these out")
+    return figure
 
 
 def _verdict(figure: FigureOfMerit, mean: float, interval: Interval, is_established: bool) -> Verdict:
