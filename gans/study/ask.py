@@ -62,14 +62,8 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     records, warnings = read_planned(plans, runs, definition.merits)
     warnings += [f"left out: {line}" for line in runs.damaged]
     if not records:
-        hints = {
-            "each is damaged": any(runs.of(plan) for plan in plans),
-            "they go on without this command": bool(go_on),
-            "leave run=false out to make them": not checked.run,
-            "each has failed for the reason above": bool(tried),
-        }
-        hint = next((f": {text}" for text, is_so in hints.items() if is_so), "")
-        raise InputError(without(f"no run of this study can be used{hint}", warnings))
+        why = why_none(any(runs.of(plan) for plan in plans), go_on, checked.run, tried)
+        raise InputError(without(f"no run of this study can be used: {why}", warnings))
     warnings += [*planner.warnings, *runs.of_other_code(plans)]
     result = analyse(definition, records, [*warnings, *missing_runs(plans, definition.seeds, runs)])
     page = publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
@@ -77,6 +71,24 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     if failed and not go_on:
         raise InputError(f"could not be made, for the reasons above: {some_of(failed)}. The page is of the others")
     return page
+
+
+def why_none(over: bool, go_on: str, run: bool, tried: set[PlannedRun]) -> str:
+    """Why a study has no run to analyse, and what to do.
+
+    Args:
+        over: whether runs are over, which are then damaged.
+        go_on: what to know of runs that go on without this process.
+        run: whether missing runs are made.
+        tried: the runs that were.
+    """
+    if over:
+        return "each is damaged"
+    if go_on:
+        return "they go on without this command"
+    if not run:
+        return "leave run=false out to make them"
+    return "each has failed for the reason above" if tried else "none was made"
 
 
 def refuse_ignored(options: StudyOptions, names: Sequence[str]) -> None:

@@ -163,14 +163,14 @@ def figure_of_merit(
         if given is not None and given not in choices:
             raise InputError(f"figures.{name}: {option}={given!r}: choose from {', '.join(choices)}")
     require_curve_and_figure(name)
-    scale, better = scale or known(plain_name(name)).scale, better or known(plain_name(name)).better
+    usual = known(plain_name(name))
+    scale, better = scale or usual.scale, better or usual.better
     if scale is None or better is None:
         compared = ", ".join(other for other, each in KNOWN.items() if each.scale)
         raise InputError(
             f"figures.{name}: how it is compared is known of {compared} only: say its scale and what is better, such "
             f"as {{name: {name}, scale: ratio, better: lower}}"
         )
-    usual = known(plain_name(name))
     if matters is None:
         matters = usual.matters if usual.matters and scale == usual.scale else MATTERS.get(scale)
     if matters is None:
