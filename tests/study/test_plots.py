@@ -1,16 +1,19 @@
 """The figures of a study can be read whatever its arms are called."""
 
+import re
 from pathlib import Path
 
 import matplotlib
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from gans.study.analyse import StudyResult, analyse
 from gans.study.lines_of_text import in_lines, width_of
-from gans.study.plots import ArmStyle, Curves, draw_all, draw_curves, save
+from gans.study.plots import ArmStyle, Curves, draw_all, draw_curves, inline, save
 from tests.figures.test_layout import assert_legible
 from tests.study.test_known_truth import definition, records_in
 
@@ -81,6 +84,22 @@ def assert_inside(figure: Figure) -> None:
         inside = Bbox.intersection(figure.bbox.padded(1), box)
         assert inside is not None
         assert (inside.width, inside.height) == pytest.approx((box.width, box.height))
+
+
+PLACE = st.floats(-1000, 1000).map(lambda value: round(value, 6))
+
+
+@given(st.lists(st.tuples(PLACE, PLACE), min_size=2, max_size=200))
+def test_a_page_keeps_the_places_of_lines(points: list[tuple[float, float]]) -> None:
+    """To a tenth of a point, however many there are; the font is named once."""
+    text = "<text style=\"font-size: 9px; font-family: 'DejaVu Sans', sans-serif; fill: black\">0</text>"
+    path = " \nL ".join(f"{x:f} {y:f}" for x, y in points)
+    short = inline(f'<?xml?>\n<svg width="9pt">\n <g>\n  <path d="M {path} \n"/>\n </g>\n {text}\n {text}\n</svg>')
+    found = re.search(r'<path d="M([^"]*)"/></g><text', short)
+    assert found
+    steps = numpy.array([place.split() for place in found[1].split("l")], float)
+    assert numpy.abs(steps.cumsum(axis=0) - numpy.array(points)).max() < 0.0601
+    assert short.count("font-family: 'DejaVu Sans', sans-serif;") == 1
 
 
 @pytest.mark.parametrize("text", [LONG, LABELS[2], "label smoothing", "x" * 80])
