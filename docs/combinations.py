@@ -5,7 +5,6 @@ choices is built beside a GAN that goes with everything. A refusal is listed wit
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from functools import cache
 from itertools import combinations, product
 from pathlib import Path
@@ -52,7 +51,8 @@ def part(group: str, name: str) -> dict[str, Any]:
     return getattr(config_of(group, name), group)
 
 
-def refusal(model: str = "dcgan", objective: str = "bce", stabilizers: Sequence[str] = ()) -> str | None:
+@cache
+def refusal(model: str = "dcgan", objective: str = "bce", stabilizers: tuple[str, ...] = ()) -> str | None:
     """Why a combination is refused; None if it is not."""
     chosen = {key: node for name in stabilizers for key, node in part("stabilize", name).items()}
     choices = {"objective": part("objective", objective), "stabilize": chosen}
@@ -80,9 +80,9 @@ def refusals(names: dict[str, list[str]]) -> list[str]:
     for model, objective in product(names["model"], names["objective"]):
         places[refusal(model, objective)].append(f"model={model} objective={objective}")
     for model, name in product(names["model"], names["stabilize"]):
-        places[refusal(model, stabilizers=[name])].append(f"model={model} stabilize={name}")
+        places[refusal(model, stabilizers=(name,))].append(f"model={model} stabilize={name}")
     for objective, name in product(names["objective"], names["stabilize"]):
-        places[refusal(objective=objective, stabilizers=[name])].append(f"objective={objective} stabilize={name}")
+        places[refusal(objective=objective, stabilizers=(name,))].append(f"objective={objective} stabilize={name}")
     for pair in combinations(names["stabilize"], 2):
         places[refusal(stabilizers=pair)].append(f"stabilize=[{','.join(pair)}]")
     del places[None]

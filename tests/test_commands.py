@@ -19,6 +19,7 @@ from gans.run import commands
 from gans.run.checkpoint_files import checkpoints_in, is_whole
 from gans.run.folder import RunFolder
 from tests.conftest import CONF, ROOT, composed
+from tests.forked import Command, run
 from tests.run.runs import do_at, only_run, resume, tiny
 from tests.study.synthetic import write_run
 
@@ -27,10 +28,6 @@ SMALL = tiny("trainer.max_steps=2")
 
 def command(name: str, *arguments: str) -> list[str]:
     return [sys.executable, str(ROOT / name), *arguments]
-
-
-def run(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(name, *arguments), cwd=folder, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("sweep", [[], pytest.param(["-m", "seed=1,2"], marks=pytest.mark.slow)], ids=["run", "sweep"])
@@ -79,7 +76,8 @@ def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: l
 @pytest.mark.slow
 def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPLBACKEND", "unknown")  # of windows, which no command opens
-    done = run(tmp_path, "train.py", *SMALL, "stabilize=noisy_labels")
+    train = command("train.py", *SMALL, "stabilize=noisy_labels")
+    done = subprocess.run(train, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     folder = only_run(tmp_path / "runs").path.relative_to(tmp_path)
     assert str(folder) in done.stdout.splitlines()[-1]
@@ -143,15 +141,13 @@ FOREVER = tiny("trainer.max_epochs=null", "trainer.max_steps=100000", "samples.f
     ("number", "exit_code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
 )
 def test_a_signal_saves_and_says_how_to_resume(tmp_path: Path, number: signal.Signals, exit_code: int) -> None:
-    process = subprocess.Popen(
-        command("train.py", *FOREVER), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+    process = Command(tmp_path, "train.py", *FOREVER)
     folder = tmp_path / "runs" / "digits-limit24-autoencoder-msle-none-100000steps-seed0"
     while not (folder / "checkpoints").is_dir() or len(checkpoints_in(folder / "checkpoints", "last")) < 2:
-        assert process.poll() is None
+        assert process.returncode is None
         time.sleep(0.1)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate()
     assert process.returncode == exit_code
     assert errors.splitlines()[-1].endswith(f"train.py resume={folder.relative_to(tmp_path)}")
     assert all(is_whole(path) for path in checkpoints_in(folder / "checkpoints", "last"))
@@ -160,12 +156,12 @@ def test_a_signal_saves_and_says_how_to_resume(tmp_path: Path, number: signal.Si
 
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", [["seed=1"], ["resume=runs/run"], ["test=runs/run"]])
-def test_a_member_whose_leader_has_gone_stops(tmp_path: Path, asked: list[str]) -> None:
+def test_a_member_whose_leader_has_gone_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
     write_run(tmp_path / "runs" / "run", composed("data=digits", "model=dcgan"), {"fid": 1.0})
-    environment = os.environ | {"GANS_SWEEP_LEADER": "999999999"}
-    done = subprocess.run(
-        command("train.py", *asked), cwd=tmp_path, env=environment, capture_output=True, text=True
-    )  # fmt: skip
+    monkeypatch.setenv("GANS_SWEEP_LEADER", "999999999")
+    done = run(tmp_path, "train.py", *asked)
     assert (done.returncode, done.stdout) == (143, "")
     assert "the process that leads the sweep is gone" in done.stderr
 
@@ -206,12 +202,12 @@ class Mine(Digits):
 
 
 def paste(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
-    """Run the command at the end of a message in a shell, as a person would."""
-    found = re.search(r"python .*$", line)
+    """Run the command at the end of a message as a shell understands it."""
+    found = re.search(r"python (.*)$", line)
     assert found, line
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path}
-    return subprocess.run(["sh", "-c", found[0]], cwd=folder, env=environment, capture_output=True, text=True)
+    words = subprocess.run(["sh", "-c", rf"printf '%s\0' {found[1]}"], cwd=folder, capture_output=True, check=True)
+    script, *arguments = words.stdout.decode().split("\0")[:-1]
+    return run(folder, script, *arguments)
 
 
 @pytest.mark.slow
@@ -238,14 +234,12 @@ def test_every_printed_command_works_when_it_is_pasted(tmp_path: Path, monkeypat
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "cache").rglob("mine1*.safetensors"))
 
-    process = subprocess.Popen(
-        command("train.py", *arguments, "metric=none"), cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
+    process = Command(tmp_path, "train.py", *arguments, "metric=none")
     while not (found := list((home / "runs").glob("*/checkpoints/last*"))):
-        assert process.poll() is None
+        assert process.returncode is None
         time.sleep(0.1)
-    process.terminate()
-    _, errors = process.communicate(timeout=120)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
     assert process.returncode == 143, errors
     made = RunFolder(found[0].parent.parent)
 
@@ -289,6 +283,7 @@ def test_a_sweep_runs_its_members_reports_failures_and_then_runs_what_is_missing
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("digits-*/**/*")}
     done = run(tmp_path, "train.py", *sweep)
     assert done.returncode == 0, done.stderr
+    assert re.match(r"sweep: [12] of 2 members are not finished; what they print is in runs/sweeps/\w+\n", done.stdout)
     assert "2 of 2 members are finished" in done.stdout
     assert RunFolder(tmp_path / f"{SEED}1").history.last == "finished"
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -299,12 +294,11 @@ def test_a_sweep_is_ended_in_many_ways_and_finished_by_the_same_command(tmp_path
     """SIGTERM is heard as Ctrl-C is: see tests/sweep/test_processes.py."""
     name = "runs/digits-limit24-autoencoder-msle-none-400steps-seed"
     budget = tiny("trainer.max_epochs=null", "trainer.max_steps=400", "checkpoint.every_steps=10", "log_every=10")
-    arguments = command("train.py", "-m", *budget, "hydra.launcher.n_jobs=2", "seed=0,1,2")
+    arguments = ["-m", *budget, "hydra.launcher.n_jobs=2", "seed=0,1,2"]
     runs = [tmp_path / f"{name}{seed}" for seed in range(3)]
 
-    def start() -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(arguments, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    def start() -> Command:
+        return Command(tmp_path, "train.py", *arguments)
 
     def steps(folder: Path) -> int:
         return RunFolder(folder).last_step if (folder / "config.yaml").is_file() else 0
@@ -312,7 +306,7 @@ def test_a_sweep_is_ended_in_many_ways_and_finished_by_the_same_command(tmp_path
     def events(folder: Path) -> list[str]:
         return [event["event"] for event in RunFolder(folder).history.events]
 
-    def kill_a_member(leader: subprocess.Popen[str]) -> None:
+    def kill_a_member(leader: Command) -> None:
         (member,) = [child for child in psutil.Process(leader.pid).children() if "seed=1" in child.cmdline()]
         member.kill()
 
@@ -325,12 +319,12 @@ def test_a_sweep_is_ended_in_many_ways_and_finished_by_the_same_command(tmp_path
 
     for end, code in [
         (lambda sweep: os.killpg(sweep.pid, signal.SIGINT), 130),
-        (lambda sweep: sweep.kill(), -9),
+        (lambda sweep: sweep.send_signal(signal.SIGKILL), -9),
     ]:
         trained = [steps(folder) for folder in runs[:2]]
         sweep = start()
         while not all(steps(folder) > step for folder, step in zip(runs, trained, strict=False)):
-            assert sweep.poll() is None
+            assert sweep.returncode is None
             time.sleep(0.05)
         end(sweep)
         _, errors = sweep.communicate()
@@ -341,7 +335,7 @@ def test_a_sweep_is_ended_in_many_ways_and_finished_by_the_same_command(tmp_path
 
     sweep = start()
     while not (steps(runs[1]) > 0 and events(runs[1])[-1] == "resumed" and events(runs[0])[-1] == "resumed"):
-        assert sweep.poll() is None
+        assert sweep.returncode is None
         time.sleep(0.05)
     kill_a_member(sweep)
     output, errors = sweep.communicate()

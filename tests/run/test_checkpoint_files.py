@@ -20,7 +20,8 @@ from gans.run.checkpoint_files import (
     newest_whole,
     recover_previous,
 )
-from tests.run.killed import begin, contents, save_forever
+from tests.forked import begin
+from tests.run.killed import contents, save_forever
 
 
 def save(folder: Path, *steps: int) -> list[Path]:

@@ -17,7 +17,8 @@ from gans.metrics import synthetic_accuracy
 from gans.run.callbacks.progress import Progress
 from gans.run.folder import RunFolder
 from tests.conftest import data_for, names, narrow
-from tests.run.killed import exit_code, train_until_killed
+from tests.forked import exit_code
+from tests.run.killed import train_until_killed
 from tests.run.runs import (
     STEPS,
     Crash,

@@ -4,8 +4,6 @@ import csv
 import html
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,10 +19,11 @@ from gans.study.ask import ask, seeds_so_far
 from gans.study.plan import Planner, require_metrics, require_moments, split_differences
 from gans.study.record import read_record
 from tests.conftest import CONF, composed
+from tests.forked import run
 from tests.run.runs import tiny
 from tests.study.synthetic import PROTOCOL, figures_of, read_verdict, write_run
 from tests.study.test_known_truth import definition
-from tests.test_commands import OUTSIDE, run
+from tests.test_commands import OUTSIDE, paste
 
 
 def runs_of(folder: Path, arms: dict[str, str], seeds: int = 6, **changes: Any) -> None:
@@ -390,7 +389,7 @@ def test_the_commands_on_a_page_can_be_pasted(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     page = (tmp_path / "my studies" / "by_stabilize" / "index.html").read_text(encoding="utf-8")
     pasted = html.unescape(re.findall(r"<pre><code>(python [^<]*study\.py[^<]*)</code>", page)[0])
-    again = subprocess.run(pasted.replace("python", sys.executable, 1), shell=True, cwd=tmp_path, capture_output=True)
+    again = paste(tmp_path, pasted)
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "my studies" / "by_stabilize" / "index.html").read_text(encoding="utf-8") == page
 
