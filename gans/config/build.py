@@ -1,5 +1,6 @@
 """From a validated config to the objects of a run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from gans.data.images import ImageData
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.data.stacked import Stacked
-from gans.errors import InputError, one_line
+from gans.errors import InputError, one_line, warn
 from gans.features.none import NoFeatures
 from gans.features.provide import provide_features
 from gans.figures import Draw
@@ -77,10 +78,17 @@ def make_evaluator(
         return None
     most = min(evaluated_images, max(len(images.labels) for images in (data.val_images, data.test_images)))
     needed = any(metric.uses_features and metric.minimum <= most for metric in metrics.values())
+    warn_of_few(metrics, min(evaluated_images, len(data.test_images.labels)))
     features = provide_features(data, features_command(node, data)) if needed else NoFeatures(data.class_names)
     evaluator = Evaluator(metrics, features, data, evaluated_images)
     evaluator.require_match()
     return evaluator
+
+
+def warn_of_few(metrics: Mapping[str, Metric], count: int) -> None:
+    """Say before training which metrics a test of so many images leaves out."""
+    if few := [f"{name} (needs {metric.minimum})" for name, metric in metrics.items() if metric.minimum > count]:
+        warn(f"the test has {count} images, too few for {', '.join(few)}")
 
 
 def features_command(node: dict[str, Any], data: Source) -> str:

@@ -16,7 +16,7 @@ from gans.run.test_results import read_results
 from gans.study.claims import JudgedClaim, judge_claims
 from gans.study.compare import Comparison, compare
 from gans.study.define import ClaimPart, StudyDefinition
-from gans.study.figures_of_merit import FigureOfMerit, is_of_curves
+from gans.study.figures_of_merit import FigureOfMerit
 from gans.study.record import RunRecord, of_real_images
 from gans.study.statistics import LEVEL, e_benjamini_hochberg, mcnemar
 
@@ -187,11 +187,13 @@ def require_figures(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord
         values = [record.figures[merit.name] for record in finished if not math.isnan(record.figures[merit.name])]
         if finished and not values:
             figure, at, _ = merit.name.partition("@")
-            why = ", for which they may be too short" if is_of_curves(figure) else ""
             of_validations = [f"{figure}@{step:.0f}" for step in finished[0].run.validations(figure)[0]] if at else []
+            needs_more = merit.depends_on_length and not of_validations
+            why = ", for which they may be too short or have too few validations" if needs_more else ""
             others = of_validations or tested_figures(finished[0].run)
             raise InputError(
-                f"no run has the figure '{merit.name}'{why}: leave it out, or choose from {listed(others)}"
+                f"no run has the figure '{merit.name}'{why}: leave it out here and in claims, or choose from "
+                f"{listed(others)}"
             )
         if values and not any(map(merit.has_place_for, values)):
             raise InputError(off_scale([merit], finished)[0])

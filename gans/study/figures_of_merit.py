@@ -119,6 +119,11 @@ class FigureOfMerit:
         return f"{self.shown(low):{form}} to {self.shown(high):{form}}".replace("-", MINUS)
 
     @property
+    def depends_on_length(self) -> bool:
+        """Whether all runs of a length lack it: of a validation, or of curves that have too few points."""
+        return "@" in self.name or self.name.startswith("best.") or is_of_curves(self.name)
+
+    @property
     def title(self) -> str:
         title, step = known(plain_name(self.name)).title, self.name.partition("@")[2]
         if step:

@@ -12,11 +12,12 @@ from gans.errors import InputError
 from gans.files import file_name
 from gans.run.folder import is_run
 from gans.study.allocate import arms_of, next_runs, runs_that_count
-from gans.study.analyse import StudyResult, analyse
+from gans.study.analyse import StudyResult, analyse, require_figures
 from gans.study.define import StudyDefinition
 from gans.study.find import Runs
 from gans.study.gather import read_planned
 from gans.study.plan import PlannedRun, Planner
+from gans.study.record import RunRecord
 from gans.sweep.engine import Engine
 from gans.sweep.launch import make_engine, run_members
 from gans.sweep.member import STOPPED, Member
@@ -35,13 +36,18 @@ def run_missing(
 
     Returns:
         The runs that it has tried to make, and what to know of those that go on without this process; "" if none does.
+
+    Raises:
+        InputError: if the runs that are over show that a figure can't be had, before more are made.
     """
     budget = options.budget
     tried: set[PlannedRun] = set()
     while budget is None or budget > 0:
         runs = Runs(options.runs)
-        result = present_result(definition, planner, runs)
-        plans = next_runs(definition, planner, result if budget is not None else None)
+        records = present_records(definition, planner, runs)
+        require_figures([merit for merit in definition.merits if merit.depends_on_length], records)
+        result = present_result(definition, records) if budget is not None else None
+        plans = next_runs(definition, planner, result)
         missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
         if not missing:
             break
@@ -88,11 +94,14 @@ def make_runs(
     ]
 
     def state_of_claims() -> list[str]:
-        result = present_result(definition, planner, Runs(runs))
+        records = present_records(definition, planner, Runs(runs))
         waiting = [
             plan.arm for plan, member in zip(plans, members, strict=True) if member.exit_code in (None, *STOPPED)
         ]
-        return claim_lines(result, waiting) if result else []
+        try:
+            return claim_lines(analyse(definition, records), waiting) if records else []
+        except InputError as error:  # more runs may mend it
+            return [f"so far: {error}"]
 
     return run_members(members, engine, StudyView(members, state_of_claims))
 
@@ -128,9 +137,13 @@ def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
     return lines
 
 
-def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) -> StudyResult | None:
+def present_records(definition: StudyDefinition, planner: Planner, runs: Runs) -> list[RunRecord]:
+    """The records of the runs that are over."""
+    return read_planned(runs_that_count(definition, planner, runs), runs, definition.merits, whole=False)[0]
+
+
+def present_result(definition: StudyDefinition, records: Sequence[RunRecord]) -> StudyResult | None:
     """The result of the runs that are over; None while there is too little to analyse."""
-    records, _ = read_planned(runs_that_count(definition, planner, runs), runs, definition.merits, whole=False)
     try:
         return analyse(definition, records) if records else None
     except InputError:

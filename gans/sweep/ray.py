@@ -49,12 +49,17 @@ class Ray(Engine):
             except Exception as error:  # its class depends on what is wrong
                 if not tries_left:
                     where = "Ray does not start here" if self.address is None else f"no Ray at {self.address}"
-                    raise InputError(f"hydra/launcher=ray: {where}: {one_line(error)}") from error
+                    hint = "" if self.address is None else "; leave hydra.launcher.address out to start one here"
+                    raise InputError(f"hydra/launcher=ray: {where}: {one_line(error)}{hint}") from error
         asked = {"CPU": self.cpus, "GPU": self.gpus}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(node.get(kind, 0) >= count for kind, count in asked.items()) for node in nodes):
             ray.shutdown()
-            raise InputError(f"no machine has hydra.launcher.cpus={self.cpus} cores and .gpus={self.gpus} GPUs")
+            most = " and ".join(f"{max(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in asked)
+            raise InputError(
+                f"no machine has hydra.launcher.cpus={self.cpus} and hydra.launcher.gpus={self.gpus:g}: use at most "
+                f"{most}"
+            )
         self._ray, self._task = ray, ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(task_function())
 
     @override

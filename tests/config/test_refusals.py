@@ -17,7 +17,7 @@ from gans.errors import InputError
 from gans.run.commands import start
 from gans.run.make_features import make_features
 from gans.run.output import new_folder
-from tests.conftest import CONF, ROOT
+from tests.conftest import CONF, ROOT, run_config
 
 ABSENT = "cuda" if torch.backends.mps.is_available() else "mps"
 """An accelerator that no machine with the other one has."""
@@ -188,3 +188,12 @@ def test_a_folder_that_cannot_be_made_leaves_no_parents(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="too long"):
         new_folder(tmp_path / "new" / "folder", "x" * 300)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [70, 15])
+def test_metrics_that_a_test_is_too_small_for_are_named_before_training(
+    capsys: pytest.CaptureFixture[str], count: int
+) -> None:
+    build_run(run_config("data=digits", "metric=[fid,kid]", f"evaluated_images={count}"))
+    said = capsys.readouterr().err
+    assert [f"{name} (needs" in said for name in ("fid", "kid")] == [count < 65, count < 20]

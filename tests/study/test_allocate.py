@@ -83,6 +83,31 @@ def test_first_seeds_come_before_a_budget_is_spent_on_more(
     assert sum(map(len, rounds)) == min(budget, 3)
 
 
+def test_a_figure_that_finished_runs_lack_is_told_while_others_run_and_refused_before_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No validation was at this step, as only a finished run tells."""
+    claims = [claim.model_dump() for claim in DEFINITION.claims]
+    study = StudyDefinition.model_validate(DEFINITION.model_dump() | {"figures": ["fid", "fid@123"], "claims": claims})
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        planned = Planner(study)
+    shown: list[str] = []
+
+    def make_one(_: Any, __: Any, view: Any) -> str:
+        make(tmp_path / "runs", planned.plan("none", 0))
+        shown.extend(view.state())
+        return ""
+
+    monkeypatch.setattr(make_runs, "run_members", make_one)
+    monkeypatch.setattr(make_runs, "make_engine", lambda *_: SimpleNamespace(at_once=2))
+    options = check_options(
+        StudyOptions, composed(f"runs=[{tmp_path}/runs]", f"output={tmp_path}", config_name="study")
+    )
+    with pytest.raises(InputError, match="fid@123"):
+        make_runs.run_missing(study, planned, options, "mine", None)
+    assert [("so far" in line, "fid@123" in line) for line in shown] == [(True, True)]
+
+
 @pytest.mark.parametrize("failing", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_study_whose_runs_fail_publishes_the_others_and_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: bool
