@@ -68,16 +68,23 @@ def summary(folders: list[Path]) -> str:
     ]
     for folder in folders:
         result, runs = recompute(folder), read_runs(folder)
-        planned = len(result.definition.all_arms) * result.definition.seeds
+        planned = first_runs(result)
         failed = sum(run["state"] == "failed" for run in runs)
         minutes = sum(float(run["seconds"]) for run in runs) / 60
         verdicts = [judged.judgement for judged in result.claims]
         counts = [verdicts.count(verdict) for verdict in ("holds", "fails", "undecided")]
         question = result.definition.question
         anchor = re.sub(r"[^\w -]", "", question.lower()).replace(" ", "-")
-        cells = [f"[{question}](#{anchor})", f"{len(runs)} of {planned}", failed, f"{minutes:.0f}", *counts]
+        more = f", {len(runs) - planned} more" if len(runs) > planned else ""
+        made = f"{min(len(runs), planned)} of {planned}{more}"
+        cells = [f"[{question}](#{anchor})", made, failed, f"{minutes:.0f}", *counts]
         table.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(["## All studies", "", *table, ""])
+
+
+def first_runs(result: StudyResult) -> int:
+    """How many runs the study makes without a budget."""
+    return len(result.definition.all_arms) * result.definition.seeds
 
 
 def answer_lines(result: StudyResult) -> list[str]:
@@ -99,7 +106,9 @@ def section(folder: Path) -> str:
     if (notes := folder / "notes.md").exists():
         lines += ["", notes.read_text("utf-8").strip()]
     ended = f", {failed} of which a value that is not finite ended" if failed else ""
-    again = f"`python study.py study={folder.name}`, {len(runs)} runs{ended}, {seconds / 60:.0f} minutes of runs in all"
+    command, more = f"python study.py study={folder.name}", len(runs) - first_runs(result)
+    commands = f"`{command}`" + (f", then `{command} budget={more}`" if more > 0 else "")
+    again = f"{commands}: {len(runs)} runs{ended}, {seconds / 60:.0f} minutes of runs in all"
     return "\n".join([*lines, "", f"{again}: [study.md]({folder.name}/study.md), [page]({folder.name}/index.html)", ""])
 
 

@@ -1,30 +1,50 @@
 """Functions and commands in processes of their own, forked from one that has done the imports, which take seconds."""
 
+import atexit
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from multiprocessing.context import ForkServerContext
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from gans.errors import InterruptedTraining
 from tests.conftest import ROOT
 
-_server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["tests.run.killed"])
+PATHS = list(sys.path)
+"""Where the process that has done the imports finds them, and not what a test adds."""
+LONGEST = 600
+"""Seconds until a command counts as hung."""
+
+
+@cache
+def _server() -> ForkServerContext:
+    """It starts without what a test has set for one command."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.run.killed"])
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MPLBACKEND", "GANS_SWEEP_LEADER"):
+            patch.delenv(name, raising=False)
+        ensure_running()
+    return context
 
 
 def begin(task: Callable[..., None], *arguments: Any) -> BaseProcess:
     """Run a function in a fresh process."""
     cache, threads = os.environ["GANS_CACHE"], torch.get_num_threads()
-    process = _server.Process(target=_run, args=(cache, threads, task, *arguments))
+    process = _server().Process(target=_run, args=(cache, threads, task, *arguments))
     process.start()
     return process
 
@@ -42,9 +62,11 @@ class Command:
 
     def __init__(self, folder: Path, name: str, *arguments: str) -> None:
         self._written = tempfile.TemporaryDirectory()
-        given = folder, dict(os.environ), Path(self._written.name), [str(ROOT / name), *arguments]
-        self._process = _server.Process(target=_run_command, args=given)
+        self._files = [Path(self._written.name) / name for name in ("stdout", "stderr")]
+        given = folder, dict(os.environ), self._files, [str(ROOT / name), *arguments]
+        self._process = _server().Process(target=_run_command, args=given)
         self._process.start()
+        atexit.register(self._kill)  # after a test that failed
 
     @property
     def pid(self) -> int:
@@ -57,13 +79,21 @@ class Command:
         return self._process.exitcode
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        if self.returncode is None:
+            os.kill(self.pid, number)
 
     def communicate(self) -> tuple[str, str]:
         """What it has written to stdout and to stderr, once it has ended."""
-        self._process.join()
-        with self._written as folder:
-            return (Path(folder) / "stdout").read_text(), (Path(folder) / "stderr").read_text()
+        self._process.join(LONGEST)
+        output, errors = (file.read_text() if file.exists() else "" for file in self._files)
+        self._kill()
+        self._written.cleanup()
+        assert self.returncode is not None, f"it hangs: {output}{errors}"
+        return output, errors
+
+    def _kill(self) -> None:
+        if self.returncode is None:
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 def run(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -85,13 +115,12 @@ def _run(cache: str, threads: int, task: Callable[..., None], *arguments: Any) -
     os._exit(0)
 
 
-def _run_command(folder: Path, environment: Mapping[str, str], written: Path, arguments: list[str]) -> None:
+def _run_command(folder: Path, environment: Mapping[str, str], files: Sequence[Path], arguments: list[str]) -> None:
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for name, number in (("stdout", 1), ("stderr", 2)):
-        os.dup2(os.open(written / name, os.O_WRONLY | os.O_CREAT), number)
-    sys.argv = arguments
-    sys.path.insert(0, str(ROOT))
+    for number, file in enumerate(files, 1):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+    sys.argv, sys.path[:] = arguments, [str(ROOT), *PATHS]
     runpy.run_path(arguments[0], run_name="__main__")

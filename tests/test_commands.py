@@ -76,13 +76,16 @@ def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: l
 @pytest.mark.slow
 def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPLBACKEND", "unknown")  # of windows, which no command opens
-    train = command("train.py", *SMALL, "stabilize=noisy_labels")
-    done = subprocess.run(train, cwd=tmp_path, capture_output=True, text=True)
+
+    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command(name, *arguments), cwd=tmp_path, capture_output=True, text=True)
+
+    done = run("train.py", *SMALL, "stabilize=noisy_labels")
     assert done.returncode == 0, done.stderr
     folder = only_run(tmp_path / "runs").path.relative_to(tmp_path)
     assert str(folder) in done.stdout.splitlines()[-1]
     assert "cpu" in done.stdout.splitlines()[0]
-    done = run(tmp_path, "generate.py", f"run={folder}", "count=7")
+    done = run("generate.py", f"run={folder}", "count=7")
     assert done.returncode == 0, done.stderr
     assert str(folder / "generated") in done.stdout
     assert (tmp_path / folder / "generated" / "grid.png").is_file()
@@ -202,12 +205,25 @@ class Mine(Digits):
 
 
 def paste(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
-    """Run the command at the end of a message as a shell understands it."""
-    found = re.search(r"python (.*)$", line)
-    assert found, line
-    words = subprocess.run(["sh", "-c", rf"printf '%s\0' {found[1]}"], cwd=folder, capture_output=True, check=True)
-    script, *arguments = words.stdout.decode().split("\0")[:-1]
+    """Run the command at the end of a message in a shell, as a person would."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path}
+    return subprocess.run(["sh", "-c", last_command(line)], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def run_as_pasted(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    """The same, but with words that a shell has only split, so that the imports are done already."""
+    words = ["sh", "-c", rf"printf '%s\0' {last_command(line)}"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
+    _, script, *arguments = done.stdout.split("\0")[:-1]
+    assert (folder / script).is_file()
     return run(folder, script, *arguments)
+
+
+def last_command(line: str) -> str:
+    found = re.search(r"python .*$", line)
+    assert found, line
+    return found[0]
 
 
 @pytest.mark.slow
@@ -244,7 +260,7 @@ def test_every_printed_command_works_when_it_is_pasted(tmp_path: Path, monkeypat
     made = RunFolder(found[0].parent.parent)
 
     def paste_and_finish(line: str, steps: int) -> None:
-        done = paste(tmp_path, line)
+        done = run_as_pasted(tmp_path, line)
         assert done.returncode == 0, done.stderr
         run = RunFolder(made.path)
         assert run.history.last == "finished"
@@ -252,7 +268,7 @@ def test_every_printed_command_works_when_it_is_pasted(tmp_path: Path, monkeypat
 
     resumes = errors.splitlines()[-1]
     paste_and_finish(resumes, 100)
-    trains_longer = paste(tmp_path, resumes).stdout.splitlines()[-1]
+    trains_longer = run_as_pasted(tmp_path, resumes).stdout.splitlines()[-1]
     paste_and_finish(trains_longer, 200)
 
     def stop(*_: object) -> None:
@@ -264,7 +280,9 @@ def test_every_printed_command_works_when_it_is_pasted(tmp_path: Path, monkeypat
         do_at(patch, "in the final test", 0, stop)
         with pytest.raises(InterruptedTraining) as error:
             commands.test(RunFolder(made.path), commands.read_config(made, ["my_data"]))
-    done = paste(tmp_path, str(error.value).replace("train.py", f"train.py --config-dir {shlex.quote(str(mine))}"))
+    done = run_as_pasted(
+        tmp_path, str(error.value).replace("train.py", f"train.py --config-dir {shlex.quote(str(mine))}")
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -283,7 +301,7 @@ def test_a_sweep_runs_its_members_reports_failures_and_then_runs_what_is_missing
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("digits-*/**/*")}
     done = run(tmp_path, "train.py", *sweep)
     assert done.returncode == 0, done.stderr
-    assert re.match(r"sweep: [12] of 2 members are not finished; what they print is in runs/sweeps/\w+\n", done.stdout)
+    assert re.match(r"sweep: [12] of 2 members to run; see runs/sweeps/\w+\n", done.stdout)
     assert "2 of 2 members are finished" in done.stdout
     assert RunFolder(tmp_path / f"{SEED}1").history.last == "finished"
     assert {path: path.stat().st_mtime_ns for path in kept} == kept

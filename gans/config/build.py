@@ -1,6 +1,5 @@
 """From a validated config to the objects of a run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from gans.data.images import ImageData
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.data.stacked import Stacked
-from gans.errors import InputError, one_line, warn
+from gans.errors import InputError, one_line, warn_once
 from gans.features.none import NoFeatures
 from gans.features.provide import provide_features
 from gans.figures import Draw
@@ -62,6 +61,8 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
         raise InputError(
             "sampling=... chooses the samples of the test's metrics, and metric=none has none: use metric=[fid]"
         )
+    if evaluator is not None:
+        warn_of_few(evaluator)
     return RunComponents(data, gan, evaluator, sampling)
 
 
@@ -78,17 +79,19 @@ def make_evaluator(
         return None
     most = min(evaluated_images, max(len(images.labels) for images in (data.val_images, data.test_images)))
     needed = any(metric.uses_features and metric.minimum <= most for metric in metrics.values())
-    warn_of_few(metrics, min(evaluated_images, len(data.test_images.labels)))
     features = provide_features(data, features_command(node, data)) if needed else NoFeatures(data.class_names)
     evaluator = Evaluator(metrics, features, data, evaluated_images)
     evaluator.require_match()
     return evaluator
 
 
-def warn_of_few(metrics: Mapping[str, Metric], count: int) -> None:
-    """Say before training which metrics a test of so many images leaves out."""
-    if few := [f"{name} (needs {metric.minimum})" for name, metric in metrics.items() if metric.minimum > count]:
-        warn(f"the test has {count} images, too few for {', '.join(few)}")
+def warn_of_few(evaluator: Evaluator) -> None:
+    """Say before training which metrics of images the test leaves out, since it has too few."""
+    samples = evaluator.held_out("test").content
+    minimum = {name: metric.minimum for name, metric in evaluator.metrics.items()}
+    few = [f"{name} (needs {least})" for name, least in minimum.items() if least > len(samples)]
+    if few and samples.ndim == 4:
+        warn_once(f"the test has {len(samples)} images, too few for {', '.join(few)}; these are left out")
 
 
 def features_command(node: dict[str, Any], data: Source) -> str:

@@ -75,6 +75,7 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
     protocols = common_protocols(records)
     require_single(records)
     require_figures(definition.merits, records)
+    require_places(definition.merits, records)
     by_arm = {arm: [record for record in records if record.arm == arm] for arm in order}
     values = {
         arm: {merit.name: {each.seed: each.figures[merit.name] for each in by_arm[arm]} for merit in definition.merits}
@@ -181,7 +182,7 @@ def require_single(records: Sequence[RunRecord]) -> None:
 
 
 def require_figures(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> None:
-    """Refuse a figure that no run has, or none on its scale."""
+    """Refuse a figure that no finished run has."""
     finished = [record for record in records if record.state == "finished"]
     for merit in merits:
         values = [record.figures[merit.name] for record in finished if not math.isnan(record.figures[merit.name])]
@@ -189,12 +190,19 @@ def require_figures(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord
             figure, at, _ = merit.name.partition("@")
             of_validations = [f"{figure}@{step:.0f}" for step in finished[0].run.validations(figure)[0]] if at else []
             needs_more = merit.depends_on_length and not of_validations
-            why = ", for which they may be too short or have too few validations" if needs_more else ""
+            why = ", for which they may be too short, or have no validation that computes it" if needs_more else ""
             others = of_validations or tested_figures(finished[0].run)
             raise InputError(
-                f"no run has the figure '{merit.name}'{why}: leave it out here and in claims, or choose from "
+                f"no run has the figure '{merit.name}'{why}: leave it out of figures and claims, or choose from "
                 f"{listed(others)}"
             )
+
+
+def require_places(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> None:
+    """Refuse a figure of which no finished run has a value on its scale."""
+    finished = [record for record in records if record.state == "finished"]
+    for merit in merits:
+        values = [record.figures[merit.name] for record in finished if not math.isnan(record.figures[merit.name])]
         if values and not any(map(merit.has_place_for, values)):
             raise InputError(off_scale([merit], finished)[0])
 

@@ -120,8 +120,8 @@ class FigureOfMerit:
 
     @property
     def depends_on_length(self) -> bool:
-        """Whether all runs of a length lack it: of a validation, or of curves that have too few points."""
-        return "@" in self.name or self.name.startswith("best.") or is_of_curves(self.name)
+        """Whether the length of training and the moments of validation alone decide that a finished run has it."""
+        return "@" in self.name or self.name.startswith(("best.", LATE_FLUCTUATION))
 
     @property
     def title(self) -> str:

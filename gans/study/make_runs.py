@@ -38,14 +38,16 @@ def run_missing(
         The runs that it has tried to make, and what to know of those that go on without this process; "" if none does.
 
     Raises:
-        InputError: if the runs that are over show that a figure can't be had, before more are made.
+        InputError: before more runs are made, if a finished run of every arm lacks a figure that depends on how long
+            they train.
     """
     budget = options.budget
     tried: set[PlannedRun] = set()
     while budget is None or budget > 0:
         runs = Runs(options.runs)
         records = present_records(definition, planner, runs)
-        require_figures([merit for merit in definition.merits if merit.depends_on_length], records)
+        if {record.arm for record in records if record.state == "finished"} == set(definition.all_arms):
+            require_figures([merit for merit in definition.merits if merit.depends_on_length], records)
         result = present_result(definition, records) if budget is not None else None
         plans = next_runs(definition, planner, result)
         missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
@@ -100,8 +102,8 @@ def make_runs(
         ]
         try:
             return claim_lines(analyse(definition, records), waiting) if records else []
-        except InputError as error:  # more runs may mend it
-            return [f"so far: {error}"]
+        except InputError as error:
+            return [f"so far nothing is judged, which more runs may mend: {error}"]
 
     return run_members(members, engine, StudyView(members, state_of_claims))
 

@@ -266,7 +266,7 @@ def inline(svg: str) -> str:
     short = re.sub(r' (d|x|y|transform)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), short)
     short = re.sub(r' d="[^"]*"', lambda path: " " + re.sub(r"\s*([MLCQz])\s*", r"\1", path[0].strip()), short)
     short = re.sub(r'(?<= d=")M[^"CQz]*(?=")', _by_steps, short)
-    font = re.search(r"font-family: [^;]*; ", short)
+    font = re.search(r'font-family: (?:[^;"&]|&\w+;)*; ', short)
     family = f' style="{font[0].strip()}"' if font else ""
     short = short.replace(font[0], "") if font else short
     return short.replace(INK, "currentColor").replace("<svg ", f'<svg role="img"{family} ', 1)
@@ -286,7 +286,7 @@ def _by_steps(lines: re.Match[str]) -> str:
 def _figure(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
-    axes.tick_params(colors=INK, labelsize=TICK)
+    axes.tick_params(which="both", colors=INK, labelsize=TICK)
     axes.spines[["top", "right"]].set_visible(False)
     for spine in axes.spines.values():
         spine.set_color(INK)

@@ -118,7 +118,7 @@ def markdown(result: StudyResult, protocol: Sequence[str]) -> str:
         lines += ["", "## What went wrong", "", *markdown_table(troubles_table(result))]
     lines += ["", "## Protocol", "", *(f"- {line}" for line in protocol)]
     lines += [f"- warning: {warning}" for warning in result.warnings]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).replace("<", "&lt;") + "\n"  # names and questions are anybody's words, not HTML
 
 
 def explores(result: StudyResult) -> str:

@@ -137,8 +137,6 @@ def run_members(members: Sequence[Member], engine: Engine, view: View) -> str:
     """
     folder = members[0].log.parent
     with making_folder(folder), lock(folder, "runs this sweep"), view:
-        count = sum(member.exit_code is None for member in members)
-        print(f"sweep: {count} of {len(members)} members are not finished; what they print is in {folder}", flush=True)
         received, left = engine.run(members, view.refresh)
     finished = sum(member.exit_code == 0 for member in members)
     print(f"sweep: {finished} of {len(members)} members are finished; see {folder}", flush=True)

@@ -20,6 +20,9 @@ START_SECONDS, START_TRIES = 60, 3
 """Ray's parts wait for one another while they start, some for 15 seconds at most: on a busy machine it can fail."""
 
 
+OR_HERE = "leave hydra.launcher.address out to start Ray here"
+
+
 class Ray(Engine):
     address: str | None
     cpus: PositiveInt
@@ -49,16 +52,16 @@ class Ray(Engine):
             except Exception as error:  # its class depends on what is wrong
                 if not tries_left:
                     where = "Ray does not start here" if self.address is None else f"no Ray at {self.address}"
-                    hint = "" if self.address is None else "; leave hydra.launcher.address out to start one here"
+                    hint = "" if self.address is None else f"; {OR_HERE}"
                     raise InputError(f"hydra/launcher=ray: {where}: {one_line(error)}{hint}") from error
         asked = {"CPU": self.cpus, "GPU": self.gpus}
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(node.get(kind, 0) >= count for kind, count in asked.items()) for node in nodes):
             ray.shutdown()
-            most = " and ".join(f"{max(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in asked)
+            machines = {f"{node.get('CPU', 0):g} cores and {node.get('GPU', 0):g} GPUs" for node in nodes}
             raise InputError(
-                f"no machine has hydra.launcher.cpus={self.cpus} and hydra.launcher.gpus={self.gpus:g}: use at most "
-                f"{most}"
+                f"no machine has hydra.launcher.cpus={self.cpus} and hydra.launcher.gpus={self.gpus:g}: use as many as "
+                f"one of them has: {'; '.join(sorted(machines)) or 'none is there'}"
             )
         self._ray, self._task = ray, ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(task_function())
 
@@ -103,7 +106,9 @@ def require_answer(address: str) -> None:
         if colon:  # not "auto"
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
-        raise InputError(f"Ray can't be reached at hydra.launcher.address={address}: {one_line(error)}") from error
+        raise InputError(
+            f"Ray can't be reached at hydra.launcher.address={address}: {one_line(error)}; {OR_HERE}"
+        ) from error
 
 
 def task_function() -> Callable[[Sequence[str], dict[str, str], str, str], int]:

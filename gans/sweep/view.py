@@ -17,11 +17,12 @@ LAST_BYTES = 4096
 
 
 class View:
-    """On a terminal a table of the members that run, elsewhere a line for each that ends."""
+    """First where the logs are; then on a terminal a table of the members that run, elsewhere a line for each end."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         self.members = members
         self.ended: set[Member] = set()
+        self.has_begun = False
         self.before, self.start = sum(member.exit_code is not None for member in members), time.monotonic()
         # stdout goes through the table only where it is the same terminal, not where it is a file
         self.live = Live(
@@ -37,6 +38,12 @@ class View:
         self.live.stop()
 
     def refresh(self) -> None:
+        to_run = sum(member.exit_code is None for member in self.members)
+        if to_run and not self.has_begun:
+            print(
+                f"sweep: {to_run} of {len(self.members)} members to run; see {self.members[0].log.parent}", flush=True
+            )
+        self.has_begun = True
         for member in self.members:
             if member.exit_code is not None and member not in self.ended:
                 self.ended.add(member)

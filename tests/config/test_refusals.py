@@ -197,3 +197,8 @@ def test_metrics_that_a_test_is_too_small_for_are_named_before_training(
     build_run(run_config("data=digits", "metric=[fid,kid]", f"evaluated_images={count}"))
     said = capsys.readouterr().err
     assert [f"{name} (needs" in said for name in ("fid", "kid")] == [count < 65, count < 20]
+
+
+def test_a_test_of_one_point_needs_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    build_run(run_config("model=dirac"))
+    assert capsys.readouterr().err == ""

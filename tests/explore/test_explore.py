@@ -246,6 +246,7 @@ def test_a_full_disk_leaves_no_folder(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_without_a_discriminator_the_page_says_so(explored: Callable[..., Made], tmp_path: Path) -> None:
     run, _ = explored("dcgan", "stabilize=none")
     alone = tmp_path / "file.safetensors"

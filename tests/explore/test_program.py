@@ -150,6 +150,7 @@ def test_many_weights_are_rounded_to_float16_whatever_their_size(interpreter: Pa
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
+@pytest.mark.slow
 def test_an_unknown_operation_is_named(network: nn.Module, inputs: Any, name: str) -> None:
     with pytest.raises(InputError, match=name) as error:
         write_program(network.eval(), inputs)

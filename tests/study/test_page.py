@@ -106,5 +106,6 @@ def test_published_pages_fit_a_phone(browser: Browser, published: Path) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.slow
 def test_it_can_be_printed(browser: Browser, path: Path) -> None:
     assert open_page(browser, path).pdf().startswith(b"%PDF")

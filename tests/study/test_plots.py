@@ -33,8 +33,11 @@ def figures_of(result: StudyResult) -> dict[str, Figure]:
     return draw_all(result, curves)
 
 
+OTHERS = [("minibatch_deviation", *LABELS), ("r1", "r2"), (*"abcd", LONG)]
+
+
 @pytest.mark.parametrize(
-    "arms", [("none", *LABELS), ("minibatch_deviation", *LABELS), ("r1", "r2"), (LONG, "none"), (*"abcd", LONG)]
+    "arms", [("none", *LABELS), (LONG, "none"), *(pytest.param(arms, marks=pytest.mark.slow) for arms in OTHERS)]
 )
 def test_names_fit(tmp_path: Path, arms: tuple[str, ...]) -> None:
     for name, figure in figures_of(result_of(tmp_path, arms)).items():
@@ -50,6 +53,7 @@ def test_arms_can_be_told_apart() -> None:
         assert len({(style.colour, getattr(style, kind)) for style in styles}) == len(styles)
 
 
+@pytest.mark.slow
 def test_dollar_signs_in_names_make_no_formula(tmp_path: Path) -> None:
     arms = ("US$ 10", "CA$ 2", "a_$x_$")
     with matplotlib.rc_context({"text.usetex": True}):

@@ -39,7 +39,8 @@ def test_without_a_terminal_each_end_is_one_whole_line(
             view.refresh()
             view.refresh()
     output, errors = capsys.readouterr()
-    lines = output.splitlines()
+    start, *lines = output.splitlines()
+    assert "3 of 4 members to run" in start
     assert [f"{done} of 4" in line for done, line in zip((1, 2, 2, 3), lines, strict=True)] == [True] * 4
     assert [f"seed={number}: {outcome}" in line for number, (outcome, line) in enumerate(
         zip(("finished", "failed", "stopped", "finished"), lines, strict=True))] == [True] * 4  # fmt: skip
