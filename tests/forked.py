@@ -63,7 +63,7 @@ class Command:
     def __init__(self, folder: Path, name: str, *arguments: str) -> None:
         self._written = tempfile.TemporaryDirectory()
         self._files = [Path(self._written.name) / name for name in ("stdout", "stderr")]
-        given = folder, dict(os.environ), self._files, [str(ROOT / name), *arguments]
+        given = torch.get_num_threads(), folder, dict(os.environ), self._files, [str(ROOT / name), *arguments]
         self._process = _server().Process(target=_run_command, args=given)
         self._process.start()
         atexit.register(self._kill)  # after a test that failed
@@ -115,7 +115,10 @@ def _run(cache: str, threads: int, task: Callable[..., None], *arguments: Any) -
     os._exit(0)
 
 
-def _run_command(folder: Path, environment: Mapping[str, str], files: Sequence[Path], arguments: list[str]) -> None:
+def _run_command(
+    threads: int, folder: Path, environment: Mapping[str, str], files: Sequence[Path], arguments: list[str]
+) -> None:
+    torch.set_num_threads(threads)
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
