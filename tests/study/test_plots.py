@@ -93,16 +93,19 @@ def assert_inside(figure: Figure) -> None:
 PLACE = st.floats(-1000, 1000).map(lambda value: round(value, 6))
 
 
-@given(st.lists(st.tuples(PLACE, PLACE), min_size=2, max_size=200))
-def test_a_page_keeps_the_places_of_lines(points: list[tuple[float, float]]) -> None:
-    """To a tenth of a point, however many there are; the font is named once."""
+@given(st.lists(st.tuples(st.booleans(), PLACE, PLACE), min_size=2, max_size=200))
+def test_a_page_keeps_the_places_of_lines(points: list[tuple[bool, float, float]]) -> None:
+    """To a tenth of a point, however many there are, with gaps; the font is named once."""
     text = "<text style=\"font-size: 9px; font-family: 'DejaVu Sans', sans-serif; fill: black\">0</text>"
-    path = " \nL ".join(f"{x:f} {y:f}" for x, y in points)
-    short = inline(f'<?xml?>\n<svg width="9pt">\n <g>\n  <path d="M {path} \n"/>\n </g>\n {text}\n {text}\n</svg>')
-    found = re.search(r'<path d="M([^"]*)"/></g><text', short)
+    path = " \n".join(f"{'ML'[number > 0 and joined]} {x:f} {y:f}" for number, (joined, x, y) in enumerate(points))
+    short = inline(f'<?xml?>\n<svg width="9pt">\n <g>\n  <path d="{path} \n"/>\n </g>\n {text}\n {text}\n</svg>')
+    found = re.search(r'<path d="([^"]*)"/></g><text', short)
     assert found
-    steps = numpy.array([place.split() for place in found[1].split("l")], float)
-    assert numpy.abs(steps.cumsum(axis=0) - numpy.array(points)).max() < 0.0601
+    places, last = [], numpy.zeros(2)
+    for command, *numbers in re.findall(r"([Ml])(\S+) ([^Ml]+)", found[1]):
+        last = numpy.array(numbers, float) + (last if command == "l" else 0)
+        places.append(last)
+    assert numpy.abs(numpy.array(places) - [place for _, *place in points]).max() < 0.0601
     assert short.count("font-family: 'DejaVu Sans', sans-serif;") == 1
 
 
