@@ -185,8 +185,7 @@ def require_figures(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord
     """Refuse a figure that no finished run has."""
     finished = [record for record in records if record.state == "finished"]
     for merit in merits:
-        values = [record.figures[merit.name] for record in finished if not math.isnan(record.figures[merit.name])]
-        if finished and not values:
+        if finished and not values_in(finished, merit):
             figure, at, _ = merit.name.partition("@")
             of_validations = [f"{figure}@{step:.0f}" for step in finished[0].run.validations(figure)[0]] if at else []
             needs_more = merit.depends_on_length and not of_validations
@@ -202,9 +201,14 @@ def require_places(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]
     """Refuse a figure of which no finished run has a value on its scale."""
     finished = [record for record in records if record.state == "finished"]
     for merit in merits:
-        values = [record.figures[merit.name] for record in finished if not math.isnan(record.figures[merit.name])]
+        values = values_in(finished, merit)
         if values and not any(map(merit.has_place_for, values)):
             raise InputError(off_scale([merit], finished)[0])
+
+
+def values_in(records: Sequence[RunRecord], merit: FigureOfMerit) -> list[float]:
+    """A figure's values of those runs that have it."""
+    return [value for record in records if not math.isnan(value := record.figures[merit.name])]
 
 
 def off_scale(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> list[str]:
