@@ -60,6 +60,8 @@ def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
         if isinstance(node, Mapping) and "_target_" not in node:
             raise InputError(f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/")
     checked = check_options(RunConfig, config)
+    if trusted is not None:
+        refuse_strangers(config, "config", trusted)
     for group in ONE_OF:
         validate_choice(getattr(checked, group), group, group, trusted)
     for group in ANY_OF:
@@ -147,12 +149,8 @@ def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:
     """The class, or a figure's function, that a config names; an InputError if it does not exist or is not trusted."""
     if not isinstance(target, str):
         raise InputError(f"{path}._target_={target!r}: give the full name of a class")
-    if trusted is not None and not is_within(target, (*PACKAGES, *trusted)):
-        package = target.partition(".")[0]
-        raise InputError(
-            f"{path}._target_={target} comes from a file, and building it would run code of the package '{package}': "
-            f"if you trust it, add trust=[{package}], and --config-dir <folder> if it lies in a folder of your own"
-        )
+    if trusted is not None:
+        refuse_strangers({"_target_": target}, path, trusted)
     module, _, name = target.rpartition(".")
     try:
         found = getattr(import_module(module), name)
@@ -172,6 +170,17 @@ def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:
             f"{path}._target_={target} is not a network, optimizer, data module, ... of this package or torch"
         )
     return found
+
+
+def refuse_strangers(config: Mapping[str, Any], path: str, trusted: Sequence[str]) -> None:
+    """Refuse a config from a file that names code of packages which nobody trusts; all of them are told at once."""
+    strangers = sorted(target for target in foreign_targets(config) if not is_within(target, trusted))
+    if strangers:
+        packages = ",".join(sorted({*trusted, *(target.partition(".")[0] for target in strangers)}))
+        raise InputError(
+            f"{path}: building {', '.join(strangers)}, as a file asks, would run code that is not of this package: if "
+            f"you trust it, add trust=[{packages}], and --config-dir <folder> if it lies in a folder of your own"
+        )
 
 
 def is_within(name: str, packages: Sequence[str]) -> bool:

@@ -11,6 +11,9 @@ from gans.gan import GAN
 from gans.run.checkpoint_files import checkpoints_in, step_of
 from gans.run.folder import RunFolder, run_of
 
+FILES = (".html", ".npz", ".onnx", ".png", ".pt", ".safetensors", ".zip")
+"""Endings of files, which nobody means as the name of a folder."""
+
 
 def new_folder(parent: Path, name: str) -> Path:
     """Make ``parent/name``, or the first of ``name_2``, ``name_3``, ... that is free; an InputError if it can't."""
@@ -66,7 +69,10 @@ def removing_refused(run: RunFolder, gan: GAN) -> Iterator[None]:
 
 def output_folder(output: str | None, path: Path, name: str) -> Path:
     """Where a command writes what it makes of a run: ``output``, or a folder of this name in the run, or for a file
-    outside of a run beside it; an InputError if nothing can be written there."""
+    outside of a run beside it; an InputError if nothing can be written there, or if it is named as a file."""
+    if output and Path(output).suffix.lower() in FILES:
+        folder = Path(output).with_suffix("")
+        raise InputError(f"output={output} has a file's name, and a folder is written: use output={folder}")
     run = run_of(path)
     folder = Path(output) if output else (run.path if run else path.parent) / name
     try:

@@ -97,8 +97,12 @@ def test_a_trusted_package_may_be_named_and_no_other() -> None:
     config["objective"] = {"_target_": "fractions.Fraction"}
     with pytest.raises(InputError, match=r"trust=\[fractions\]"):
         validate(config, trusted=[])
-    with pytest.raises(InputError, match=r"trust=\[fractions\]"):
+    with pytest.raises(InputError, match=r"trust=\[fraction,fractions,ns\]"):
         validate(config, trusted=["fraction", "ns"])
+    config["stabilize"] = {"own": {"_target_": "my_ideas.Quiet"}}
+    with pytest.raises(InputError, match=r"trust=\[fractions,my_ideas\]"):  # all at once
+        validate(config, trusted=[])
+    del config["stabilize"]["own"]
     with pytest.raises(InputError, match="Objective"):  # what it must be, it must be all the same
         validate(config, trusted=["fractions"])
 

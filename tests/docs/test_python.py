@@ -21,7 +21,11 @@ SHORT = {
     '"metric=[fid]"': '"metric=[fid]", "evaluated_images=100", "figure=[curves]", "log_every=1"',
 }
 """Settings of the page, and those of the test."""
-SHORT_NOTEBOOK = {"trainer.max_steps=400": "trainer.max_steps=90", "n_epoch=3": "n_epoch=1"}
+SHORT_NOTEBOOK = {
+    '"data=digits"': '"data=digits", "data.limit=200"',
+    "trainer.max_steps=400": "trainer.max_steps=12",
+    "n_epoch=3": "n_epoch=1",
+}
 
 
 def shorten(cells: list[Any]) -> None:

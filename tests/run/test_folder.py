@@ -17,7 +17,7 @@ from gans.config.build import build_data
 from gans.errors import InputError
 from gans.run.checkpoint_files import checkpoints_in
 from gans.run.folder import RunFolder
-from gans.run.output import new_folder
+from gans.run.output import new_folder, output_folder
 from gans.run.test_results import read_results
 from tests.conftest import narrow, run_config
 from tests.run.runs import only_run, points, resume, start, stopped_run
@@ -125,6 +125,14 @@ def test_folders_are_numbered(tmp_path: Path) -> None:
 
 TEXT = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")))
 VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT, st.lists)
+
+
+def test_a_folder_is_not_named_as_a_file(tmp_path: Path) -> None:
+    """Such as ``output=digits.onnx``; a version is no ending of a file."""
+    for name in ("digits.onnx", "a/digits.NPZ"):
+        with pytest.raises(InputError, match=f"use output={tmp_path / name}".rpartition(".")[0] + "$"):
+            output_folder(str(tmp_path / name), tmp_path, "made")
+    assert output_folder(str(tmp_path / "v1.2"), tmp_path, "made") == tmp_path / "v1.2"
 
 
 @pytest.mark.slow
