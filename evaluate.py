@@ -4,7 +4,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gans.config.command_line import check_overrides, one_line_errors, prepare, refuse_empty_choices, run_command
+from gans.config.command_line import check_overrides, one_line_errors, refuse_empty_choices, run_command
 from gans.config.resolve import resolve
 
 
@@ -15,7 +15,8 @@ def main(config: DictConfig) -> None:
         options = resolve(config)
         refuse_empty_choices(HydraConfig.get().overrides.task, options)
 
-        from gans.run.evaluate import evaluate  # takes seconds: help and Hydra's errors come before
+        from gans.run.evaluate import evaluate  # these take seconds: help and Hydra's errors come before
+        from gans.run.prepare import prepare
 
         prepare()
         print(f"figures: {evaluate(options)}")

@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from gans.config.command_line import check_overrides, one_line_errors, prepare, run_command
+from gans.config.command_line import check_overrides, one_line_errors, run_command
 from gans.config.resolve import resolve
 
 
@@ -13,7 +13,8 @@ def main(config: DictConfig) -> None:
         check_overrides()
         options = resolve(config)
 
-        from gans.run.make_features import make_features  # takes seconds: help and Hydra's errors come before
+        from gans.run.make_features import make_features  # these take seconds: help and Hydra's errors come before
+        from gans.run.prepare import prepare
 
         prepare()
         path = make_features(options)

@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from gans.config.command_line import check_overrides, one_line_errors, prepare, run_command
+from gans.config.command_line import check_overrides, one_line_errors, run_command
 from gans.config.resolve import resolve
 
 
@@ -16,6 +16,7 @@ def main(config: DictConfig) -> None:
         from gans.config.schema import GenerateConfig  # these take seconds: help and Hydra's errors come before
         from gans.config.validate import check_options
         from gans.run.generate import generate
+        from gans.run.prepare import prepare
 
         prepare()
         print(f"images: {generate(check_options(GenerateConfig, options))}")

@@ -4,7 +4,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gans.config.command_line import check_overrides, one_line_errors, prepare, run_command
+from gans.config.command_line import check_overrides, one_line_errors, run_command
 from gans.config.resolve import resolve
 
 
@@ -14,7 +14,8 @@ def main(config: DictConfig) -> None:
         check_overrides()
         options = resolve(config)
 
-        from gans.study.ask import ask  # takes seconds: help and Hydra's errors come before
+        from gans.run.prepare import prepare  # these take seconds: help and Hydra's errors come before
+        from gans.study.ask import ask
 
         prepare()
         hydra_config = HydraConfig.get()

@@ -8,7 +8,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gans.config.command_line import checked_options, one_line_errors, prepare, run_command
+from gans.config.command_line import checked_options, one_line_errors, run_command
 from gans.config.resolve import usual_options
 from gans.config.shell import option_of
 from gans.errors import InputError
@@ -43,17 +43,15 @@ def main(config: DictConfig) -> None:
         changed = given_options(command) if command else []
 
         from gans.config.validate import validate  # these take seconds: help and Hydra's errors come before
-        from gans.machine import flush_denormals, use_cores
         from gans.run import commands
         from gans.run.folder import RunFolder
         from gans.run.identity import run_name
+        from gans.run.prepare import prepare
         from gans.run.stops import say_how_to_repeat
         from gans.sweep.member import follow_leader
 
         prepare()
         is_member = follow_leader()
-        use_cores()
-        flush_denormals()
         group = {option.partition(".")[0] for option in changed}
         if command == "draw":
             with say_how_to_repeat(shlex.join(["python", *sys.argv]), "while drawing"):

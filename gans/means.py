@@ -20,16 +20,24 @@ class MeanAccumulator:
             self._sums[name] = self._sums[name].add(value, alpha=weight) if name in self._sums else value * weight
             self._weights[name] = self._weights.get(name, 0.0) + weight
 
-    def add_numbers(self, values: dict[str, float], weight: float) -> None:
-        """Add Python numbers."""
-        self.add({name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}, weight)
+    def add_means(self, means: dict[str, tuple[float, float]]) -> None:
+        """Add what ``pop_weighted`` of another accumulator has returned."""
+        for name, (mean, weight) in means.items():
+            self.add({name: torch.tensor(mean, dtype=torch.float64)}, weight)
 
     def pop(self) -> dict[str, float]:
         """The means since the last call, in one transfer from the device; empty if nothing was added."""
+        return {name: mean for name, (mean, _) in self.pop_weighted().items()}
+
+    def pop_weighted(self) -> dict[str, tuple[float, float]]:
+        """The same, each with its weight: of what not every step measures it is smaller."""
         if not self._sums:
             return {}
-        sums = torch.stack([value.double() for value in self._sums.values()]).tolist()
-        means = {name: total / self._weights[name] for name, total in zip(self._sums, sums, strict=True)}
+        values = list(self._sums.values())
+        device = max((value.device for value in values), key=lambda each: each.type != "cpu")  # restored ones are on it
+        sums = torch.stack([value.to(device) for value in values]).tolist()
+        weights = self._weights.values()
+        means = {name: (total / weight, weight) for name, total, weight in zip(self._sums, sums, weights, strict=True)}
         self._sums, self._weights = {}, {}
         return means
 

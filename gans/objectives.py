@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gans.errors import InputError
 from gans.update import ScoredBatch
 
 
@@ -25,6 +26,10 @@ class Objective(ABC):
 
     real_target: float = 1.0
     fake_target: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.has_targets and (self.real_target, self.fake_target) != (1.0, 0.0):
+            raise InputError(f"objective: {type(self).__name__} has no targets: leave out real_target and fake_target")
 
     @abstractmethod
     def discriminator(self, batch: ScoredBatch) -> Tensor:
@@ -95,8 +100,8 @@ class LeastSquares(Objective):
         return (batch.scores - batch.targets).square() / 2
 
     def predicts_real(self, scores: Tensor) -> Tensor:
-        """The score is closer to the real target, 1, than to the fake target, 0."""
-        return scores > 0.5
+        """The score is closer to the real target than to the fake target."""
+        return (scores - self.real_target).abs() < (scores - self.fake_target).abs()
 
 
 @dataclass(frozen=True)

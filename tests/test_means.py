@@ -24,6 +24,19 @@ def test_means_are_weighted_means(values: list[tuple[float, int]], interruption:
 
 def test_each_name_has_a_mean_of_its_own() -> None:
     means = MeanAccumulator()
-    means.add_numbers({"one": 1.0}, weight=1)
-    means.add_numbers({"one": 4.0, "other": 7.0}, weight=2)
+    means.add({"one": torch.tensor(1.0)}, weight=1)
+    means.add({"one": torch.tensor(4.0), "other": torch.tensor(7.0)}, weight=2)
     assert means.pop() == {"one": 3.0, "other": 7.0}
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(-9, 9), st.integers(1, 5), st.booleans()), min_size=1))
+def test_a_mean_of_means_is_the_mean_of_all(values: list[tuple[str, float, int, bool]]) -> None:
+    """Wherever it is cut into parts, and however often each name comes in one."""
+    parts, whole, once = MeanAccumulator(), MeanAccumulator(), MeanAccumulator()
+    for name, value, weight, is_cut in values:
+        for means in (parts, once):
+            means.add({name: torch.tensor(value, dtype=torch.float64)}, weight)
+        if is_cut:
+            whole.add_means(parts.pop_weighted())
+    whole.add_means(parts.pop_weighted())
+    assert whole.pop() == pytest.approx(once.pop(), rel=1e-9, abs=1e-9)

@@ -131,3 +131,9 @@ def test_verdicts_agree_with_what_the_discriminator_is_paid_for(objective: Objec
     assert first != second
     assert objective.predicts_real(values).tolist() == [bool(first < second), bool(second < first)]
     assert objective.sign_of_real == (1 if second < first else -1)
+
+
+def test_least_squares_takes_the_nearer_target() -> None:
+    scores = torch.tensor([-0.2, 0.2, 0.6])
+    assert LeastSquares().predicts_real(scores).tolist() == [False, False, True]
+    assert LeastSquares(real_target=1.0, fake_target=-1.0).predicts_real(scores).tolist() == [False, True, True]

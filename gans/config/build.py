@@ -20,6 +20,7 @@ from gans.features.none import NoFeatures
 from gans.features.provide import provide_features
 from gans.figures import Draw
 from gans.gan import GAN
+from gans.machine import is_want_of_memory
 from gans.metrics.base import Metric
 from gans.metrics.evaluator import Evaluator
 from gans.models.cpu.layers import use_fast_layers
@@ -91,7 +92,7 @@ def warn_of_few(evaluator: Evaluator) -> None:
     minimum = {name: metric.minimum for name, metric in evaluator.metrics.items()}
     few = [f"{name} (needs {least})" for name, least in minimum.items() if least > len(samples)]
     if few and samples.ndim == 4:
-        warn_once(f"the test has {len(samples)} images, too few for {', '.join(few)}; these are left out")
+        warn_once(f"the test compares {len(samples)} images, too few for {', '.join(few)}; these are left out")
 
 
 def features_command(node: dict[str, Any], data: Source) -> str:
@@ -118,7 +119,7 @@ def read_data(node: dict[str, Any], seed: int) -> Source:
             data.prepare_data()
             data.setup()
     except (RuntimeError, MemoryError) as error:
-        if "allocate" not in str(error):  # PyTorch has no error of its own for want of memory
+        if not is_want_of_memory(error):
             raise
         raise InputError(
             f"data={data.source} does not fit into memory: use fewer samples ({one_line(error)})"

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from gans.config.explain import CONF, EXPECTED, known_options, message_of
 from gans.config.resolve import resolve, without_replaced
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
-from gans.config.shell import config_dirs, folders_given, option_of, present_command
+from gans.config.shell import folders_given, option_of, present_command
 from gans.errors import HANGUP, InputError, InterruptedTraining, TrainingError, let_go_of_terminal
 
 NEEDED = set(RunConfig.model_fields) - set(ANY_OF)
@@ -146,6 +146,12 @@ def refuse_idle(overrides: Iterable[str], options: Mapping[str, Any]) -> None:
         raise InputError(f"draw={options['draw']} draws nothing with figure=none: leave it out, or name figures")
     if "formats" in given and not options["figure"]:
         raise InputError(f"formats=[{','.join(options['formats'])}] is of figures, and figure=none draws none")
+    if "evaluated_images" in given and not options["metric"]:
+        raise InputError(f"evaluated_images={options['evaluated_images']} is of metrics, and metric=none computes none")
+    if "trust" in given and options["resume"] is options["test"] is options["draw"] is None:
+        raise InputError(
+            "trust is of a config in a file, for resume=, test= or draw=: a new run needs none, leave it out"
+        )
 
 
 OF_SWEEPS = ("hydra/", "hydra.launcher.", "hydra.sweeper.", "hydra.mode")
@@ -213,15 +219,6 @@ def refuse_hidden(folder: str | Path) -> None:
         file = Path(folder) / own.relative_to(CONF)
         if file.is_file() and not file.samefile(own):
             raise InputError(f"'{file}' would not be read, since this package has a file of that name: rename it")
-
-
-def prepare() -> None:
-    """Make classes in the folder of --config-dir importable, and silence Lightning's log.
-
-    Call it after Lightning is imported, because the import sets log levels.
-    """
-    make_importable(config_dirs(HydraConfig.get()))
-    silence_lightning()
 
 
 def make_importable(folders: Iterable[str]) -> None:

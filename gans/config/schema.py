@@ -132,7 +132,7 @@ class FeaturesConfig(Options):
     """The options of features.py, see conf/features.yaml."""
 
     seed: NonNegativeInt
-    batch_size: PositiveInt
+    batch_size: Annotated[int, Field(ge=2)]  # for BatchNorm
     epochs: PositiveInt | None
     learning_rate: PositiveFloat
     weight_decay: PositiveFloat

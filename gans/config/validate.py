@@ -58,7 +58,7 @@ def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
     for group in ONE_OF:
         node = config.get(group, {} if trusted is None else None)
         if isinstance(node, Mapping) and "_target_" not in node:
-            raise InputError(f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/")
+            raise InputError(not_chosen(group, group))
     checked = check_options(RunConfig, config)
     if trusted is not None:
         refuse_strangers(config, "config", trusted)
@@ -66,18 +66,14 @@ def validate(config: dict[str, Any], trusted: Trusted = None) -> RunConfig:
         validate_choice(getattr(checked, group), group, group, trusted)
     for group in ANY_OF:
         for name, node in config[group].items():
-            if "_target_" not in node:
-                raise InputError(
-                    f"{group}.{name} has options, but is not chosen or does not exist: choose it with "
-                    f"{group}=[{name}], or remove the options of an experiment with ~{group}.{name}. Each choice has a "
-                    f"file in conf/{group}/"
-                )
             validate_choice(node, group, f"{group}.{name}", trusted)
     return checked
 
 
 def validate_choice(node: Mapping[str, Any], group: str, path: str, trusted: Trusted = None) -> None:
     """Check a choice of a group: its class, and every value inside it. ``path`` is for error messages."""
+    if "_target_" not in node:
+        raise InputError(not_chosen(group, path))
     kind = KINDS.get(group)
     target = find_target(node["_target_"], path, trusted)
     if kind and not (inspect.isclass(target) and issubclass(target, kind)):
@@ -85,6 +81,18 @@ def validate_choice(node: Mapping[str, Any], group: str, path: str, trusted: Tru
     validate_values(node, path, SUPPLIED.get(group, ()), trusted)
     if group == "figure":
         require_figure(target, node, path)
+
+
+def not_chosen(group: str, path: str) -> str:
+    """What to do about a node without a class."""
+    name = path.removeprefix(f"{group}.")
+    if name == group:
+        return f"{group} is not chosen: use {group}=..., with one of the files in conf/{group}/"
+    return (
+        f"{path} has options, but is not chosen or does not exist: choose it with {group}=[{name}], or remove the "
+        f"options of an experiment with ~{path}. Each choice has a file in conf/{group}/, which names its class under "
+        "_target_"
+    )
 
 
 def require_figure(target: Callable[..., Any], node: Mapping[str, Any], path: str) -> None:

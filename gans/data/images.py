@@ -178,10 +178,11 @@ class ImageData(Source):
         for name, images in sets.items():
             found = set(images.labels.unique().tolist())
             missing = [self.class_names[number] for index, number in enumerate(self.classes) if index not in found]
-            if missing and len(images.labels):
+            if missing and (len(images.labels) or name != "validation" or self.val_size):
+                more = " or a larger data.val_size" if name == "validation" else ""
                 raise InputError(
                     f"data.classes: none of the {len(images.labels)} {name} images shows {', '.join(missing)}: "
-                    "choose other classes or a larger data.val_size"
+                    f"choose other classes{more}"
                 )
 
     def _keep_classes(self, images: Dataset) -> Dataset:

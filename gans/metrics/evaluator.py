@@ -133,6 +133,8 @@ class Evaluator:
         chosen = torch.randperm(len(pool.labels), generator=random)[:count].sort().values
         taken = torch.zeros(len(pool.labels), dtype=torch.bool).index_fill(0, chosen, value=True)
         others = ~taken[self.data.train_indices]
+        if not bool(others.any()):
+            return {}
         fake = self._sample(pool.select(chosen))
         evaluation_data = self._evaluation_data(
             real=real,

@@ -1,8 +1,10 @@
 """Kernel distance: the squared maximum mean discrepancy of the features (Bińkowski et al. 2018, section 4)."""
 
+from typing import Annotated
+
 import numpy
 import torch
-from pydantic import PositiveInt
+from pydantic import Field
 from torch import Tensor
 from torchmetrics.image.kid import poly_mmd
 
@@ -22,7 +24,7 @@ class KID(Metric):
     values = ("kid", "kid_error")
     minimum = 10 * 2
 
-    def __init__(self, subset: PositiveInt = 1000, during_training: bool = False) -> None:
+    def __init__(self, subset: Annotated[int, Field(ge=2)] = 1000, during_training: bool = False) -> None:
         super().__init__(during_training)
         self.subset = subset
 

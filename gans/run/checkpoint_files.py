@@ -38,7 +38,7 @@ class VerifiedCheckpointIO(CheckpointIO):
         delete_old(path.parent)
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, **_: Any) -> dict[str, Any]:
-        return load_verified(Path(path), map_location)
+        return load_verified(Path(path))  # to the host, from whatever device it was saved on
 
     def remove_checkpoint(self, path: str | Path) -> None:
         Path(path).unlink(missing_ok=True)
@@ -93,8 +93,8 @@ def recover_previous(folder: Path, kind: Kind) -> Path | None:
     return whole
 
 
-def load_verified(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """A checkpoint's tensors and plain values. No code in the file is run.
+def load_verified(path: Path) -> dict[str, Any]:
+    """A checkpoint's tensors, on the CPU, and plain values. No code in the file is run.
 
     Raises:
         InputError: if the file is damaged, can't be read, or holds other objects than tensors and plain values.
@@ -109,7 +109,7 @@ def load_verified(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     elif digest_of(content) != name["digest"]:
         raise InputError(f"'{path}' is damaged: its SHA-256 is not the one in its name")
     try:
-        return torch.load(io.BytesIO(content), map_location=map_location, weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
         raise InputError(f"'{path}' is not a checkpoint that can be loaded safely") from error
 

@@ -17,7 +17,7 @@ from gans.machine import keep_freed_memory
 from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
 from gans.run.callbacks.interrupt import Interrupt, restored_handlers
-from gans.run.checkpoint_files import recover_previous
+from gans.run.checkpoint_files import checkpoints_in, recover_previous, step_of
 from gans.run.draw import diagnose_and_plot, draw_figures, warn_of_failed
 from gans.run.final_test import final_test
 from gans.run.folder import RunFolder, runs_in
@@ -42,7 +42,7 @@ TRAINED_WITH = ("model", "objective", "stabilize", "data", "trainer", "seed")
 """What training follows: groups of options, and the seed."""
 NOT_FIXED = ("data.root", *(f"trainer.{name}" for name in LIMITS))
 """Options among them that may change when a run resumes."""
-CLAIM_SECONDS = 60.0
+CLAIM_SECONDS = 600.0
 """Starting a run needs the folder of runs for a moment; other members may be at it."""
 
 
@@ -106,7 +106,9 @@ def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
             print(f"'{older[0].path}' is of another version of your own code: a new run is made", flush=True)
         return start(config, name, once=True)
     if same[0].history.last != "finished":
-        return resume(same[0], config)
+        # with its own spacing of points: a curve has one
+        own = {"log_every": same[0].config.get("log_every", config.log_every)}
+        return resume(same[0], config.model_copy(update=own))
     print(finished_before(same[0], options), flush=True)
     return same[0]
 
@@ -252,15 +254,19 @@ def complete(run: RunFolder, config: RunConfig, components: RunComponents) -> Ru
                     diagnose_and_plot(run, config)
                 break
             except TrainingError as error:
-                roll_back(run, config, history, error)
+                roll_back(run, config, history, error, components.gan.training_steps)
                 interrupt.stop_if_asked()
                 components = build_run(config, branch=history.count("rolled back"))
     history.add("finished")
     return run
 
 
-def roll_back(run: RunFolder, config: RunConfig, history: History, error: TrainingError) -> None:
-    """Roll back to the last checkpoint; a TrainingError if the options allow no further rollback."""
+def roll_back(run: RunFolder, config: RunConfig, history: History, error: TrainingError, trained: int) -> None:
+    """Roll back to the last checkpoint; a TrainingError if the options allow no further rollback.
+
+    Args:
+        trained: the training steps made.
+    """
     rollbacks = history.count("rolled back")
     if config.on_nan == "stop" or rollbacks == config.rollbacks:
         step = error.training_step or RunFolder(run.path).last_step
@@ -268,10 +274,14 @@ def roll_back(run: RunFolder, config: RunConfig, history: History, error: Traini
         diagnose_and_plot(run, config)
         hint = (
             f"rollbacks={config.rollbacks} are used up"
-            if rollbacks
+            if config.on_nan == "rollback"
             else "a smaller learning rate or on_nan=rollback may help"
         )
         raise TrainingError(f"{error}: {hint}. The last checkpoint before it is in '{run.checkpoints}'")
+    if error.training_step is None:  # found by an evaluation, which would find it again in the same weights
+        for path in checkpoints_in(run.checkpoints, "last"):
+            if step_of(path) == trained > 0:
+                path.unlink()
     checkpoint = last_checkpoint(run)
     step = checkpoint["training_steps"] if checkpoint else 0
     if checkpoint:

@@ -97,18 +97,18 @@ def find_verdict(run: RunFolder) -> Verdict:
 
 def saturation(run: RunFolder) -> LabelPeriod | None:
     """For 10 points D's accuracy is at least 0.99, or G's loss stays within 0.001: G hardly learns any more."""
-    steps, accuracy = run.curve("train/discriminator_accuracy")
-    _, generator = run.curve("train/generator_loss")
-    if len(steps) < POINTS:
+    periods = []  # the generator may have fewer points, since it learns in some steps only
+    for curve, why, holds in (
+        ("discriminator_accuracy", "its accuracy stays at 0.99 or more", lambda window: window.min(1) >= 0.99),
+        ("generator_loss", "the generator's loss stands still", lambda window: numpy.ptp(window, 1) < 1e-3),
+    ):
+        steps, values = run.curve(f"train/{curve}")
+        if len(values) >= POINTS and (found := numpy.flatnonzero(holds(_windows(values)))).size:
+            periods.append(LabelPeriod(int(steps[found[0]]), int(steps[found[-1] + POINTS - 1]), why))
+    if not periods:
         return None
-    accurate = _windows(accuracy).min(1) >= 0.99
-    constant = numpy.ptp(_windows(generator), 1) < 1e-3
-    saturated = numpy.flatnonzero(accurate | constant)
-    if saturated.size == 0:
-        return None
-    first, last = saturated[0], saturated[-1] + POINTS - 1
-    why = "its accuracy stays at 0.99 or more" if accurate[first] else "the generator's loss stands still"
-    return LabelPeriod(int(steps[first]), int(steps[last]), why)
+    first = min(periods, key=lambda period: period.first_step)
+    return LabelPeriod(first.first_step, max(period.last_step for period in periods), first.why)
 
 
 def poor_samples(run: RunFolder) -> LabelPeriod | None:
@@ -246,7 +246,8 @@ def _lacking_points(run: RunFolder, needed: int) -> str | None:
 
 def _lacking_evaluations(run: RunFolder, needed: int) -> str | None:
     if run.validation_name(_quality_name(run)) and not run.floors:
-        return f"{run.floors_file.name}, which is lost: testing the run again writes it"
+        lost = f"{run.floors_file.name}, which is lost: testing the run again writes it"
+        return "fewer validation images than training images" if run.floors_file.is_file() else lost
     count = len(_quality(run)[0])
     validations = f"{needed} validation{'s' if needed > 1 else ''}"
     return None if count >= needed else f"{validations} with metric=[precision_recall] or [mixture], has {count}"

@@ -217,6 +217,12 @@ class RunFolder:
             grids.append(Grid(int(step), float(epoch), images, labels, landscape=arrays))
         return sorted(grids, key=lambda grid: grid.step)
 
+    def delete_grids_after(self, step: int) -> None:
+        """Delete the grids of later steps, which may not come again."""
+        for path in (self.path / "samples").glob("step_*.npz"):
+            if path.name > self.grid_file(step).name:
+                path.unlink()
+
     @cached_property
     def pairs(self) -> dict[str, NDArray[Any]] | None:
         """``inputs``, ``outputs``, ``answers``, images as those of ``Grid``, ``labels`` (n,), of a test; or None."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,6 @@ def generate(request: GenerateConfig) -> Path:
 
 def require_match(sampler: Sampler, request: GenerateConfig) -> None:
     """Refuse what can't be drawn or written, before anything is."""
-    if len({*request.seed}) < len(request.seed):
-        raise InputError(f"seed={request.seed}: name each seed once")
     sampler.require_match(request)
     if request.pngs and sampler.trained.network.makes_points:
         raise InputError("pngs: this generator makes points, not images: use npz=true")
@@ -145,7 +144,10 @@ def walk_grid(walks: Walks, title: str, names: Sequence[str]) -> Figure:
     count = max(1, SHOWN // walks.images.shape[1])
     if len(walks.images) > count:
         title += f", the first {count} of {len(walks.images):,} walks"
-    labels = ["–".join(names[label] for label in dict.fromkeys(row) if label >= 0) for row in walks.labels.tolist()]
+    labels = [
+        "–".join(names[label] for label, _ in groupby(label for label in row if label >= 0))
+        for row in walks.labels.tolist()
+    ]
     return picture(list(walks.images[:count]), title, labels[:count])
 
 

@@ -17,8 +17,9 @@ def summarize(title: str, network: nn.Module, forward: Callable[[], object]) -> 
     """A line per layer with its output shape in ``forward``, which passes a batch through the network."""
     rows: list[tuple[str, str, int]] = []
 
-    def record(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
-        shape = " x ".join(map(str, output.shape[1:]))
+    def record(module: nn.Module, _: object, output: object) -> None:
+        first = output[0] if isinstance(output, tuple) else output  # of a recurrent layer
+        shape = " x ".join(map(str, first.shape[1:])) if isinstance(first, Tensor) else "-"
         rows.append((type(module).__name__, shape, parameter_count(module)))
 
     leaves = [module for module in network.modules() if not list(module.children())]

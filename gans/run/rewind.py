@@ -40,6 +40,7 @@ def rewind(run: RunFolder, checkpoint: dict[str, Any]) -> None:
     """Bring the run folder back to a checkpoint."""
     positions = check_options(FilePositions, checkpoint["file_positions"])
     delete_best_from(run.checkpoints, checkpoint["training_steps"])
+    run.delete_grids_after(checkpoint["training_steps"])
     truncate_after(run, positions)
 
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from gans.config.schema import RunConfig
 from gans.config.shell import shell_command
 from gans.config.validate import foreign_packages
-from gans.errors import InputError, InterruptedTraining
+from gans.errors import InputError, InterruptedTraining, one_line
+from gans.machine import is_want_of_memory
 from gans.run import slurm
 from gans.run.folder import RunFolder
 from gans.run.history import History
@@ -37,6 +38,15 @@ def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterato
         with suppress(OSError, InputError):  # perhaps nothing can be written
             history.add("stopped", why=why)
         raise InputError(f"{why}. Solve this, and resume the run with: {command}") from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_want_of_memory(error):
+            raise
+        with suppress(OSError, InputError):
+            history.add("stopped", why="out of memory")
+        raise InputError(
+            f"out of memory: {one_line(error)}. Free some, or start a new run with a smaller data.batch_size; resume "
+            f"this one with: {command}"
+        ) from error
     except InputError as error:  # such as of a metric of the user's own, which is first computed after training
         with suppress(OSError, InputError):
             history.add("stopped", why=str(error))

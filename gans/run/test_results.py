@@ -90,7 +90,8 @@ class TestResults(BaseModel):
                 continue
             images = parsed.images if parsed else self.held_out_images
             protocol = [str(images), *(parsed.details if parsed else [])]
-            values = [f"{tested.results[full_name]:.4g}" for tested in self.checkpoints.values()]
+            found = [tested.results.get(full_name) for tested in self.checkpoints.values()]
+            values = ["" if value is None else f"{value:.4g}" for value in found]
             floor = self.floors.get(str(parsed.of_real_images) if parsed else full_name)
             rows.append([name, *values, "" if floor is None else f"{floor:.4g}", ", ".join(protocol)])
         return rows

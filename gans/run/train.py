@@ -31,7 +31,8 @@ def train(run: RunFolder, config: RunConfig, components: RunComponents, interrup
     if trainer.precision == "bf16-mixed" and emulates_bfloat16(trainer.strategy.root_device.type):
         warn("this CPU emulates bfloat16 (x86 needs AVX-512): trainer.precision=32-true is far faster")
     if components.best_by is None and config.metric:
-        print("no best checkpoint will be saved: that needs metric=[fid,...] and enough validation images")
+        needs = "metric=[fid,...], computed during training, and enough validation images"
+        print(f"no best checkpoint will be saved: that needs {needs}")
     checkpoint = newest_whole(run.checkpoints, "last")
     trainer.fit(components.gan, datamodule=components.data, ckpt_path=checkpoint)
     return trainer

@@ -138,7 +138,8 @@ def fill(count: int, draw: Callable[[Tensor], tuple[Inputs, Tensor]]) -> Inputs:
         while len(slots := missing.nonzero()[:TRIED, 0]):
             slots = slots.repeat(-(-TRIED // len(slots)))[:TRIED]
             inputs, kept = draw(slots)
-            first = {slot: row for row, slot in reversed([*enumerate(slots.tolist())]) if kept[row]}  # of each slot
+            pairs = zip(slots.tolist(), range(len(slots)), kept.tolist(), strict=True)
+            first = {slot: row for slot, row, is_kept in reversed([*pairs]) if is_kept}  # of each slot
             drawn = [*inputs.arguments, inputs.labels]
             chosen = chosen or [values.new_empty((count, *values.shape[1:])) for values in drawn]
             filled = torch.tensor(list(first), dtype=torch.int64)

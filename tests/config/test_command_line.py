@@ -326,13 +326,25 @@ def test_none_stands_alone(monkeypatch: pytest.MonkeyPatch, override: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("idle", "needed"), [("rollbacks=5", "on_nan=rollback"), ("formats=[svg]", "figure=[grids]")]
-)  # fmt: skip
+    ("idle", "needed"),
+    [
+        ("rollbacks=5", "on_nan=rollback"),
+        ("formats=[svg]", "figure=[grids]"),
+        ("evaluated_images=9", "metric=[fid]"),
+    ],
+)
 def test_an_option_that_needs_another_is_not_given_alone(idle: str, needed: str) -> None:
-    others = ["data=digits", "figure=none"]
+    others = ["data=digits", "figure=none", "metric=none"]
     gans.compose(*others, idle, needed)
     with pytest.raises(InputError, match=idle.partition("=")[0]):
         gans.compose(*others, idle)
+
+
+@pytest.mark.parametrize("command", ["resume=run", "test=run", "draw=run"])
+def test_a_new_run_needs_no_trust(command: str) -> None:
+    refuse_idle(["trust=[mine]", command], composed("data=digits", "trust=[mine]", command))
+    with pytest.raises(InputError, match="trust"):
+        refuse_idle(["trust=[mine]"], composed("data=digits", "trust=[mine]"))
 
 
 def test_drawing_no_figures_is_refused() -> None:

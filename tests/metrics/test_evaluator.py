@@ -180,8 +180,15 @@ def test_a_filter_that_leaves_a_class_empty_is_refused(monkeypatch: pytest.Monke
     data = data_of("data=digits")
     train, test = data.train_pool, data.test_images.select(data.test_images.labels != 3)
     monkeypatch.setattr("gans.data.digits.Digits.read", lambda _: (train, test))
-    with pytest.raises(InputError, match=r"none of the 357 test images shows 3:"):
+    with pytest.raises(InputError, match=r"none of the 357 test images shows 3: choose other classes$"):
         data_of("data=digits")
+    with pytest.raises(InputError, match=r"none of the 0 test images shows 3"):
+        data_of("data=digits", "data.classes=[3]")
+
+
+def test_there_are_no_floors_if_no_training_image_is_left() -> None:
+    data = data_of("data=digits", "data.val_size=1000", "data.limit=20", "data.batch_size=10")
+    assert evaluator(data).floors("test", conditional=False, transforms=False) == {}
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(

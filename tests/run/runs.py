@@ -25,7 +25,7 @@ TINY = (
     "data=digits", "data.limit=24", "data.val_size=70", "data.batch_size=8", "model=autoencoder",
     "trainer.max_epochs=2", "trainer.max_steps=null", "trainer.check_val_every_n_epoch=1",
     "checkpoint.every_steps=2", "checkpoint.every_minutes=null", "log_every=2", "samples.count=10", "samples.frames=3",
-    "evaluated_images=70", "metric=none", "figure=none",
+    "metric=none", "figure=none",
 )  # fmt: skip
 """Six training steps in two epochs, with nothing that takes longer than they do."""
 
@@ -40,6 +40,8 @@ def tiny(*overrides: str) -> list[str]:
     """``TINY`` with some options replaced or added; with other data, none of its options of the data."""
     chooses_data = any(text.startswith("data=") for text in overrides)
     base = [text for text in TINY if not (chooses_data and text.startswith("data"))]
+    if any(text.startswith("metric=") and text != "metric=none" for text in overrides):
+        base.append("evaluated_images=70")
     return list({text.partition("=")[0]: text for text in (*base, *overrides)}.values())
 
 

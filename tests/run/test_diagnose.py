@@ -275,3 +275,19 @@ def test_a_metric_that_is_no_number_is_kept_as_one_in_verdict_and_floors(tmp_pat
     assert "poor samples" in read_verdict(run).labels
     assert math.isnan(read_verdict(run).late_fluctuation["fid"])
     assert math.isnan(run.floors["fid_200_digits1"])
+
+
+def test_a_generator_that_learns_in_some_steps_only_is_judged(tmp_path: Path) -> None:
+    """Its curve has fewer points than the discriminator's."""
+    run = start(tmp_path, "stabilize=discriminator_steps", "log_every=1", "trainer.max_epochs=7")
+    counts = [len(run.curve(f"train/{player}_loss")[0]) for player in ("discriminator", "generator")]
+    assert counts == [21, 4]  # 10 are needed
+    assert run.history.last == "finished"
+
+
+def test_too_few_training_images_for_floors_are_not_called_lost(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", {}, GOOD)
+    run.floors_file.write_text("{}")
+    lacks = find_verdict(RunFolder(run.path)).not_judged.values()
+    assert lacks
+    assert all("fewer validation images" in lack for lack in lacks)

@@ -18,6 +18,7 @@ from gans.errors import InputError
 from gans.run.checkpoint_files import checkpoints_in
 from gans.run.folder import RunFolder
 from gans.run.output import new_folder, output_folder
+from gans.run.rewind import rewind
 from gans.run.test_results import read_results
 from tests.conftest import narrow, run_config
 from tests.run.runs import only_run, points, resume, start, stopped_run
@@ -153,3 +154,9 @@ def test_a_checkpoint_stands_for_its_run_even_if_it_is_not_there(tmp_path: Path)
 def test_a_folder_without_a_config_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=str(tmp_path)):
         RunFolder(tmp_path)
+
+
+def test_a_run_that_goes_back_has_no_grids_of_later_steps(tmp_path: Path) -> None:
+    run = start(tmp_path, "samples.frames=6")
+    rewind(run, {"training_steps": 4, "file_positions": {"rows": 0, "events": {}}})
+    assert [grid.step for grid in RunFolder(run.path).grids] == [0, 1, 2, 3, 4]

@@ -10,6 +10,7 @@ from gans.run.callbacks.metrics_logger import MetricsLogger
 from gans.run.folder import RunFolder
 from gans.run.metrics_file import read_rows
 from gans.run.rewind import FilePositions, truncate_after
+from tests.run.runs import start
 
 
 def test_columns_may_appear_later_and_rows_after_a_checkpoint_are_dropped(tmp_path: Path) -> None:
@@ -43,3 +44,15 @@ def test_a_row_that_was_cut_off_is_dropped(tmp_path_factory: pytest.TempPathFact
     _, rows = read_rows(path)
     expected = [{"step": str(step), "a": str(step / 8), "b": str(step / 4)} for step in range(1, 4)]
     assert rows == expected[: left.count("\n") - 1]
+
+
+def test_an_epochs_mean_is_over_all_updates_however_often_points_are_recorded(tmp_path: Path) -> None:
+    """The generator learns in every third of ten steps, so that windows of equal length hold one update or two."""
+    options = ("data.limit=80", "stabilize=discriminator_steps", "stabilize.discriminator_steps.steps=3")
+    means = [
+        start(tmp_path / str(every), *options, f"log_every={every}").curve("epoch/generator_loss")[1]
+        for every in (1, 4, 7)
+    ]
+    assert len(means[0]) == 2
+    for other in means[1:]:
+        assert other == pytest.approx(means[0], rel=1e-6)

@@ -27,3 +27,9 @@ def test_a_table_has_each_layer_and_leaves_no_trace(training: bool) -> None:
     ]
     assert all(module.training is training for module in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_layer_with_several_outputs_has_a_line_too() -> None:
+    network = nn.LSTM(4, 3, batch_first=True)
+    *_, line = summarize("a network", network, lambda: network(torch.ones(2, 5, 4))).splitlines()
+    assert line.split() == ["LSTM", "5", "x", "3", "108"]

@@ -76,3 +76,20 @@ def test_a_damaged_file_says_how_to_test_the_run_again(tmp_path: Path, content: 
     assert words[0] == "python"
     assert words[-1].startswith("test=")
     assert str(folder) in words[-1]
+
+
+def test_a_figure_that_one_checkpoint_lacks_is_an_empty_cell() -> None:
+    """A metric of the user's own may return other values for other samples."""
+    last, best = (CheckpointResults(training_steps=1, results=values) for values in (VALUES, {}))
+    results = TestResults(
+        held_out_images=9,
+        evaluated_images=9,
+        features=None,
+        checkpoints={"last": last, "best": best},
+        floors={},
+        left_out={},
+    )
+    console = Console(width=100, file=io.StringIO())
+    console.print(results.table("run", 100))
+    assert isinstance(console.file, io.StringIO)
+    assert "1235" in console.file.getvalue()

@@ -114,10 +114,11 @@ def test_samples_that_are_not_finite_are_a_failure_too(
         return evaluate(self, subset, replace(generated, images=images))
 
     monkeypatch.setattr(Evaluator, "evaluate", evaluate_nan_first)
-    asked = ("metric=[class_histogram]", "trainer.max_epochs=2", f"on_nan={on_nan}")
+    asked = ("metric=[class_histogram]", "trainer.max_epochs=2", f"on_nan={on_nan}", "checkpoint.every_steps=1")
     if on_nan == "rollback":
         run = start(tmp_path, *asked)
         assert run.history.count("rolled back") == 1
+        assert [event["to_step"] for event in run.history.events if "to_step" in event] == [2]  # 3 would be seen again
         assert run.history.last == "finished"
     else:
         with pytest.raises(TrainingError, match="not finite"):

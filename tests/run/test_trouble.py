@@ -39,6 +39,7 @@ from tests.run.runs import (
     request,
     resume,
     start,
+    stopped_run,
     tiny,
 )
 from tests.run.runs import test_again as retest
@@ -526,3 +527,21 @@ def test_an_unexpected_error_leaves_a_run_that_resumes(
         with pytest.raises(Crash):
             resume(only_run(tmp_path))
     assert_same_training(unbroken(), resume(only_run(tmp_path)))
+
+
+def test_want_of_memory_is_one_line_and_the_run_resumes(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        do_at(patch, "between the players", 5, lambda _: torch.empty(1 << 50))
+        with pytest.raises(InputError, match=r"^out of memory: [^\n]*smaller data.batch_size[^\n]* resume="):
+            start(tmp_path)
+    run = only_run(tmp_path)
+    assert run.history.last == "stopped"
+    assert resume(run).history.last == "finished"
+
+
+def test_a_member_that_resumes_keeps_the_spacing_of_its_points(tmp_path: Path) -> None:
+    """Else one curve would have means over different numbers of steps."""
+    run = stopped_run(tmp_path, "log_every=2")
+    start_resume_or_return(run_config(*tiny("log_every=1", f"runs={tmp_path}")), NAME)
+    steps = RunFolder(run.path).curve("train/discriminator_loss")[0]
+    assert steps.tolist() == [2, 4, 6]

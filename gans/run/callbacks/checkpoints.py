@@ -66,6 +66,7 @@ class Checkpoints(Callback):
             return
         value = float(trainer.callback_metrics[self.best_by])
         if value < self.best:
+            require_finite_state(pl_module, trainer.optimizers, pl_module.training_steps)
             self.best = value
             trainer.save_checkpoint(checkpoint_path(self.run.checkpoints, "best", pl_module.training_steps))
 

@@ -12,24 +12,21 @@ from gans.means import MeanAccumulator
 class Curves(Callback):
     """Writes ``train/...`` every ``log_every`` steps, ``epoch/...`` after an epoch, ``val/...`` after a validation.
 
-    ``train`` values are means since the last point, ``epoch`` values means over the epoch. Each row has the training
-    step and the epoch, as a fraction.
+    ``train`` values are means since the last point or the epoch's beginning, ``epoch`` values means over the epoch.
+    Each row has the training step and the epoch, as a fraction.
     """
 
     def __init__(self, log_every: int) -> None:
         self.log_every = log_every
         self.latest: dict[str, float] = {}
         self._epoch = MeanAccumulator()
-        self._steps_since = 0
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: GAN, *_: Any) -> None:
-        self._steps_since += 1
         if pl_module.training_steps % self.log_every == 0:
             self._write(trainer, pl_module, {f"train/{name}": value for name, value in self._read(pl_module).items()})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
-        if self._steps_since:  # the epoch's mean includes steps after the last point
-            self._read(pl_module)
+        self._read(pl_module)  # the epoch's mean includes steps after the last point
         self._write(trainer, pl_module, {f"epoch/{name}": value for name, value in self._epoch.pop().items()})
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
@@ -38,17 +35,17 @@ class Curves(Callback):
 
     def _read(self, gan: GAN) -> dict[str, float]:
         """The means since the last call."""
-        self.latest = gan.means.pop()
-        self._epoch.add_numbers(self.latest, self._steps_since)
-        self._steps_since = 0
-        return self.latest
+        found = gan.means.pop_weighted()
+        self._epoch.add_means(found)
+        means = {name: mean for name, (mean, _) in found.items()}
+        self.latest = means or self.latest
+        return means
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epoch": self._epoch.state_dict(), "steps_since": self._steps_since}
+        return {"epoch": self._epoch.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._epoch.load_state_dict(state_dict["epoch"])
-        self._steps_since = state_dict["steps_since"]
 
     @staticmethod
     def _write(trainer: L.Trainer, gan: GAN, values: dict[str, float]) -> None:
