@@ -25,7 +25,8 @@ SETTINGS = "|".join(
         r"`[^`]*`",
         r"\]\([^)]*\)",  # links
         r"\w+ et al\. \d{4}",
-        r"beta1 of 0\.9|beta1 to 0\.5|, 0\.5 helps|(target to|keep their|use|target of) 0\.9|have 0\.5 already|grid of 25",
+        r"beta1 of 0\.9|beta1 to 0\.5|, 0\.5 helps|(target to|keep their|use|target of) 0\.9|have 0\.5 already",
+        r"grid of 25",
         r"\d[\d,]* (images|steps|epochs|Gaussians)|(step|after|in|at) \d,?\d{3}\b",
         r"after 16 runs",
         r"−0\.272 and 0\.682",  # the report's
