@@ -17,10 +17,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from gans.config.explain import CONF, EXPECTED, known_options, message_of
+from gans.config.explain import CONF, EXPECTED, configs_of_others, known_options, message_of
 from gans.config.resolve import resolve, without_replaced
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
-from gans.config.shell import folders_given, option_of, present_command
+from gans.config.shell import folders_given, option_of, present_command, values_given
 from gans.errors import HANGUP, InputError, InterruptedTraining, TrainingError, let_go_of_terminal
 
 NEEDED = set(RunConfig.model_fields) - set(ANY_OF)
@@ -34,10 +34,15 @@ def run_command(main: Callable[[], None]) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing several lines
     os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows, and an unknown backend would end matplotlib
     arguments = sys.argv[1:]
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed, as by a daemon
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     with one_line_errors(), stopped_by_signals():
+        refuse_unreadable(arguments)
         refuse_sweep(arguments)
         settings = [text for text in arguments if option_of(text).startswith(("hydra.", "hydra/"))]
         refuse_hydra_settings(settings, sweeps=bool(SWEEP & {*arguments}))
+        refuse_flags(arguments)
         refuse_config_places(arguments)
         main()
         sys.stdout.flush()  # here an error of it is seen
@@ -191,11 +196,39 @@ def refuse_sweep(arguments: Sequence[str]) -> None:
         raise InputError(f"-m is for sweeps of train.py: leave it out, and call {command}.py once for each value")
 
 
+def refuse_unreadable(arguments: Sequence[str]) -> None:
+    """Refuse text that files could not hold: letters that the process's encoding does not know."""
+    for text in arguments:
+        if (shown := text.encode(errors="backslashreplace").decode()) != text:
+            raise InputError(
+                f"{shown}: these letters are not those of this process's encoding, {sys.getfilesystemencoding()}: set "
+                "PYTHONUTF8=1, or use a name in UTF-8"
+            )
+
+
+OWN_FILES = "leaves out this package's own files: use --config-dir, which adds yours to them"
+FLAGS = {
+    "--config-path": OWN_FILES,
+    "-cp": OWN_FILES,
+    "--experimental-rerun": "leaves out all other options: repeat the command itself",
+}
+"""Hydra's flags that are refused, and why."""
+
+
+def refuse_flags(arguments: Sequence[str]) -> None:
+    """Refuse flags of Hydra's that are of no use here, or that would be ignored."""
+    flags = {text.partition("=")[0] for text in arguments}
+    for flag in FLAGS.keys() & flags:
+        raise InputError(f"{flag} {FLAGS[flag]}")
+    if flags & {"--package", "-p"} and not flags & {"--cfg", "-c"}:
+        raise InputError("--package says which part of the options --cfg shows: add --cfg job")
+    for name in values_given(arguments, ("--config-name", "-cn")):
+        if name in configs_of_others():
+            raise InputError(f"--config-name {name} is of {name.replace('config', 'train')}.py: call that command")
+
+
 def refuse_config_places(arguments: Sequence[str]) -> None:
-    """Refuse --config-path, and files in the folder of --config-dir that Hydra would not read."""
-    for flag in (text.partition("=")[0] for text in arguments):
-        if flag in ("--config-path", "-cp"):
-            raise InputError(f"{flag} leaves out this package's own files: use --config-dir, which adds yours to them")
+    """Refuse files in the folder of --config-dir that Hydra would not read."""
     for folder in folders_given(arguments):
         refuse_hidden(folder)
         refuse_groups_of_options(folder, arguments)

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gans.config.resolve import flatten
-from gans.config.schema import ANY_OF, ONE_NAME
+from gans.config.schema import ANY_OF, COMMANDS, ONE_NAME
 from gans.config.shell import CONFIG_DIRS, folders_given, option_of, present_command
 from gans.errors import InputError, TrainingError, one_line
 
@@ -32,6 +32,7 @@ OF_HYDRA = {
     "Config group override must be": "{given}: a config group takes the name of one of its files in conf/",
     "Only one of --": "{}. --cfg job shows the options of one run: leave -m and commas out",
     "The --resolve flag": "{}",
+    "Expecting one subcommand": "{}, as --shell-completion install=bash",
 }
 """Hydra's errors for a wrong command that are of no class of its own: how they start, and what is said: "{}" is the
 error, "{given}" are the groups' values that are no names."""
@@ -72,6 +73,8 @@ def explain(error: Exception, command: str = "", *, is_typed: bool = True) -> st
         group, _, name = error.missing_cfg_file.rpartition("/")
         choices = sorted(error.options or [path.stem for path in (CONF / group).glob("*.yaml")])
         choices = [each for each in choices if (group, each) != ("hydra/launcher", "basic")]
+        if not group:
+            choices = [each for each in choices if each not in configs_of_others()]
         return f"unknown {group or 'config'} '{name}'{suggestion(name, choices)}: choose from {', '.join(choices)}"
     if isinstance(error, OSError):
         return f"{error.strerror or error}" + (f": '{error.filename}'" if error.filename else "")
@@ -86,6 +89,13 @@ def explain(error: Exception, command: str = "", *, is_typed: bool = True) -> st
         hint = '. A list in a list takes quotes: ["stabilize=[ema,r1]"]' if "expected ',' or ']'" in message else ""
         return f"a config file can't be read: {message}{hint}"
     return explain_text(message, command or present_command() or "train", is_typed=is_typed)
+
+
+def configs_of_others() -> set[str]:
+    """The names of the other commands' configs, which this command can't use."""
+    command = present_command() or "train"
+    own = command if command in COMMANDS else "config"
+    return {path.stem for path in CONF.glob("*.yaml")} - {own}
 
 
 def file_with(content: bytes) -> Path | None:
@@ -145,7 +155,9 @@ def explain_comma(argument: str, command: str, *, is_typed: bool) -> str:
     name, value = option_of(argument), argument.partition("=")[2]
     as_list = f"write a list as {name}=[{value}]"
     if command != "train":
-        return f"{argument}: {f'call {command}.py once for each' if name in ONE_NAME else as_list}"
+        own = COMMANDS[command].model_fields if command in COMMANDS else {}
+        takes_one = name in ONE_NAME or (name in own and "list" not in str(own[name].annotation))
+        return f"{argument}: {f'call {command}.py once for each' if takes_one else as_list}"
     usual = known_options(command).get(name, "")
     takes_list = name in ANY_OF or (name not in ONE_NAME and usual.startswith("["))
     several = f"to run several, add -m: -m {argument}" if is_typed else "of several values make an arm each"

@@ -166,6 +166,16 @@ class StudyOptions(Options):
     output: str
 
 
+COMMANDS: dict[str, type[Options]] = {
+    "generate": GenerateConfig,
+    "export": ExportConfig,
+    "explore": ExploreConfig,
+    "features": FeaturesConfig,
+    "evaluate": EvaluateConfig,
+    "study": StudyOptions,
+}
+"""The options of each command beside train.py."""
+
 ONE_OF = ("data", "model", "objective", "sampling", "trainer")
 """Config groups with exactly one choice."""
 ONE_NAME = (*ONE_OF, "optimizer", "experiment", "study")

@@ -59,9 +59,14 @@ def config_dirs(hydra: Any) -> list[str]:
 
 def folders_given(arguments: Sequence[str]) -> list[str]:
     """The folders that a command's arguments give with ``--config-dir``."""
+    return values_given(arguments, CONFIG_DIR_FLAGS)
+
+
+def values_given(arguments: Sequence[str], names: Sequence[str]) -> list[str]:
+    """What a command's arguments give with a flag of these names: ``--flag=value`` or ``--flag value``."""
     flags = [(*text.partition("="), following) for text, following in zip(arguments, [*arguments, ""][1:], strict=True)]
-    found = [value if equals else following for flag, equals, value, following in flags if flag in CONFIG_DIR_FLAGS]
-    return [folder for folder in found if folder]
+    found = [value if equals else following for flag, equals, value, following in flags if flag in names]
+    return [value for value in found if value]
 
 
 def hydra_value(value: Any) -> str:

@@ -122,6 +122,50 @@ def test_the_packages_own_files_are_never_left_out(
     assert "--config-dir" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train.py", "-cn", "generate"], "generate.py"),
+        (["study.py", "--config-name=config"], "train.py"),
+        (["train.py", "--package", "model"], "--cfg job"),
+        (["train.py", "-p", "model", "seed=1"], "--cfg job"),
+        (["train.py", "--experimental-rerun", "some.pickle"], "repeat the command"),
+        (["train.py", "runs=caf\udcc3\udca9"], r"caf\\udcc3.*PYTHONUTF8=1"),
+    ],
+    ids=ascii,
+)
+def test_flags_of_no_use_and_unreadable_text_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(ROOT / arguments[0]), *arguments[1:]])
+    with pytest.raises(SystemExit) as end:
+        run_command(lambda: pytest.fail("Hydra has started"))
+    assert end.value.code == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_a_closed_output_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of ``python train.py >&-``, or a daemon."""
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py")])
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    run_command(lambda: print(sys.stdout.isatty(), sys.stderr.isatty()))
+    assert not sys.stdout.isatty()
+
+
+def test_what_flags_are_for_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    for arguments in (
+        ["--cfg", "job", "--package", "model"],
+        ["-c", "job", "-p", "model"],
+        ["-cn", "mine"],
+        ["-cn", "config"],
+    ):
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), *arguments])
+        run_command(partial(started.append, "train.py"))
+    assert len(started) == 4
+
+
 def test_sigterm_removes_what_is_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [str(ROOT / "generate.py")])
     before = signal.getsignal(signal.SIGTERM)
@@ -183,7 +227,8 @@ def test_a_list_where_one_name_is_meant(monkeypatch: pytest.MonkeyPatch, command
 @pytest.mark.parametrize(
     ("argument", "advice"),
     [("study=first_steps,games", "once for each"), ("sampling=all,drs", "once for each"), ("seed=1,2", "seed=[1,2]"),
-     ("classes=3,7", "classes=[3,7]"), ("figures=fid,recall", "figures=[fid,recall]")],
+     ("classes=3,7", "classes=[3,7]"), ("figures=fid,recall", "figures=[fid,recall]"),
+     ("output=a,b", "once for each")],
 )  # fmt: skip
 def test_commands_without_sweeps_recommend_none(argument: str, advice: str) -> None:
     for command in ("study", "generate"):
