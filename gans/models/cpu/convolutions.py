@@ -29,9 +29,10 @@ class Conv2d(nn.Conv2d):
     """nn.Conv2d for many channels, with a faster gradient of the weights in bfloat16."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.dim() != 4 or not (self.training and input.is_cpu and prefers_patches(input, self.weight)):
-            return super().forward(input)
-        return _Convolution.apply(input, self.weight, self.bias, Geometry.of(self))
+        weight = self.weight  # read once: under spectral norm each reading is a power iteration
+        if input.dim() != 4 or not (self.training and input.is_cpu and prefers_patches(input, weight)):
+            return self._conv_forward(input, weight, self.bias)
+        return _Convolution.apply(input, weight, self.bias, Geometry.of(self))
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from gans.gan import GAN
 from gans.generator import Generator
@@ -74,6 +75,29 @@ def test_weights_go_from_one_kind_to_the_other() -> None:
     assert isinstance(plain, Generator)
     plain.load_state_dict(fast.state_dict())
     fast.load_state_dict(plain.state_dict())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Conv2d(48, 32, 3), nn.Conv2d(1, 32, 3), nn.ConvTranspose2d(48, 32, 3)],
+    ids=["many channels", "images", "transposed"],
+)
+def test_a_forward_pass_is_one_power_iteration(layer: nn.Conv2d | nn.ConvTranspose2d, dtype: torch.dtype) -> None:
+    """Under spectral norm, with as many of them as plain layers have."""
+    images = torch.randn(2, layer.in_channels, 6, 6, dtype=dtype, requires_grad=True)
+    fast, plain = use_fast_layers(copy.deepcopy(layer)), copy.deepcopy(layer)
+    assert type(fast) is not type(plain)
+    states = []
+    for network in (fast, plain):
+        torch.manual_seed(0)  # of the first vectors
+        spectral_norm(network.to(dtype))
+        begun = copy.deepcopy(network.state_dict())
+        network(images)
+        states.append(network.state_dict())
+        assert not all(torch.equal(value, begun[name]) for name, value in states[-1].items())
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
 
 
 @pytest.mark.parametrize(
