@@ -6,8 +6,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from gans.config.schema import ExploreConfig
+from gans.data.batches import Batch
 from gans.data.pixels import UNIT, rescale
 from gans.data.progress import ProgressBar
 from gans.errors import InputError
@@ -70,8 +72,9 @@ def explore(request: ExploreConfig) -> Explorer:
         scores = None
         if gan is not None:
             try:
-                programs["discriminator"] = write_discriminator(gan, made)
+                discriminator = write_discriminator(gan, made)
                 scores = score_samples(gan, made, run)
+                programs["discriminator"] = discriminator
             except InputError as error:
                 no_score = str(error)
         page = render(made, facts_of(made, run), run, pack(programs), scores, no_score)
@@ -98,6 +101,13 @@ def find_moment(path: Path) -> tuple[Path, str | None]:
 
 
 def plain(gan: GAN) -> GAN:
+    """The GAN with the layers of torch.nn alone, whose weights are what parametrizations, such as spectral norm, make.
+
+    Its networks are in inference mode, in which these stay the same.
+    """
+    for layer in [*gan.modules()]:
+        for name in [*layer.parametrizations] if is_parametrized(layer) else ():
+            remove_parametrizations(layer, name)
     return use_plain_layers(gan).to(memory_format=torch.contiguous_format)
 
 
@@ -127,14 +137,24 @@ def refuse_rounding(made: Exportable) -> None:
 
 @torch.no_grad()
 def score_samples(gan: GAN, made: Exportable, run: RunFolder | None) -> Scores:
-    """The discriminator's mean scores of generated and, if the run has some, real training images."""
-    network, inputs = ScoreNetwork(gan).eval(), made.inputs(SCORED)
-    classes = inputs[1] if made.generator.takes_classes else torch.zeros(SCORED, dtype=torch.int64)
+    """The discriminator's mean scores of generated and, if the run has some, real training images.
+
+    A generator that takes images gets the training images; an InputError if there are none.
+    """
+    network, real = ScoreNetwork(gan).eval(), training_images(run)
+    if made.generator.takes_images and real is None:
+        raise InputError("there is no run folder with training images, of which this generator makes others")
+    inputs = made.inputs(len(real.images) if made.generator.takes_images and real else SCORED, batch=real)
+    classes = inputs[1] if made.generator.takes_classes else torch.zeros(len(inputs[0]), dtype=torch.int64)
     fake = float(network(made.network(*inputs), classes)[:, 0].mean())
+    return Scores(fake, None if real is None else float(network(*real)[:, 0].mean()))
+
+
+def training_images(run: RunFolder | None) -> Batch | None:
+    """Some of a run's real training images; None if it has none."""
     if run is None or not run.samples_file("data").is_file():
-        return Scores(fake, None)
+        return None
     images, labels = run.data_samples
     chosen = torch.linspace(0, len(labels) - 1, min(SCORED, len(labels))).long()
     pixels = torch.from_numpy(images)[chosen].float() / 255
-    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.movedim(3, 1)
-    return Scores(fake, float(network(pixels, torch.from_numpy(labels)[chosen])[:, 0].mean()))
+    return Batch(pixels[:, None] if pixels.ndim == 3 else pixels.movedim(3, 1), torch.from_numpy(labels)[chosen])

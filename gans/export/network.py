@@ -51,13 +51,17 @@ class Exportable:
     def network(self) -> nn.Module:
         return ImageNetwork(self.generator).eval()
 
-    def inputs(self, count: int, seed: int = 0) -> tuple[Tensor, ...]:
-        """Random inputs, by name in the order of ``input_names``; images are noise."""
-        random = Streams(seed, "export")("inputs")
+    def inputs(self, count: int, batch: Batch | None = None) -> tuple[Tensor, ...]:
+        """Random inputs, by name in the order of ``input_names``.
+
+        Args:
+            batch: of which a generator that transforms images makes its inputs; None for noise.
+        """
+        random = Streams(0, "export")("inputs")
         data = self.config["data"]
         shape = (count, data.get("channels", 1), data.get("size", 28), data.get("size", 28))
-        batch = Batch(torch.rand(shape, generator=random), torch.zeros(count, dtype=torch.int64))
-        return self.generator.inputs(count, random, batch).arguments
+        noise = Batch(torch.rand(shape, generator=random), torch.zeros(count, dtype=torch.int64))
+        return self.generator.inputs(count, random, batch or noise).arguments
 
 
 def exportable(trained: TrainedGenerator, trust: Sequence[str] = ()) -> Exportable:

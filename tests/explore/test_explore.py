@@ -16,7 +16,7 @@ from gans.config.schema import ExploreConfig
 from gans.errors import InputError
 from gans.explore import write
 from gans.explore.program import Program
-from gans.explore.write import GREY_LEVELS, Explorer, ScoreNetwork, explore, plain
+from gans.explore.write import GREY_LEVELS, Explorer, ScoreNetwork, explore, plain, score_samples, training_images
 from gans.export.network import Exportable
 from gans.run.checkpoint_files import newest_whole
 from gans.run.folder import RunFolder
@@ -106,6 +106,37 @@ def test_the_browser_makes_the_images_of_pytorch(
         for weight in made.generator.parameters():
             weight.add_(0.2 * weight.norm() / weight.numel() ** 0.5 * torch.randn(weight.shape, generator=random))
     assert grey_levels(found["pixels"], in_pytorch(made, inputs)) > GREY_LEVELS
+
+
+@pytest.mark.slow
+def test_a_discriminator_with_spectral_norm_scores_as_it_does(tmp_path: Path) -> None:
+    run = trained_run(tmp_path, "dcgan", "stabilize=spectral_norm")
+    assert explore(request(ExploreConfig, run.path)).notes == []
+    checkpoint = newest_whole(run.checkpoints, "last")
+    assert checkpoint is not None
+    images, classes = torch.rand(SAMPLES, 1, 28, 28), torch.zeros(SAMPLES, dtype=torch.int64)
+    gan = load_gan(checkpoint)
+    with torch.no_grad():
+        expected = ScoreNetwork(gan)(images, classes)
+        torch.testing.assert_close(ScoreNetwork(plain(gan))(images, classes), expected)
+
+
+@pytest.mark.slow
+def test_means_are_of_what_the_generator_makes_of_training_images(
+    explored: Callable[..., Made], tmp_path: Path
+) -> None:
+    run, _ = explored("autoencoder", "stabilize=none")
+    checkpoint, made = newest_whole(run.checkpoints, "last"), loaded(run)
+    assert checkpoint is not None
+    gan, data = plain(load_gan(checkpoint)), training_images(run)
+    assert data is not None
+    with torch.no_grad():
+        mean = ScoreNetwork(gan)(made.network(1 - data.images), data.labels).mean()
+    assert score_samples(gan, made, run).generated == pytest.approx(float(mean), abs=1e-5)
+    copied = Path(shutil.copytree(run.path, tmp_path / "run"))
+    RunFolder(copied).samples_file("data").unlink()
+    (note,) = explore(request(ExploreConfig, copied)).notes
+    assert "training images" in note
 
 
 def pixels(page: Page, selector: str) -> NDArray[numpy.uint8]:
