@@ -2,7 +2,10 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import median
 from typing import Any
 
 import numpy
@@ -13,6 +16,8 @@ from gans.run.folder import Grid, RunFolder
 
 COLUMNS, ROWS = 5, 4
 POINT_PIXELS = 96
+FAR = 3
+"""Points so many times as far out as those of usual runs are drawn at the edge."""
 Pixels = NDArray[numpy.uint8]
 
 
@@ -20,12 +25,26 @@ Pixels = NDArray[numpy.uint8]
 class Strip:
     """Grids of one run at several moments, one below the other."""
 
-    picture: str
-    """A PNG as data URL."""
-    steps: tuple[int, ...]
-    width: int
-    height: int
-    """Of one moment, in pixels."""
+    grids: tuple[Grid, ...]
+    extent: float
+    """Pictures of points go from -extent to extent."""
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return tuple(grid.step for grid in self.grids)
+
+    @property
+    def shows_points(self) -> bool:
+        return self.grids[0].images.ndim == 2
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        return numpy.concatenate([tile_of(grid, self.extent) for grid in self.grids])
+
+    @cached_property
+    def picture(self) -> str:
+        """A PNG as data URL."""
+        return png_url(self.pixels)
 
 
 def strip_of(run: RunFolder, moments: int) -> Strip | None:
@@ -36,11 +55,16 @@ def strip_of(run: RunFolder, moments: int) -> Strip | None:
         return None
     targets = numpy.linspace(grids[-1].step, 0, min(moments, len(grids)))[::-1]
     steps = numpy.array([grid.step for grid in grids])
-    chosen = [grids[int(numpy.abs(steps - target).argmin())] for target in targets]
-    extent = max(largest(grid.images) for grid in chosen)
-    tiles = [tile_of(grid, extent) for grid in chosen]
-    height, width = tiles[0].shape[:2]
-    return Strip(png_url(numpy.concatenate(tiles)), tuple(grid.step for grid in chosen), width, height)
+    nearest = numpy.unique([numpy.abs(steps - target).argmin() for target in targets])
+    chosen = tuple(grids[place] for place in nearest)
+    return Strip(chosen, max(largest(grid.images) for grid in chosen))
+
+
+def on_one_scale(strips: Sequence[Strip]) -> list[Strip]:
+    """Strips of points with the same extent: the largest, or a few times the usual one if some runs diverge."""
+    extents = [strip.extent for strip in strips]
+    shared = min(max(extents), FAR * median(extents)) if extents else 0.0
+    return [replace(strip, extent=shared) if strip.shows_points else strip for strip in strips]
 
 
 def largest(points: NDArray[Any]) -> float:

@@ -4,7 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gans.errors import InputError, warn
 from gans.study.analyse import StudyResult
 from gans.study.answers import answers
-from gans.study.images import Strip, strip_of
+from gans.study.images import Strip, on_one_scale, strip_of
 from gans.study.plots import ArmStyle, Curves, curve_title, inline, median, style_of
 from gans.study.record import RunRecord
 from gans.study.words import glossary
@@ -29,11 +29,11 @@ IMAGES_BYTES = 3_000_000
 
 @dataclass(frozen=True)
 class Commands:
-    """The commands that a page shows; each can be pasted into a shell."""
+    """The commands that a page shows; each can be pasted into a shell. Of runs that exist there is only the first."""
 
     again: str
-    more_seeds: str
-    arms: dict[str, str]
+    more_seeds: str = ""
+    arms: Mapping[str, str] = field(default_factory=dict)
 
 
 def render(
@@ -116,7 +116,7 @@ def of_commands(result: StudyResult, commands: Commands) -> dict[str, Any]:
             "colour": style.colour,
             "sign": style.sign,
             "line": line_css(style),
-            "command": commands.arms[arm],
+            "command": commands.arms.get(arm, ""),
         }
         for arm, style in styles.items()
     ]
@@ -170,7 +170,8 @@ def choose_strips(result: StudyResult) -> list[tuple[RunRecord, Strip]]:
         if chosen and size > IMAGES_BYTES:
             break
         chosen += found
-    return chosen
+    strips = on_one_scale([strip for _, strip in chosen])
+    return [(record, strip) for (record, _), strip in zip(chosen, strips, strict=True)]
 
 
 def read_strip(record: RunRecord, moments: int) -> Strip | None:
@@ -213,12 +214,13 @@ def _rounded(values: NDArray[numpy.float64]) -> list[float | int | None]:
 
 def _strip(record: RunRecord, strip: Strip) -> dict[str, Any]:
     last = -100 * (len(strip.steps) - 1) / len(strip.steps)
+    height, width = strip.pixels.shape[:2]
     return {
         "arm": record.arm,
         "seed": record.seed,
         "steps": json.dumps(strip.steps),
-        "width": strip.width,
-        "height": strip.height,
+        "width": width,
+        "height": height // len(strip.steps),
         "picture": strip.picture,
         "last": f"{last:.4f}",
         "last_step": f"{strip.steps[-1]:,}",
