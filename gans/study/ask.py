@@ -104,8 +104,13 @@ def refuse_ignored(options: StudyOptions, names: Sequence[str]) -> None:
 
 def refuse_launcher(overrides: Sequence[str]) -> None:
     """Refuse settings of what makes the runs, where none are made."""
-    if given := [text for text in overrides if option_of(text).startswith(("hydra/", "hydra.launcher."))]:
+    if given := of_launcher(overrides):
         raise InputError(f"{given[0]} says what makes the runs of a study, and none are made here: leave it out")
+
+
+def of_launcher(overrides: Sequence[str]) -> list[str]:
+    """Those of Hydra's overrides that say what makes runs."""
+    return [text for text in overrides if option_of(text).startswith(("hydra/", "hydra.launcher."))]
 
 
 def missing_runs(plans: Sequence[PlannedRun], first_seeds: int, runs: Runs) -> list[str]:
@@ -129,10 +134,8 @@ def compare_existing(options: StudyOptions, figures: Sequence[FigureOptions]) ->
     definition, records, warnings = existing_study(
         options.runs, options.by, options.baseline, figures, options.allow_differences
     )
-    commands = Commands(
-        this_command(), this_command(), {arm: f"# {overrides[0]}" for arm, overrides in definition.arms.items()}
-    )
-    return publish(analyse(definition, records, warnings), Path(options.output) / f"by_{options.by}", commands)
+    folder = Path(options.output) / f"by_{options.by}"
+    return publish(analyse(definition, records, warnings), folder, Commands(this_command()))
 
 
 def commands_of(result: StudyResult, planner: Planner, options: StudyOptions) -> Commands:
@@ -160,6 +163,7 @@ def seeds_that_decide(result: StudyResult) -> int | None:
 
 def this_command(**changes: Any) -> str:
     """The present command with other values, to paste into a shell; without those that say how much to run."""
-    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    kept = [text for text in given if option_of(text) not in ("budget", "run", *changes)]
-    return shlex.join(["python", *command_words("study.py"), *kept, *hydra_overrides(changes)])
+    given = HydraConfig.get().overrides if HydraConfig.initialized() else None
+    kept = [text for text in given.task if option_of(text) not in ("budget", "run", *changes)] if given else []
+    launcher = of_launcher(given.hydra) if given else []
+    return shlex.join(["python", *command_words("study.py"), *kept, *hydra_overrides(changes), *launcher])

@@ -21,7 +21,7 @@ def glossary(result: StudyResult) -> list[tuple[str, str]]:
 def words_of_comparisons(result: StudyResult) -> dict[str, str]:
     scales, claims = {merit.scale for merit in result.definition.merits}, len(result.claims)
     words = {
-        "arm": "the settings that are compared with others; a command for each is at the end.",
+        "arm": "the settings that are compared with others.",
         "seed": "the number that all of a run's randomness follows from.",
         "pair": f"the runs of one seed in an arm and in {result.definition.baseline}.",
     }

@@ -9,13 +9,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 
 from gans.errors import InputError
 from gans.files import write_json
 from gans.run.folder import runs_in
 from gans.study.analyse import analyse
-from gans.study.ask import ask, seeds_so_far
+from gans.study.ask import ask, seeds_so_far, this_command
 from gans.study.plan import Planner, require_metrics, require_moments, split_differences
 from gans.study.record import read_record
 from tests.conftest import CONF, composed
@@ -49,6 +50,7 @@ def test_runs_that_exist_are_compared_by_a_group(tmp_path: Path) -> None:
     assert page.is_file()
     (found,) = rows(page.parent / "comparisons.csv")
     assert (found["arm"], found["than"], found["pairs"]) == ("ema", "none", "6")
+    assert page.read_text(encoding="utf-8").count("<pre>") == 1  # the command that compares, and none that makes runs
     links = sorted((page.parent / "tensorboard").glob("*/*"))
     assert not links or all(link.is_symlink() for link in links)
 
@@ -146,6 +148,17 @@ def test_what_makes_no_runs_takes_no_launcher(tmp_path: Path, asked: list[str], 
     with pytest.raises(InputError, match=override.partition("=")[0]):
         ask(question(*asked, f"output={tmp_path}/out"), "first_steps" if "run=false" in asked else None, hydra)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("override", ["hydra/launcher=slurm", "hydra.launcher.n_jobs=2"])
+def test_a_pages_command_makes_runs_in_the_same_way(monkeypatch: pytest.MonkeyPatch, override: str) -> None:
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+    given = ["study=first_steps", "budget=3", override]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("study", given, return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    assert {"study=first_steps", "seeds=9", override} <= {*this_command(seeds=9).split()}
+    assert "budget" not in this_command()
 
 
 @pytest.mark.parametrize("override", ["seed=1", "runs=a", "hydra.launcher.n_jobs=2", "hydra/launcher=slurm"])
