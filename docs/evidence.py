@@ -70,7 +70,7 @@ def summary(folders: list[Path]) -> str:
         result, runs = recompute(folder), read_runs(folder)
         planned = first_runs(result)
         failed = sum(run["state"] == "failed" for run in runs)
-        minutes = sum(float(run["seconds"]) for run in runs) / 60
+        minutes = seconds_of(runs) / 60
         verdicts = [judged.judgement for judged in result.claims]
         counts = [verdicts.count(verdict) for verdict in ("holds", "fails", "undecided")]
         question = result.definition.question
@@ -80,6 +80,11 @@ def summary(folders: list[Path]) -> str:
         cells = [f"[{question}](#{anchor})", made, failed, f"{minutes:.0f}", *counts]
         table.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(["## All studies", "", *table, ""])
+
+
+def seconds_of(runs: list[dict[str, str]]) -> float:
+    """What runs took together; where it is a figure of the study, runs that failed lack it."""
+    return sum(float(run["seconds"] or 0) for run in runs)
 
 
 def first_runs(result: StudyResult) -> int:
@@ -99,7 +104,6 @@ def section(folder: Path) -> str:
     """A study's question, answers and cost."""
     result, runs = recompute(folder), read_runs(folder)
     failed = sum(run["state"] == "failed" for run in runs)
-    seconds = sum(float(run["seconds"]) for run in runs)
     lines = [f"## {result.definition.question}", "", *answer_lines(result)]
     if (folder / "runs_elsewhere.csv").exists():
         lines += ["", SECOND_TIME, "", *answer_lines(recompute(folder, "runs_elsewhere.csv"))]
@@ -108,7 +112,7 @@ def section(folder: Path) -> str:
     ended = f", {failed} of which a value that is not finite ended" if failed else ""
     command, more = f"python study.py study={folder.name}", len(runs) - first_runs(result)
     commands = f"`{command}`" + (f", then `{command} budget={more}`" if more > 0 else "")
-    again = f"{commands}: {len(runs)} runs{ended}, {seconds / 60:.0f} minutes of runs in all"
+    again = f"{commands}: {len(runs)} runs{ended}, {seconds_of(runs) / 60:.0f} minutes of runs in all"
     return "\n".join([*lines, "", f"{again}: [study.md]({folder.name}/study.md), [page]({folder.name}/index.html)", ""])
 
 

@@ -50,8 +50,8 @@ def run_rows(result: StudyResult) -> list[dict[str, Any]]:
             "state": record.state,
         }
         | {name: _number(record.figures[name]) for name in names}
+        | ({} if "seconds" in names else {"seconds": round(record.seconds)})
         | {
-            "seconds": round(record.seconds),
             "diagnoses": "; ".join(f"{label} from step {step}" for label, step in record.diagnoses.items()),
             "folder": record.run.path.as_posix(),
         }

@@ -2,15 +2,26 @@
 
 import csv
 import io
+import math
 import re
 import runpy
 from pathlib import Path
 
 import pytest
 
+from gans.files import write_json
+from gans.run.folder import RunFolder
+from gans.study.analyse import analyse
+from gans.study.record import read_record
+from gans.study.write import as_csv, run_rows
+from tests.conftest import composed
+from tests.study.synthetic import figures_of, write_run
+from tests.study.test_known_truth import definition
+
 ROOT = Path(__file__).parent.parent.parent
 EVIDENCE = ROOT / "docs" / "evidence"
-PAGES: dict[Path, str] = runpy.run_path(str(ROOT / "docs" / "evidence.py"))["pages"]()
+SCRIPT = runpy.run_path(str(ROOT / "docs" / "evidence.py"))
+PAGES: dict[Path, str] = SCRIPT["pages"]()
 
 
 def test_there_is_evidence() -> None:
@@ -34,6 +45,31 @@ def test_what_is_committed_is_what_the_runs_say(path: Path) -> None:
                 assert float(value) == pytest.approx(float(other[name]), rel=1e-9)
             except ValueError:
                 assert value == other[name]
+
+
+def test_the_table_of_runs_says_what_a_study_compares(tmp_path: Path) -> None:
+    """Of a run that failed, no time of training and test."""
+    study = definition(claims=[], figures=["fid", "seconds"], arms={"none": [], "better": ["stabilize=ema"]})
+    config = composed("data=digits")
+    records = []
+    for seed in range(3):
+        for arm in study.all_arms:
+            failed_at = 500 if (arm, seed) == ("better", 1) else None
+            run = write_run(
+                tmp_path / f"{arm}{seed}", config | {"seed": seed}, figures_of(arm, seed), failed_at=failed_at
+            )
+            events = run.history.events
+            events[-1] |= {"time": "2100-01-01T00:00:00+00:00"}  # the end, or there would be no time between
+            write_json(run.path / "history.json", events)
+            records.append(read_record(RunFolder(run.path), arm, study.merits))
+    result = analyse(study, records)
+    table = list(csv.DictReader(io.StringIO(as_csv(run_rows(result)))))
+    values = SCRIPT["values_of"](study, table)
+    for arm in study.all_arms:
+        for merit in study.merits:
+            assert values[arm][merit.name] == pytest.approx(result.values(arm, merit.name), nan_ok=True)
+    assert math.isnan(values["better"]["seconds"][1])
+    assert SCRIPT["seconds_of"](table) > 0
 
 
 @pytest.mark.parametrize(
