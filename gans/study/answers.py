@@ -33,6 +33,7 @@ def answers(result: StudyResult) -> list[Answer]:
                 tuple(
                     f"expected {part.expect}{_state(state, judged)}: "
                     + describe(part.arm, result.definition.compared_with(part), found)
+                    + (outlook(found, part.expect) if state == "undecided" else "")
                     for part, found, state in judged.parts
                 ),
             )
@@ -48,7 +49,12 @@ def _of_figure(result: StudyResult, merit: FigureOfMerit) -> Answer:
     best_first = sorted(found, key=lambda arm: (math.isnan(found[arm].mean), sign * found[arm].mean))
     undecided = [arm for arm in best_first if found[arm].verdict == "undecided"]
     named = undecided if len(undecided) > FEW else []
-    details = [describe(arm, result.definition.baseline, found[arm]) for arm in best_first if arm not in named]
+    details = [
+        describe(arm, result.definition.baseline, found[arm])
+        + (outlook(found[arm]) if found[arm].verdict == "undecided" else "")
+        for arm in best_first
+        if arm not in named
+    ]
     verdicts = {each.verdict for each in found.values()}
     return Answer(
         merit.title,
@@ -85,16 +91,24 @@ def describe(arm: str, than: str | float, found: Comparison) -> str:
         text += f", medians {number(after)} against {number(before)}"
     if found.missing:
         text += f"; without {found.missing} that lack the figure"
-    if found.verdict == "undecided" and not found.is_same_in_all:
-        more = max(1, (found.seeds_needed or 0) - len(found.seeds))
-        direction = "lower" if found.mean < 0 else "higher"
-        likely = direction if found.likely_verdict in ("better", "worse") else found.likely_verdict
-        text += (
-            f"; about {more} more seed{'s' * (more > 1)} like these would decide: {likely}"
-            if found.seeds_needed
-            else "; far from decided"
-        )
     return text
+
+
+def outlook(found: Comparison, expected: str = "") -> str:
+    """How many more seeds would decide what is open, and what they would show, if they are like the others.
+
+    Args:
+        expected: what a claim expects.
+    """
+    if found.is_same_in_all:
+        return ""
+    if not found.seeds_needed:
+        return "; far from decided"
+    more = max(1, found.seeds_needed - len(found.seeds))
+    least = found.figure.zone if expected == "no difference" else found.figure.zone / 2
+    direction = "lower" if found.mean < 0 else "higher"
+    likely = direction if abs(found.mean) > least else "no difference that matters"
+    return f"; about {more} more seed{'s' * (more > 1)} like these would decide: {likely}"
 
 
 def number(value: float) -> str:

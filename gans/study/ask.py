@@ -156,9 +156,10 @@ def seeds_so_far(result: StudyResult) -> int:
 
 def seeds_that_decide(result: StudyResult) -> int | None:
     """About how many seeds of each arm would decide the claims that can be decided; None if there are none."""
-    parts = [part for judged in result.claims for part in judged.parts]
-    needed = [found.seeds_needed or 0 for _, found, state in parts if state == "undecided"]
-    return max((seeds for seeds in needed if seeds > seeds_so_far(result)), default=None)
+    undecided = [judged.parts for judged in result.claims if judged.judgement == "undecided"]
+    needed = [[found.seeds_needed for _, found, state in parts if state == "undecided"] for parts in undecided]
+    seeds = [each for of_claim in needed if None not in of_claim for each in of_claim if each is not None]
+    return max((each for each in seeds if each > seeds_so_far(result)), default=None)
 
 
 def this_command(**changes: Any) -> str:

@@ -1,12 +1,12 @@
 """Judgement of claims that were written down before the runs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gans.study.compare import Comparison
 from gans.study.define import Claim, ClaimPart
-from gans.study.statistics import LEVEL
+from gans.study.statistics import LEVEL, seeds_needed
 
 Judgement = Literal["holds", "fails", "undecided"]
 
@@ -28,12 +28,21 @@ def judge_claims(claims: Sequence[Claim], compare_at: Callable[[ClaimPart, float
     """
     judged = []
     for claim in claims:
-        comparisons = [(part, compare_at(part, LEVEL / len(claims))) for part in claim.parts]
+        comparisons = [(part, with_seeds(part, compare_at(part, LEVEL / len(claims)))) for part in claim.parts]
         parts = [(part, comparison, judge(part, comparison)) for part, comparison in comparisons]
         states = {state for _, _, state in parts}
         whole: Judgement = "fails" if "fails" in states else "undecided" if "undecided" in states else "holds"
         judged.append(JudgedClaim(claim, whole, parts))
     return judged
+
+
+def with_seeds(part: ClaimPart, comparison: Comparison) -> Comparison:
+    """A comparison with the number of seeds that would decide a part: no difference fails beyond the zone only."""
+    if part.expect != "no difference":
+        return comparison
+    zone = comparison.figure.zone
+    needed = seeds_needed(comparison.differences, zone, comparison.level, beyond=zone)
+    return replace(comparison, seeds_needed=needed)
 
 
 def judge(part: ClaimPart, comparison: Comparison) -> Judgement:

@@ -44,12 +44,6 @@ class Comparison:
         return self.evidence >= 1 / self.level
 
     @property
-    def likely_verdict(self) -> Verdict:
-        """What ``seeds_needed`` seeds would show, if the further ones are like these."""
-        zone = self.figure.zone
-        return _of_difference(self.figure, self.mean) if abs(self.mean) > zone / 2 else "no difference that matters"
-
-    @property
     def is_same_in_all(self) -> bool:
         """Whether all pairs, two or more, have the same difference, so that nothing is known of its spread."""
         return len(self.differences) > 1 and are_equal(self.differences)

@@ -91,12 +91,17 @@ def are_equal(differences: Sequence[float] | Values) -> bool:
 
 
 def seeds_needed(
-    differences: Sequence[float] | Values, matters: float, level: float = LEVEL, most: int = MOST_SEEDS
+    differences: Sequence[float] | Values,
+    matters: float,
+    level: float = LEVEL,
+    most: int = MOST_SEEDS,
+    beyond: float = 0.0,
 ) -> int | None:
     """About how many differences in all would decide, if their mean and standard deviation stayed as they are.
 
     Args:
         matters: the smallest difference that matters; a sequence within ± it decides too.
+        beyond: how far from 0 the whole of any other sequence has to be to decide.
 
     Returns:
         None if ``most`` would not decide, or without two differences that differ.
@@ -107,7 +112,7 @@ def seeds_needed(
     mean, deviation = _summary(values)
     for n in range(len(values), most + 1):
         half = half_width(deviation, n, level)
-        if abs(mean) > half or abs(mean) + half <= matters:
+        if abs(mean) - half > beyond or abs(mean) + half <= matters:
             return n
     return None
 

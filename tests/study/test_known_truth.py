@@ -15,6 +15,7 @@ from gans.files import write_arrays, write_json
 from gans.run.folder import RunFolder
 from gans.study.analyse import ENDED, StudyResult, analyse, compare_values
 from gans.study.answers import answers
+from gans.study.ask import seeds_that_decide
 from gans.study.compare import compare
 from gans.study.define import StudyDefinition
 from gans.study.figures_of_merit import figure_of_merit
@@ -103,6 +104,65 @@ def test_where_nothing_is_claimed_each_figure_has_an_answer_with_the_best_arm_fi
     (answer, *_) = answers(compare_values(wide, dict.fromkeys(many, same)))
     assert (answer.verdict, len(answer.details)) == ("undecided", 1)
     assert all(arm in answer.details[0] for arm in list(many)[1:])
+
+
+SPREAD = (-0.09, 0.05, 0.08, -0.04, -0.07, 0.09, 0.03, -0.05)
+"""Differences of the log of FID, with a mean of 0."""
+
+
+def judged(arms: dict[str, list[float]], claims: dict[str, dict[str, str]]) -> StudyResult:
+    """A study of FID alone.
+
+    Args:
+        arms: the log of FID's ratio to the baseline's, by seed.
+        claims: for each text what is expected of which arms.
+    """
+    study = definition(
+        arms={"none": [], **{arm: [f"stabilize={arm}"] for arm in arms}},
+        figures=["fid"],
+        claims=[{"text": text, "parts": [{"figure": "fid", "arm": arm, "expect": expect} for arm, expect in of.items()]}
+                for text, of in claims.items()],
+    )  # fmt: skip
+    seeds = len(next(iter(arms.values())))
+    logs = {"none": [0.0] * seeds} | arms
+    return compare_values(study, {arm: {"fid": dict(enumerate(map(math.exp, logs[arm])))} for arm in logs})
+
+
+def test_a_difference_decides_that_there_is_none_where_it_lies_beyond_what_does_not_matter() -> None:
+    """The seeds that are said to decide do, and one fewer do not."""
+    claims = {"it is equal": {"larger": "no difference"}}
+    shifted = [0.25 + each for each in SPREAD]
+    first = judged({"larger": shifted}, claims)
+    ((_, found, state),) = first.claims[0].parts
+    assert (found.verdict, state) == ("worse", "undecided")
+    assert found.seeds_needed is not None
+    assert found.seeds_needed > len(SPREAD)
+    (answer,) = answers(first)
+    assert f"about {found.seeds_needed - len(SPREAD)} more" in answer.details[0]
+    assert answer.details[0].endswith("higher")
+    more = judged({"larger": shifted * (1 + found.seeds_needed // len(SPREAD))}, claims)
+    assert more.claims[0].judgement == "fails"
+
+
+def test_seeds_are_asked_for_claims_that_they_can_decide() -> None:
+    """Not for one that has failed already, nor for one of which a part can't be decided."""
+    arms = {
+        "far": [1 + each for each in SPREAD],
+        "open": [-0.1 + 5 * each for each in SPREAD],
+        "near": [-0.1 + 3 * each for each in SPREAD],
+        "fixed": [-1.0] * len(SPREAD),
+    }
+    claims = {
+        "it fails": {"far": "lower", "open": "lower"},
+        "it can't be told": {"fixed": "lower", "open": "lower"},
+        "it is near": {"near": "higher"},
+    }
+    result = judged(arms, claims)
+    assert [each.judgement for each in result.claims] == ["fails", "undecided", "undecided"]
+    ((_, near, _),) = result.claims[2].parts
+    assert all(found.seeds_needed for _, found, state in result.claims[0].parts if state == "undecided")
+    assert seeds_that_decide(result) == near.seeds_needed
+    assert seeds_that_decide(judged(arms, dict(list(claims.items())[:2]))) is None
 
 
 def test_effects_are_those_of_the_truth(result: StudyResult) -> None:

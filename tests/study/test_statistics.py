@@ -165,3 +165,7 @@ def test_seeds_needed_decide() -> None:
     decides = [log_e_values(numpy.array(mean), numpy.array(deviation), n) >= math.log(20) for n in (needed - 1, needed)]
     assert decides == [False, True]
     assert seeds_needed([0.0, 1e-9, -1e-9, 1e-9], matters=0.2) == 5
+    further = seeds_needed(differences, matters=0.01, beyond=0.05)
+    assert further is not None
+    ends = [abs(mean) - half_width(float(deviation), n) for n in (further - 1, further)]
+    assert ends[0] <= 0.05 < ends[1]
