@@ -69,6 +69,8 @@ class Ray(Engine):
     def start(self, members: Sequence[Member]) -> None:
         environment = {name: value for name, value in os.environ.items() if name.startswith("GANS_")}
         environment["OMP_NUM_THREADS"] = str(self.cpus)
+        if not self.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all of them visible to a task that asks for none
         for member in members:
             member.log.unlink(missing_ok=True)  # a member of a killed leader may still write to it
             log = str(member.log.absolute())

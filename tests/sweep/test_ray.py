@@ -112,7 +112,8 @@ def test_a_sweep_is_stopped_in_order_killed_and_finished_by_the_same_command(tmp
 @needs_ray
 def test_members_that_fail_or_are_killed_stop_no_other(tmp_path: Path) -> None:
     script = "import os, signal, sys, time; exec(sys.argv[1])"
-    texts = ["exit(3)", "os.kill(os.getpid(), 9)", "os.kill(os.getppid(), 9); time.sleep(60)", "pass"]
+    sees_no_gpu = "exit(os.environ['CUDA_VISIBLE_DEVICES'] != '')"
+    texts = ["exit(3)", "os.kill(os.getpid(), 9)", "os.kill(os.getppid(), 9); time.sleep(60)", sees_no_gpu]
     members = [
         Member("", [sys.executable, "-c", script, text], tmp_path / f"{number}.log")
         for number, text in enumerate(texts)
