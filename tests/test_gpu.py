@@ -37,7 +37,7 @@ def test_a_run_trains_tests_and_resumes(tmp_path: Path) -> None:
 
 def test_members_share_the_gpus(tmp_path: Path) -> None:
     engine = Processes(n_jobs=-1, per_gpu=2)
-    engine.prepare(8, "auto")
+    engine.prepare(8, {"auto"})
     assert engine.at_once == min(8, 2 * torch.cuda.device_count())
     command = [sys.executable, "-c", "import torch; assert torch.cuda.device_count() == 1; torch.ones(3).cuda()"]
     members = [Member("", command, tmp_path / f"{number}.log") for number in range(4)]

@@ -54,7 +54,7 @@ def run_missing(
         if not missing:
             break
         require_folder_for_runs(options.runs[0])
-        engine = make_engine(hydra, MANY)
+        engine = make_engine(hydra, MANY, planner.accelerators)
         if budget is not None:  # in rounds, so that what a round has decided gets no more
             first = [plan for plan in missing if plan.seed < definition.seeds]
             missing = first[:budget] or missing[: min(budget, engine.at_once or len(definition.all_arms))]

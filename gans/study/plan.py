@@ -64,6 +64,11 @@ class Planner:
             self.plans[arm, seed] = PlannedRun(arm, seed, overrides, settings_text(self._options(arm, seed)))
         return self.plans[arm, seed]
 
+    @property
+    def accelerators(self) -> set[str]:
+        """Lightning's names of the arms' devices."""
+        return {config.trainer.accelerator for config in self.composed.values()}
+
     def _options(self, arm: str, seed: int) -> dict[str, Any]:
         return without_replaced(resolve(self._config(arm, seed)), self.overrides[arm])
 

@@ -3,7 +3,7 @@
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -28,8 +28,8 @@ class Engine(Options, ABC):
 
     n_jobs: Annotated[int, Field(ge=-1), AfterValidator(not_zero)]
 
-    def prepare(self, members: int, accelerator: str) -> None:
-        """Be told, before the first start, how many members there are, and Lightning's name of their device."""
+    def prepare(self, members: int, accelerators: Collection[str]) -> None:
+        """Be told, before the first start, how many members there are, and Lightning's names of their devices."""
 
     def open(self) -> None:
         """Members are about to start; signals still do what they always do."""

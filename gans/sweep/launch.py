@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def run_sweep(configs: Sequence[DictConfig]) -> None:
             raise InputError(f"{both} would be the same run twice: leave one out")
     hydra = configs[0].hydra
     refuse_if_all_are_wrong(options)
-    engine = make_engine(hydra, len(configs), configs[0].trainer.accelerator)
+    engine = make_engine(hydra, len(configs), {config.trainer.accelerator for config in configs})
     # the same sweep has the same folder, where it finds members that it has left in SLURM
     folder = Path(hydra.sweep.dir) / sha256("".join(identities).encode()).hexdigest()[:8]
     start = [sys.executable, sys.argv[0], *flags_of(hydra)]
@@ -86,12 +86,12 @@ def exit_code_of(members: Sequence[Member]) -> int:
     return next((member.exit_code for member in ended if member.exit_code), 0)
 
 
-def make_engine(hydra: Any, members: int, accelerator: str = "auto") -> Engine:
+def make_engine(hydra: Any, members: int, accelerators: Collection[str]) -> Engine:
     """The engine that ``hydra/launcher=...`` names in Hydra's own config; an InputError for wrong options.
 
     Args:
         members: how many there are.
-        accelerator: Lightning's name of their device.
+        accelerators: Lightning's names of their devices.
     """
     name = hydra.runtime.choices["hydra/launcher"]
     if name not in ENGINES:
@@ -99,7 +99,7 @@ def make_engine(hydra: Any, members: int, accelerator: str = "auto") -> Engine:
     options: Any = OmegaConf.to_container(hydra.launcher, resolve=True)
     del options["_target_"]
     engine = check_options(ENGINES[name], options, "hydra.launcher.")
-    engine.prepare(members, accelerator)
+    engine.prepare(members, accelerators)
     return engine
 
 

@@ -2,13 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import joblib
 import torch
 from pydantic import PositiveInt, PrivateAttr
 from typing_extensions import override
 
+from gans.errors import InputError
 from gans.sweep.engine import Engine
 from gans.sweep.member import LEADER, Member
 
@@ -20,8 +21,13 @@ class Processes(Engine):
     """What runs in each slot."""
 
     @override
-    def prepare(self, members: int, accelerator: str) -> None:
-        self._slots = slots_for(members, accelerator, self.n_jobs, self.per_gpu)
+    def prepare(self, members: int, accelerators: Collection[str]) -> None:
+        if self.n_jobs != -1 and self.per_gpu > 1:
+            raise InputError(
+                f"hydra.launcher.n_jobs={self.n_jobs} says how many members run at once, and so does "
+                f"hydra.launcher.per_gpu={self.per_gpu}: leave one of them out"
+            )
+        self._slots = slots_for(members, accelerators, self.n_jobs, self.per_gpu)
 
     @property
     @override
@@ -57,10 +63,10 @@ class Processes(Engine):
             (process.kill if kill else process.terminate)()
 
 
-def slots_for(members: int, accelerator: str, n_jobs: int, per_gpu: int) -> list[dict[str, str]]:
+def slots_for(members: int, accelerators: Collection[str], n_jobs: int, per_gpu: int) -> list[dict[str, str]]:
     """Environment variables for each of the places in which members run at once."""
     cores, asked = joblib.cpu_count(), os.environ.get("OMP_NUM_THREADS", "")
-    gpus = torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 0
+    gpus = 0 if {"auto", "gpu", "cuda"}.isdisjoint(accelerators) else torch.cuda.device_count()
     count = max(1, min(members, gpus * per_gpu or cores)) if n_jobs == -1 else n_jobs
     share = max(1, cores // count)
     threads = {"OMP_NUM_THREADS": str(min(share, int(asked)) if asked.isdigit() and asked != "0" else share)}

@@ -59,6 +59,12 @@ def test_runs_that_began_and_did_not_end_are_named(tmp_path: Path, planner: Plan
     assert "better, seed 3" in warning
 
 
+def test_a_study_on_the_cpu_takes_cores() -> None:
+    study = StudyDefinition.model_validate(DEFINITION.model_dump() | {"common": ["trainer.accelerator=cpu"]})
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        assert Planner(study).accelerators == {"cpu"}
+
+
 @pytest.mark.parametrize("budget", [1, 5, 50])
 def test_first_seeds_come_before_a_budget_is_spent_on_more(
     tmp_path: Path, planner: Planner, monkeypatch: pytest.MonkeyPatch, budget: int

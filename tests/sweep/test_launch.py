@@ -75,7 +75,7 @@ def test_fewer_threads_that_were_asked_for_stay_fewer(
 ) -> None:
     monkeypatch.setattr("joblib.cpu_count", lambda *_: 4)
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    assert {slot["OMP_NUM_THREADS"] for slot in slots_for(2, "cpu", -1, 1)} == {threads}
+    assert {slot["OMP_NUM_THREADS"] for slot in slots_for(2, {"cpu"}, -1, 1)} == {threads}
 
 
 def test_a_member_whose_log_found_no_space_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +149,7 @@ def test_members_that_differ_are_not_twins() -> None:
         (10, "gpu", 2, -1, 3, 6),
         (10, "cpu", 2, -1, 1, 4),
         (10, "cuda", 1, 2, 1, 2),
+        (10, "cpu auto", 2, -1, 1, 2),
     ],
 )
 def test_there_is_a_slot_for_each_core_or_for_each_gpu(
@@ -158,7 +159,7 @@ def test_there_is_a_slot_for_each_core_or_for_each_gpu(
     monkeypatch.setattr("joblib.cpu_count", lambda *_: 4)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    slots = slots_for(members, accelerator, n_jobs, per_gpu)
+    slots = slots_for(members, accelerator.split(), n_jobs, per_gpu)
     assert len(slots) == expected
     assert {slot["OMP_NUM_THREADS"] for slot in slots} == {str(max(1, 4 // expected))}
     used = [slot.get("CUDA_VISIBLE_DEVICES") for slot in slots]
@@ -182,12 +183,18 @@ def test_there_is_a_slot_for_each_core_or_for_each_gpu(
 def test_bad_options_of_an_engine_are_refused(engine: str, option: str) -> None:
     config = member_config(f"hydra/launcher={engine}", f"++hydra.launcher.{option}")
     with pytest.raises(InputError, match=rf"hydra\.launcher\.{option}"):
-        make_engine(config.hydra, 3)
+        make_engine(config.hydra, 3, {"auto"})
+
+
+def test_members_at_once_are_said_once() -> None:
+    config = member_config("hydra.launcher.n_jobs=2", "hydra.launcher.per_gpu=2")
+    with pytest.raises(InputError, match="per_gpu=2: leave"):
+        make_engine(config.hydra, 3, {"auto"})
 
 
 def test_launchers_of_others_are_refused() -> None:
     with pytest.raises(InputError, match="hydra/launcher=basic"):
-        make_engine(member_config("hydra/launcher=basic").hydra, 3)
+        make_engine(member_config("hydra/launcher=basic").hydra, 3, {"auto"})
 
 
 @pytest.mark.parametrize(
@@ -200,7 +207,7 @@ def test_the_exit_code_tells_what_came_of_the_members(codes: list[int | None], e
 
 def engine_and_members(folder: Path, *scripts: str) -> tuple[Processes, list[Member]]:
     engine = Processes(n_jobs=2, per_gpu=1)
-    engine.prepare(len(scripts), "cpu")
+    engine.prepare(len(scripts), {"cpu"})
     commands = [[sys.executable, "-c", script] for script in scripts]
     return engine, [Member(f"seed={i}", command, folder / f"{i}.log") for i, command in enumerate(commands)]
 

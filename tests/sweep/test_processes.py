@@ -36,7 +36,7 @@ def members_of(folder: Path, *scripts: str) -> list[Member]:
 def run(members: list[Member], show: Callable[[], None] = lambda: None) -> list[int]:
     """Run members, two at once. Returns the signals that have come."""
     engine = Processes(n_jobs=2, per_gpu=1)
-    engine.prepare(len(members), "cpu")
+    engine.prepare(len(members), {"cpu"})
     return engine.run(members, show)[0]
 
 
@@ -74,7 +74,7 @@ print("GPU", os.environ["CUDA_VISIBLE_DEVICES"])
 busy.rmdir()
 """
     engine = Processes(n_jobs=-1, per_gpu=1)
-    engine.prepare(5, "auto")
+    engine.prepare(5, {"auto"})
     members = members_of(tmp_path, *[script] * 5)
     engine.run(members, lambda: None)
     assert [member.exit_code for member in members] == [0] * 5
@@ -161,7 +161,7 @@ from gans.sweep.processes import Processes
 
 command = [sys.executable, "-c", "import sys; exec(sys.argv[1])", sys.argv[2]]
 engine = Processes(n_jobs=2, per_gpu=1)
-engine.prepare(3, "cpu")
+engine.prepare(3, {"cpu"})
 engine.run([Member("", command, Path(sys.argv[1], f"{number}.log")) for number in range(3)], lambda: None)
 """
 
