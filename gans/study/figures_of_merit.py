@@ -142,18 +142,26 @@ def is_of_curves(figure: str) -> bool:
 
 
 def values_behind(figure: str) -> tuple[str, ...]:
-    """The losses, accuracies and metrics that a figure is made of."""
+    """The losses, accuracies and metrics that a figure is made of.
+
+    The curve of a rank correlation may be any other that training records, such as ``augmentation_probability``.
+    """
     if figure.startswith(RANK_CORRELATION):
-        return tuple(name for name in curve_and_figure(figure) if name != TRAINING_STEP)
+        curve, name = curve_and_figure(figure)
+        return (curve, name) if curve in KNOWN and curve != TRAINING_STEP else (name,)
     return () if figure == "seconds" else (plain_name(figure).removeprefix(LATE_FLUCTUATION),)
 
 
-def require_curve_and_figure(name: str) -> None:
-    if name.startswith(RANK_CORRELATION) and name.count(".") != 2:
+def require_whole_name(name: str) -> None:
+    """Refuse a name of which a part is missing, or of which there are too many."""
+    plain = plain_name(name)
+    if plain.startswith(RANK_CORRELATION) and plain.count(".") != 2:
         raise InputError(
             f"figures: {name}: write {RANK_CORRELATION}<curve>.<validation figure>, such as "
             f"{RANK_CORRELATION}training_step.fid"
         )
+    if not all(plain.split(".")):
+        raise InputError(f"figures: '{name}' lacks a part of its name: write a figure's name, such as fid or best.fid")
 
 
 def figure_of_merit(
@@ -167,7 +175,7 @@ def figure_of_merit(
     for option, given, choices in (("scale", scale, get_args(Scale)), ("better", better, get_args(Direction))):
         if given is not None and given not in choices:
             raise InputError(f"figures.{name}: {option}={given!r}: choose from {', '.join(choices)}")
-    require_curve_and_figure(name)
+    require_whole_name(name)
     usual = known(plain_name(name))
     scale, better = scale or usual.scale, better or usual.better
     if scale is None or better is None:

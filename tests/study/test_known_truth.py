@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gans.errors import InputError
 from gans.files import write_arrays, write_json
@@ -18,8 +20,8 @@ from gans.study.answers import answers
 from gans.study.ask import seeds_that_decide
 from gans.study.compare import compare
 from gans.study.define import StudyDefinition
-from gans.study.figures_of_merit import figure_of_merit
-from gans.study.known_figures import LATE_FLUCTUATION
+from gans.study.figures_of_merit import figure_of_merit, values_behind
+from gans.study.known_figures import LATE_FLUCTUATION, RANK_CORRELATION
 from gans.study.page import Commands
 from gans.study.publish import publish
 from gans.study.record import RunRecord, read_record
@@ -278,6 +280,31 @@ def test_a_title_says_which_moment_it_is_of() -> None:
     """Of any other figure of merit, it is what the figure is called."""
     titles = [figure_of_merit(name).title for name in ("fid", "best.fid", "fid@3500")]
     assert titles == ["FID", "FID of the best checkpoint", "FID at step 3,500"]
+
+
+PIECES = ("best.", RANK_CORRELATION, LATE_FLUCTUATION, "training_step", "fid", "seconds", ".", "@", "500")
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return write_run(tmp_path_factory.mktemp("one") / "run", composed("data=digits"), figures_of("none", 0))
+
+
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=6))
+def test_a_name_is_of_a_figure_or_refused_in_a_line(one_run: RunFolder, pieces: list[str]) -> None:
+    name = "".join(pieces)
+    options = {"name": name, "scale": "difference", "better": "lower", "matters": 0.1}
+    merits, refused = [], name
+    try:
+        merits = definition(claims=[], figures=[options]).merits
+    except InputError as error:
+        refused = str(error)
+    assert name in refused
+    assert "\n" not in refused
+    for merit in merits:
+        assert merit.title
+        assert all(values_behind(name)) or name == "seconds"
+        assert isinstance(read_record(one_run, "none", [merit]).figures[name], float)
 
 
 def test_what_matters_belongs_to_a_scale() -> None:

@@ -119,8 +119,10 @@ def test_no_interval_leaves_its_scale() -> None:
 
 
 @pytest.mark.parametrize(
-    "figure", ["rank_correlation.fid", "rank_correlation.a.b.fid", f"{TREND}@100", f"best.{TREND}", "rank_correlation."]
-)
+    "figure",
+    [f"{TREND}@100", f"best.{TREND}", "best.rank_correlation.fid",
+     *(f"rank_correlation.{rest}" for rest in ("", "fid", "a.b.fid", ".fid", "fid."))],
+)  # fmt: skip
 def test_other_spellings_are_refused(figure: str) -> None:
     scale: dict[str, Any] = {"scale": "correlation", "better": "lower"}
     with pytest.raises(InputError, match="rank_correlation"):
@@ -129,7 +131,8 @@ def test_other_spellings_are_refused(figure: str) -> None:
 
 def test_curves_that_runs_will_lack_are_refused_before_training() -> None:
     config = composed("data=digits", "metric=[fid]")
-    require_metrics(definition(claims=[], figures=[TREND, ACCURACY]), "none", config)
+    adaptive = "rank_correlation.augmentation_probability.fid"  # a curve of a stabilizer
+    require_metrics(definition(claims=[], figures=[TREND, ACCURACY, adaptive]), "none", config)
     for name in ("rank_correlation.training_step.recall", "rank_correlation.recall.fid", "late_fluctuation.recall"):
         figure = {"name": name, "scale": "correlation", "better": "lower"}
         with pytest.raises(InputError, match="recall"):
