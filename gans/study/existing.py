@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,30 @@ def existing_study(
     if len({record.seed for record in records}) < 2:
         same = "all runs have the same seed: one seed shows no difference between arms. Train more seeds"
         raise InputError(without(same, [*damaged, *unread]))
-    return definition, records, [*damaged, *different, *unread]
+    alone = without_partner(records, definition.baseline)
+    return definition, records, [*damaged, *different, *unread, *alone]
+
+
+def without_partner(records: Sequence[RunRecord], baseline: str) -> list[str]:
+    """A warning for each arm of which runs, or those of the baseline, are in no pair; an InputError if none is in one."""
+    seeds: dict[str, set[int]] = {baseline: set()}
+    for record in records:
+        seeds.setdefault(record.arm, set()).add(record.seed)
+    reference = seeds.pop(baseline)
+    if reference.isdisjoint(set().union(*seeds.values())):
+        raise InputError(
+            f"no arm has a seed of the baseline '{baseline}', which has {some_seeds(reference)}: runs are compared in "
+            "pairs of the same seed. Train these seeds, or choose another baseline="
+        )
+    return [
+        f"no pair of '{arm}' and '{baseline}' has seed {some_seeds(only)}, which one of the two lacks"
+        for arm, own in seeds.items()
+        if (only := own ^ reference)
+    ]
+
+
+def some_seeds(seeds: Collection[int]) -> str:
+    return ", ".join([*map(str, sorted(seeds)[:FEW]), *(["..."] if len(seeds) > FEW else [])]) or "none"
 
 
 def default_baseline(arms: Sequence[str]) -> str:

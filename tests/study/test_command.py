@@ -327,6 +327,22 @@ def test_more_seeds_are_more_than_the_study_and_any_arm_has(tmp_path: Path) -> N
         assert seeds_so_far(analyse(study, records)) == expected
 
 
+@pytest.mark.usefixtures("without_figures")
+def test_runs_without_a_partner_are_named_and_no_pairs_are_refused(tmp_path: Path) -> None:
+    """The arms are data.limit=null and 50: the value null has a name too."""
+    for limit, seeds in (("null", range(3)), ("50", range(2, 6))):
+        for seed in seeds:
+            config = composed("data=digits", f"data.limit={limit}") | {"seed": seed}
+            write_run(tmp_path / "runs" / f"{limit}-{seed}", config, figures_of("x", seed))
+    by = (f"runs=[{tmp_path}/runs]", "by=data.limit", f"output={tmp_path}", "figures=[fid]")
+    page = ask(question(*by, 'baseline="null"'), None)
+    assert [each["than"] for each in rows(page.parent / "comparisons.csv")] == ["null"]
+    assert "has seed 0, 1, 3, 4, 5, which one" in page.read_text(encoding="utf-8")
+    shutil.rmtree(tmp_path / "runs" / "50-2")
+    with pytest.raises(InputError, match="no arm has a seed of the baseline '50', which has 3, 4, 5:"):
+        ask(question(*by), None)
+
+
 def test_an_arm_is_one_setting(tmp_path: Path) -> None:
     """Runs of EMA with another decay are no seeds of the same arm."""
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
