@@ -64,7 +64,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     if not records:
         why = why_none(any(runs.of(plan) for plan in plans), go_on, checked.run, tried)
         raise InputError(without(f"no run of this study can be used: {why}", warnings))
-    warnings += [*planner.warnings, *runs.of_other_code(plans)]
+    warnings += [*planner.warnings, *runs.of_other_code(plans), *twins(plans, runs)]
     result = analyse(definition, records, [*warnings, *missing_runs(plans, definition.seeds, runs)])
     page = publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
     failed = sorted(f"{plan.arm}, seed {plan.seed}" for plan in tried if not runs.of(plan))
@@ -119,6 +119,13 @@ def missing_runs(plans: Sequence[PlannedRun], first_seeds: int, runs: Runs) -> l
     missing = [f"{plan.arm}, seed {plan.seed}" for plan in expected if not runs.of(plan)]
     count = f"{len(missing)} runs are" if len(missing) > 1 else "1 run is"
     return [f"{count} missing: {some_of(missing)}"] if missing else []
+
+
+def twins(plans: Sequence[PlannedRun], runs: Runs) -> list[str]:
+    """A warning that names runs that do not count, since another with the same settings does; none if all count."""
+    over = [found for plan in plans if (found := runs.over(plan))]
+    others = [f"'{other.path}' has those of '{first.path}'" for first, *others in over for other in others]
+    return [f"left out, since of runs with the same settings one counts: {some_of(others)}"] if others else []
 
 
 def some_of(names: Sequence[str]) -> str:

@@ -25,9 +25,14 @@ class Runs:
                 self.damaged.append(str(error))
 
     def of(self, planned: PlannedRun) -> RunFolder | None:
-        """The run that has these settings and is over, one of the present code first; None if there is none."""
+        """The run that counts for these settings; None if none is over."""
+        return next(iter(self.over(planned)), None)
+
+    def over(self, planned: PlannedRun) -> list[RunFolder]:
+        """The runs that have these settings and are over: those of the present code first, then finished ones."""
         over = [run for run in self.begun(planned) if is_over(run)]
-        return next(iter([*of_this_code(planned.settings, over), *over]), None)
+        of_now = of_this_code(planned.settings, over)
+        return sorted(over, key=lambda run: (run not in of_now, run.history.last != "finished"))
 
     def begun(self, planned: PlannedRun) -> list[RunFolder]:
         """The runs that have these settings, whether they are over or not."""

@@ -14,7 +14,7 @@ from gans.config.validate import check_options
 from gans.errors import InputError
 from gans.study import make_runs
 from gans.study.allocate import runs_that_count
-from gans.study.ask import ask, missing_runs
+from gans.study.ask import ask, missing_runs, twins
 from gans.study.define import StudyDefinition
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun, Planner
@@ -57,6 +57,21 @@ def test_runs_that_began_and_did_not_end_are_named(tmp_path: Path, planner: Plan
     runs = Runs([str(tmp_path)])
     (warning,) = missing_runs(runs_that_count(DEFINITION, planner, runs), DEFINITION.seeds, runs)
     assert "better, seed 3" in warning
+
+
+def test_of_runs_with_the_same_settings_a_finished_one_counts_and_the_others_are_named(
+    tmp_path: Path, planner: Planner
+) -> None:
+    plan = planner.plan("none", 0)
+    for name, failed_at in (("a", 500), ("b", None), ("c", None)):
+        write_run(tmp_path / name, composed(*plan.overrides), figures_of("none", 0), failed_at=failed_at)
+    runs = Runs([str(tmp_path)])
+    counted = runs.of(plan)
+    assert counted is not None
+    assert counted.name == "b"
+    (warning,) = twins([plan, planner.plan("better", 0)], runs)
+    assert all(f"'{tmp_path / name}'" in warning for name in "abc")
+    assert not twins([planner.plan("better", 0)], runs)
 
 
 def test_a_study_on_the_cpu_takes_cores() -> None:
