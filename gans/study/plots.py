@@ -148,12 +148,13 @@ def draw_runs(result: StudyResult, merit: FigureOfMerit) -> Figure:
         if real := [record.floors[merit.name] for record in result.of_arm(arm) if merit.name in record.floors]:
             axes.hlines(real[-1], place - 0.5, place + 0.5, color=INK, ls="--", lw=0.9)
     positive = [value for of_arm in values.values() for value in of_arm.values() if value > 0]
-    if merit.scale == "ratio" and positive and max(positive) > 5 * min(positive):
+    is_log = merit.scale == "ratio" and bool(positive) and max(positive) > 5 * min(positive)
+    if is_log:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    _name_arms(figure, axes, {arm: _note(values[arm]) for arm in arms})
+    _name_arms(figure, axes, {arm: _note(values[arm], 0 if is_log else -math.inf) for arm in arms})
     axes.set_xlim(-0.5, len(arms) - 0.5)
     title = in_two_lines(merit.title, f"({merit.better} is better)", TITLE, 0.8 * ROOM)
     axes.set_title(title, color=INK, fontsize=TITLE)
@@ -299,7 +300,7 @@ def _options(name: str) -> dict[Any, Any]:
     return STYLE | {"svg.hashsalt": name}
 
 
-def _note(values: Mapping[int, float]) -> str:
-    """How many of an arm's runs lack the figure."""
-    missing = sum(not math.isfinite(value) for value in values.values())
+def _note(values: Mapping[int, float], least: float) -> str:
+    """How many of an arm's runs lack the figure, or have a value that is not above the least of the axis."""
+    missing = sum(not (math.isfinite(value) and value > least) for value in values.values())
     return f"({missing} without)" if missing else ""

@@ -1,6 +1,8 @@
 """The figures of a study can be read whatever its arms are called."""
 
+import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -13,7 +15,7 @@ from matplotlib.transforms import Bbox
 
 from gans.study.analyse import StudyResult, analyse
 from gans.study.lines_of_text import in_lines, width_of
-from gans.study.plots import ArmStyle, Curves, draw_all, draw_curves, inline, save
+from gans.study.plots import ArmStyle, Curves, draw_all, draw_curves, draw_runs, inline, save
 from tests.figures.test_layout import assert_legible
 from tests.study.test_known_truth import definition, records_in
 
@@ -66,6 +68,20 @@ def test_dollar_signs_in_names_make_no_formula(tmp_path: Path) -> None:
 def test_names_of_many_arms_fit(tmp_path: Path) -> None:
     for figure in figures_of(result_of(tmp_path, (LONG, *LABELS, *"abcd"))).values():
         assert_inside(figure)
+
+
+@pytest.mark.parametrize(("others", "missing"), [((1.0, 2.0), 1), ((1.0, 100.0), 2)])
+def test_runs_without_a_place_on_the_axis_are_counted(
+    tmp_path: Path, others: tuple[float, float], missing: int
+) -> None:
+    """One lacks the figure, and one has 0, which a log axis can't show."""
+    study = definition(arms={"a": [], "b": ["stabilize=ema"]}, baseline="a", claims=[], figures=["fid"])
+    values = iter([0.0, others[0], math.nan, others[1]])
+    records = [replace(record, figures={"fid": next(values)}) for record in records_in(tmp_path, study, range(2))]
+    result = analyse(study, records)
+    (axes,) = draw_runs(result, study.merits[0]).axes
+    counts = [int(count) for count in re.findall(r"(\d) without", " ".join(map(str, axes.get_xticklabels())))]
+    assert sum(counts) == missing
 
 
 def test_curves_of_no_arm_are_drawn(tmp_path: Path) -> None:
