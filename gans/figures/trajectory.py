@@ -38,6 +38,6 @@ def walk(axes: Axes, theta: NDArray[numpy.float64], psi: NDArray[numpy.float64],
     axes.scatter(theta[-1:], psi[-1:], marker="o", s=36, color=VERMILLION, label="end", zorder=3)
     axes.scatter([0], [0], marker="+", s=80, color=BLACK, label="equilibrium", zorder=4)
     axes.set_xlabel("θ, the position of the generator's samples")
-    axes.set_ylabel("ψ, the discriminator's slope")
+    axes.set_ylabel("the slope of the discriminator's score, higher for more real")  # -ψ where reals score low
     axes.axis("equal")
     axes.grid(alpha=0.3)
