@@ -88,6 +88,7 @@ def test_it_fits_every_screen(browser: Browser, path: Path, width: int, script: 
     if script:
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".answers > li").count() == 5
+    assert page.get_by_text("Drag to zoom").is_visible() == script
     assert page.locator("figure svg:visible").count() >= 6
     for figure in page.locator("figure svg:visible").all():
         place = figure.bounding_box()
