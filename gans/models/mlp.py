@@ -10,7 +10,7 @@ from gans.models.layers import normal
 
 
 class MLPGenerator(Generator):
-    """Latents (n, latent_size) -> points (n, dimensions); 484,802 parameters by default.
+    """Latents (n, latent_size) -> points (n, dimensions); 486,402 parameters by default.
 
     Hidden layers are linear, BatchNorm and ReLU; the last is linear: Lin et al. 2018 (PacGAN), section 4.1.
 

@@ -159,7 +159,7 @@ def contrast(images: Tensor, random: torch.Generator) -> Tensor:
 
 def translation(images: Tensor, random: torch.Generator) -> Tensor:
     count, _, height, width = images.shape
-    most = [max(1, round(size / 8)) for size in (height, width)]
+    most = [max(1, int(size / 8 + 0.5)) for size in (height, width)]  # halves go up, as in the paper's code
     padded = F.pad(images, (most[1], most[1], most[0], most[0]))
     row, column = (
         torch.randint(0, 2 * most[axis] + 1, (count, 1), generator=random, device=images.device)

@@ -68,14 +68,17 @@ def test_brightness_and_contrast_leave_the_expectation(augment: Callable[..., Te
     assert seen.std(0).mean() > 0.03
 
 
-def test_translation_moves_whole_images_by_up_to_an_eighth() -> None:
-    image = torch.zeros(1, 1, 16, 16)
-    image[0, 0, 7, 9] = 1
+@pytest.mark.parametrize(("size", "most"), [(16, 2), (20, 3), (28, 4), (4, 1)])
+def test_translation_moves_whole_images_by_up_to_an_eighth(size: int, most: int) -> None:
+    """Rounded, with halves up, as in DiffAugment's code."""
+    middle = size // 2
+    image = torch.zeros(1, 1, size, size)
+    image[0, 0, middle - 1, middle] = 1
     seen = translation(image.expand(3000, -1, -1, -1), torch.Generator().manual_seed(0))
     assert torch.equal(seen.sum((1, 2, 3)), torch.ones(3000))
     places = seen.nonzero()[:, 2:]
-    assert places.min(0).values.tolist() == [5, 7]
-    assert places.max(0).values.tolist() == [9, 11]
+    assert places.min(0).values.tolist() == [middle - 1 - most, middle - most]
+    assert places.max(0).values.tolist() == [middle - 1 + most, middle + most]
 
 
 def test_cutout_removes_a_square_of_half_the_size_or_its_part_inside() -> None:
