@@ -75,7 +75,7 @@ def existing_study(
 
 
 def without_partner(records: Sequence[RunRecord], baseline: str) -> list[str]:
-    """A warning for each arm of which runs, or those of the baseline, are in no pair; an InputError if none is in one."""
+    """A warning for each arm that lacks seeds of the baseline, or has others; an InputError if no arm has a pair."""
     seeds: dict[str, set[int]] = {baseline: set()}
     for record in records:
         seeds.setdefault(record.arm, set()).add(record.seed)

@@ -69,7 +69,7 @@ def link_tensorboard(result: StudyResult, folder: Path) -> None:
         link = folder / file_name(record.arm) / f"seed{record.seed}"
         link.parent.mkdir(parents=True, exist_ok=True)
         if record.run.tensorboard.is_dir():
-            link.symlink_to(os.path.relpath(record.run.tensorboard, link.parent))
+            link.symlink_to(os.path.relpath(record.run.tensorboard.resolve(), link.parent.resolve()))
 
 
 def versions_of(run: RunFolder) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from gans.study.define import StudyDefinition
 from gans.study.figures_of_merit import figure_of_merit, values_behind
 from gans.study.known_figures import LATE_FLUCTUATION, RANK_CORRELATION
 from gans.study.page import Commands
-from gans.study.publish import publish
+from gans.study.publish import link_tensorboard, publish
 from gans.study.record import RunRecord, read_record
 from gans.study.write import markdown
 from tests.conftest import composed
@@ -280,6 +280,18 @@ def test_a_title_says_which_moment_it_is_of() -> None:
     """Of any other figure of merit, it is what the figure is called."""
     titles = [figure_of_merit(name).title for name in ("fid", "best.fid", "fid@3500")]
     assert titles == ["FID", "FID of the best checkpoint", "FID at step 3,500"]
+
+
+def test_links_to_the_runs_lead_there_from_a_folder_that_is_a_link(tmp_path: Path) -> None:
+    study = definition(claims=[], figures=["fid"])
+    result = analyse(study, records_in(tmp_path / "runs", study, range(1)))
+    (tmp_path / "deep" / "folder").mkdir(parents=True)
+    (tmp_path / "short").symlink_to(tmp_path / "deep" / "folder")
+    for record in result.records:
+        record.run.tensorboard.mkdir()
+    link_tensorboard(result, tmp_path / "short")
+    links = {link.resolve() for link in (tmp_path / "short").glob("*/seed0")}
+    assert links == {record.run.tensorboard.resolve() for record in result.records}
 
 
 PIECES = ("best.", RANK_CORRELATION, LATE_FLUCTUATION, "training_step", "fid", "seconds", ".", "@", "500")
