@@ -41,6 +41,8 @@ class Generator(nn.Module):
     """Whether its inputs are images of the data set, which it transforms."""
     has_normal_latents = True
     """Whether the first of its inputs are latents from N(0, 1). One that overrides ``inputs`` with others says no."""
+    has_uniform_latents = False
+    """Whether they are latents from U(-1, 1) instead."""
     makes_points = False
     """Whether its samples are points (n, dimensions) instead of images."""
 

@@ -49,7 +49,7 @@ def render(
     data = {
         "inputs": list(made.input_names),
         "input_sizes": [list(value.shape[1:]) for value in made.inputs(1)],
-        "uniform": not made.generator.has_normal_latents,
+        "uniform": made.generator.has_uniform_latents,
         "classes": facts.class_names,
         "height": height,
         "width": width,

@@ -62,8 +62,7 @@ def explore(request: ExploreConfig) -> Explorer:
     file, no_score = find_moment(path)
     trained, gan = load_generator(file, request.trust), None if no_score else plain(load_gan(file, request.trust))
     made = exportable(trained, request.trust)  # a run in training may have deleted the checkpoint by now
-    if made.generator.makes_points:
-        raise InputError(f"'{path}' makes points, not images: explore.py is for models of images; see figures/ instead")
+    refuse_others(made, path)
     run = run_of(path)
     output = output_folder(request.output, path, "explore")
     with ProgressBar("writing the page"):
@@ -86,6 +85,18 @@ def explore(request: ExploreConfig) -> Explorer:
     with new_whole_folder(output) as folder:
         write_text(folder / "explore.html", page)
     return Explorer(folder / "explore.html", [f"without the discriminator's score: {no_score}"] if no_score else [])
+
+
+def refuse_others(made: Exportable, path: Path) -> None:
+    """Refuse a generator of points, and one with inputs that the page can't make."""
+    generator = made.generator
+    if generator.makes_points:
+        raise InputError(f"'{path}' makes points, not images: explore.py is for models of images; see figures/ instead")
+    if not (generator.takes_images or generator.has_normal_latents or generator.has_uniform_latents):
+        raise InputError(
+            f"'{path}': {type(generator).__name__} draws its latents by its own inputs, and the page can draw normal "
+            "and uniform ones only: use generate.py"
+        )
 
 
 def find_moment(path: Path) -> tuple[Path, str | None]:

@@ -25,7 +25,8 @@ class Format(ABC):
     suffix: str
     usage: str
     """How a file is used, in at most five lines of Python. ``{file}`` is its name, ``{inputs}`` a dictionary with an
-    array for each input, ``{tensors}`` the inputs as tensors, ``{output}`` the name of the output."""
+    array for each input, ``{tensors}`` the inputs as tensors, ``{output}`` the name of the output, ``{trust}`` an
+    argument that names packages of the user's own."""
 
     packages: tuple[str, ...] = ()
     """What it needs of the extra ``export``."""
@@ -106,7 +107,7 @@ class Safetensors(Format):
 from pathlib import Path
 import torch
 from gans.run.trained import load_generator
-network = load_generator(Path("{file}")).network
+network = load_generator(Path("{file}"){trust}).network
 {output} = network({tensors})  # pixels in {pixel_range}"""
 
     def write(self, made: Exportable, path: Path) -> None:

@@ -1,8 +1,12 @@
 """The model card beside an exported generator (Mitchell et al. 2019)."""
 
+import json
+
+from gans.config.validate import foreign_targets
 from gans.export.facts import Facts
 from gans.export.formats import Format
 from gans.export.network import TRIED, Exportable
+from gans.generator import Generator
 from gans.run.network_summary import parameter_count
 
 LICENCE = (
@@ -45,7 +49,7 @@ def usage(made: Exportable, file_format: Format, file: str) -> str:
         if name == "classes":
             arrays.append(f'"classes": numpy.arange({count}) % {made.generator.class_count}')
             tensors.append(f"torch.arange({count}) % {made.generator.class_count}")
-        elif name == "input_images" or not made.generator.has_normal_latents:
+        elif name == "input_images" or made.generator.has_uniform_latents:
             low = "" if name == "input_images" else "2 * "
             high = "" if name == "input_images" else " - 1"
             arrays.append(f'"{name}": {low}numpy.random.rand({sizes}).astype("float32"){high}')
@@ -53,8 +57,10 @@ def usage(made: Exportable, file_format: Format, file: str) -> str:
         else:
             arrays.append(f'"{name}": numpy.random.randn({sizes}).astype("float32")')
             tensors.append(f"torch.randn({sizes})")
+    packages = sorted({target.partition(".")[0] for target in foreign_targets(made.config["model"]["generator"])})
     return file_format.usage.format(
         file=file,
+        trust=f", trust={json.dumps(packages)}" if packages else "",
         inputs="{" + ", ".join(arrays) + "}",
         tensors=", ".join(tensors),
         output=made.output_name,
@@ -73,14 +79,22 @@ def _inputs(made: Exportable, facts: Facts) -> str:
         elif name == "input_images":
             what = f"({shape}) float32: images in [0, 1]"
         else:
-            distribution = "normal, N(0, 1)" if made.generator.has_normal_latents else "uniform in [-1, 1]"
-            what = f"({shape}) float32: random numbers, {distribution}"
+            what = f"({shape}) float32: random numbers, {_distribution(made.generator)}"
         lines.append(f"- `{name}` {what}")
     made_by = made.network(*made.inputs(1))
     shape = ", ".join(["n", *map(str, made_by.shape[1:])])
     what = "points" if made.generator.makes_points else "images in [0, 1]"
     lines.append(f"- `{made.output_name}` ({shape}) float32: {what}")
     return "\n".join(lines)
+
+
+def _distribution(generator: Generator) -> str:
+    """What the latents are drawn from."""
+    if generator.has_normal_latents:
+        return "normal, N(0, 1)"
+    if generator.has_uniform_latents:
+        return "uniform in [-1, 1]"
+    return "drawn by its own `inputs`; the code below draws normal ones in their place"
 
 
 def _figures(facts: Facts) -> str:

@@ -45,7 +45,7 @@ class StackedGenerator(Generator):
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
-        self.has_normal_latents = latents == "normal"
+        self.has_normal_latents, self.has_uniform_latents = latents == "normal", latents == "uniform"
         first, *sizes = SIZES[-len(widths) - 1 :]
         padding = kernel // 2
         layers: list[nn.Module] = [nn.Linear(latent_size, widths[0] * first**2), Unflatten(widths[0], first, first)]

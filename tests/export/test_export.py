@@ -8,14 +8,21 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from gans.config.schema import ExportConfig
+from gans.config.schema import ExploreConfig, ExportConfig
+from gans.data.batches import Batch
 from gans.errors import InputError
+from gans.explore.write import explore
 from gans.export.facts import facts_of
 from gans.export.formats import FORMATS
 from gans.export.write import TOLERANCE, difference_from_pytorch, export
+from gans.generator import Generator, Inputs
 from gans.run.folder import RunFolder
 from gans.run.test_results import CheckpointResults, read_results
+from gans.run.trained import write_generator
+from gans.update import NO_CLASS
+from tests.conftest import composed
 from tests.export.trained import POINT_MODELS, WITH_EMA, loaded, request, trained_run
 from tests.run.runs import stopped_run
 
@@ -63,6 +70,41 @@ def test_a_file_holds_the_generator_and_its_card_says_how_to_use_it(
     assert f"{results.floors[figure]:.4g}" in row
     for said in ("Digits(", "2, of 8 samples", "KerasAdam(", "BinaryCrossEntropy(", "seed: 0", "torch 2", "Licence"):
         assert said in text
+
+
+class Exponential(Generator):
+    """A generator of one's own, with latents of its own."""
+
+    has_normal_latents = False
+    pixel_range = (0.0, 1.0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 4), nn.Sigmoid(), nn.Unflatten(1, (1, 2, 2)))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.layers(latents)
+
+    def inputs(self, count: int, random: torch.Generator, batch: Batch | None, classes: Tensor | None = None) -> Inputs:
+        latents = torch.empty(count, 3).exponential_(generator=random)
+        return Inputs((latents,), torch.full((count,), NO_CLASS))
+
+
+def test_of_a_generator_of_ones_own_no_more_is_said_than_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code has to be trusted, and its latents are neither normal nor uniform."""
+    config, file = composed("data=digits", "model=dcgan"), tmp_path / "own.safetensors"
+    config["model"]["generator"] = {"_target_": f"{__name__}.{Exponential.__name__}"}
+    write_generator(Exponential(), config, 2, file)
+    options = {"trust": ["tests"], "output": str(tmp_path / "out")}
+    made = export(request(ExportConfig, file, format="safetensors", **options))
+    assert use(made.card, monkeypatch)["images"].shape == (16, 1, 2, 2)
+    text = made.card.read_text(encoding="utf-8")
+    assert "uniform" not in text
+    assert "N(0, 1)" not in text
+    with pytest.raises(InputError, match="Exponential draws its latents"):
+        explore(request(ExploreConfig, file, **options))
 
 
 @pytest.mark.slow
