@@ -133,7 +133,8 @@ class RunFolder:
         columns, rows = read_rows(self.metrics_file)
         recorded = {name: [row for row in rows if row[name] != ""] for name in columns if name not in ("step", "epoch")}
         if columns and not {"step", "epoch"} <= {*columns}:
-            raise InputError(f"'{self.metrics_file}' is damaged: it has no columns step and epoch. Delete it")
+            lack = "it has no columns step and epoch. Delete this file to go on without its curves"
+            raise InputError(f"'{self.metrics_file}' is damaged: {lack}")
         try:
             return {name: _curve(of_name, name) for name, of_name in recorded.items() if of_name}
         except ValueError as error:

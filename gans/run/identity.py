@@ -29,7 +29,8 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     - ``checkpoint``: when the last checkpoint is written. After a non-finite value a run rolls back to it, but a run's
       results depend on the clock then anyway (``every_minutes``);
     - ``samples``, ``figure``, ``formats``: what is drawn. Grids have random numbers of their own;
-    - ``log_every``: how many points the curves have, and so how finely the verdict can tell when something happened;
+    - ``log_every``: how many points the curves have, and so how finely the verdict can tell when something happened,
+      and how much a curve fluctuates: studies warn where it differs;
     - ``data.root`` of data sets whose files are verified by checksum. Of others, another folder may hold other images.
 
     The metrics count, because they are computed during training and in the test, and the best checkpoint is chosen by

@@ -16,7 +16,7 @@ from gans.study.allocate import runs_that_count
 from gans.study.analyse import StudyResult, analyse
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.existing import existing_study, without
-from gans.study.find import Runs
+from gans.study.find import Runs, different_spacings
 from gans.study.gather import read_planned
 from gans.study.make_runs import run_missing
 from gans.study.page import Commands
@@ -64,7 +64,8 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     if not records:
         why = why_none(any(runs.of(plan) for plan in plans), go_on, checked.run, tried)
         raise InputError(without(f"no run of this study can be used: {why}", warnings))
-    warnings += [*planner.warnings, *runs.of_other_code(plans), *twins(plans, runs)]
+    spacings = different_spacings([run for plan in plans if (run := runs.of(plan))], definition.merits)
+    warnings += [*planner.warnings, *spacings, *runs.of_other_code(plans), *twins(plans, runs)]
     result = analyse(definition, records, [*warnings, *missing_runs(plans, definition.seeds, runs)])
     page = publish(result, Path(checked.output) / name, commands_of(result, planner, checked))
     failed = sorted(f"{plan.arm}, seed {plan.seed}" for plan in tried if not runs.of(plan))

@@ -13,7 +13,7 @@ from gans.run.folder import RunFolder
 from gans.run.identity import result_settings, with_whole_numbers
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.figures_of_merit import figure_of_merit
-from gans.study.find import run_folders
+from gans.study.find import different_spacings, run_folders
 from gans.study.gather import read_records
 from gans.study.known_figures import KNOWN
 from gans.study.plan import split_differences
@@ -71,7 +71,8 @@ def existing_study(
         same = "all runs have the same seed: one seed shows no difference between arms. Train more seeds"
         raise InputError(without(same, [*damaged, *unread]))
     alone = without_partner(records, definition.baseline)
-    return definition, records, [*damaged, *different, *unread, *alone]
+    spacings = different_spacings([each.run for each in found], definition.merits)
+    return definition, records, [*damaged, *different, *spacings, *unread, *alone]
 
 
 def without_partner(records: Sequence[RunRecord], baseline: str) -> list[str]:

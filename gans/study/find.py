@@ -6,6 +6,8 @@ from pathlib import Path
 from gans.errors import InputError
 from gans.run.folder import RunFolder, is_run, runs_in
 from gans.run.identity import of_this_code, settings_text
+from gans.study.figures_of_merit import FigureOfMerit
+from gans.study.known_figures import LATE_FLUCTUATION
 from gans.study.plan import PlannedRun
 from gans.study.record import is_over
 
@@ -44,6 +46,18 @@ class Runs:
         count = f"{len(found)} run{'s were' if len(found) > 1 else ' was'}"
         why = "trained with another version of your own code: move them out of the folder of runs to make them again"
         return [f"{count} {why}, such as '{found[0].path}'"] if found else []
+
+
+def different_spacings(runs: Iterable[RunFolder], figures: Iterable[FigureOfMerit]) -> list[str]:
+    """A warning of runs with other numbers of steps between the points of a curve, on which its fluctuation depends."""
+    if not any(figure.name.startswith(LATE_FLUCTUATION) for figure in figures):
+        return []
+    spacings = {run.config.get("log_every"): run for run in runs}
+    if len(spacings) < 2:
+        return []
+    (one, first), (two, second), *_ = spacings.items()
+    where = f"log_every is {one} in '{first.path}' and {two} in '{second.path}'"
+    return [f"{where}: late fluctuations of losses can't be compared among runs with different spacings of points"]
 
 
 def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:

@@ -104,6 +104,18 @@ def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
     assert "evaluated_images is" in page
 
 
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize(("figure", "warns"), [("late_fluctuation.discriminator_loss", True), ("fid", False)])
+def test_fluctuations_of_curves_with_different_spacings_are_compared_with_a_warning(
+    tmp_path: Path, figure: str, warns: bool
+) -> None:
+    """A run is the same whatever its log_every, but for its curves."""
+    runs_of(tmp_path / "runs", {"none": "none"})
+    runs_of(tmp_path / "runs", {"better": "ema"}, log_every=77)
+    page = ask(question(f"runs=[{tmp_path}/runs/*]", "by=stabilize", f"output={tmp_path}", f"figures=[{figure}]"), None)
+    assert ("log_every is" in page.read_text(encoding="utf-8")) == warns
+
+
 @pytest.mark.parametrize(
     ("overrides", "word"),
     [
