@@ -40,7 +40,7 @@ def emulates_bfloat16(device_type: str) -> bool:
     return has_onednn and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def is_want_of_memory(error: BaseException) -> bool:
+def is_want_of_memory(error: BaseException | None) -> bool:
     """Whether an error says that memory is used up; PyTorch has an error of its own for GPUs only."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 

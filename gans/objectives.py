@@ -28,7 +28,8 @@ class Objective(ABC):
     fake_target: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.has_targets and (self.real_target, self.fake_target) != (1.0, 0.0):
+        usual = type(self).real_target, type(self).fake_target
+        if not self.has_targets and (self.real_target, self.fake_target) != usual:
             raise InputError(f"objective: {type(self).__name__} has no targets: leave out real_target and fake_target")
 
     @abstractmethod

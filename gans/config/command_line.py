@@ -52,11 +52,14 @@ def run_command(main: Callable[[], None]) -> None:
 def stopped_by_signals() -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP are raised as exceptions, so that what is half-written is removed, as after Ctrl-C."""
 
+    stops: list[InterruptedTraining] = []
+
     def stop(number: int, _: FrameType | None) -> None:
         let_go_of_terminal(number)
         for each in heard:  # they may be sent again, and what is cleaned up then must not be cut short
             signal.signal(each, signal.SIG_IGN)
-        raise InterruptedTraining(f"stopped by {signal.Signals(number).name}", number)
+        stops.append(InterruptedTraining(f"stopped by {signal.Signals(number).name}", number))
+        raise stops[0]
 
     numbers = (signal.SIGTERM, HANGUP) if current_thread() is main_thread() else ()
     # nohup ignores SIGHUP
@@ -65,6 +68,10 @@ def stopped_by_signals() -> Iterator[None]:
         signal.signal(number, stop)
     try:
         yield
+    except Exception as error:  # such as of a library that was cleaning up when the signal came
+        if stops:
+            raise stops[0] from error
+        raise
     finally:
         for number in heard:
             signal.signal(number, signal.SIG_DFL)

@@ -95,7 +95,8 @@ def refuse_others(made: Exportable, path: Path) -> None:
     if not (generator.takes_images or generator.has_normal_latents or generator.has_uniform_latents):
         raise InputError(
             f"'{path}': {type(generator).__name__} draws its latents by its own inputs, and the page can draw normal "
-            "and uniform ones only: use generate.py"
+            "and uniform ones only: use generate.py; if they are uniform in [-1, 1], let the class say "
+            "has_uniform_latents = True"
         )
 
 

@@ -90,10 +90,10 @@ def _inputs(made: Exportable, facts: Facts) -> str:
 
 def _distribution(generator: Generator) -> str:
     """What the latents are drawn from."""
-    if generator.has_normal_latents:
-        return "normal, N(0, 1)"
     if generator.has_uniform_latents:
         return "uniform in [-1, 1]"
+    if generator.has_normal_latents:
+        return "normal, N(0, 1)"
     return "drawn by its own `inputs`; the code below draws normal ones in their place"
 
 

@@ -166,7 +166,7 @@ class Generator:
         classes: Sequence[Integer | str] | NDArray[Any] | None = None,
         truncation: float | None = None,
     ) -> NDArray[Any]:
-        """The images that ``generate.py`` makes with the same options, to the bit.
+        """The images that ``generate.py`` makes with the same options and as many threads, to the bit.
 
         Args:
             classes: of a conditional generator, by name or number, in equal shares in order; None: all.

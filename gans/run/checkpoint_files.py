@@ -60,6 +60,15 @@ def delete_best_from(folder: Path, step: int) -> None:
             path.unlink()
 
 
+def forget(folder: Path, step: int) -> None:
+    """Delete the checkpoints of a step, but not the only last one that is whole."""
+    last = checkpoints_in(folder, "last")
+    others = [path for path in last if step_of(path) != step and is_whole(path)]
+    for path in (*checkpoints_in(folder, "best"), *(last if others else ())):
+        if step_of(path) == step:
+            path.unlink()
+
+
 def checkpoint_path(folder: Path, kind: Kind, step: int) -> Path:
     """The path to save a checkpoint to; ``VerifiedCheckpointIO`` adds the digest."""
     return folder / f"{kind}_{step:07d}.ckpt"

@@ -17,7 +17,7 @@ from gans.machine import keep_freed_memory
 from gans.run import slurm
 from gans.run.callbacks.checkpoints import Checkpoints
 from gans.run.callbacks.interrupt import Interrupt, restored_handlers
-from gans.run.checkpoint_files import checkpoints_in, recover_previous, step_of
+from gans.run.checkpoint_files import forget, recover_previous
 from gans.run.draw import diagnose_and_plot, draw_figures, warn_of_failed
 from gans.run.final_test import final_test
 from gans.run.folder import RunFolder, runs_in
@@ -265,7 +265,7 @@ def roll_back(run: RunFolder, config: RunConfig, history: History, error: Traini
     """Roll back to the last checkpoint; a TrainingError if the options allow no further rollback.
 
     Args:
-        trained: the training steps made.
+        trained: the training steps of the GAN that failed.
     """
     rollbacks = history.count("rolled back")
     if config.on_nan == "stop" or rollbacks == config.rollbacks:
@@ -279,9 +279,7 @@ def roll_back(run: RunFolder, config: RunConfig, history: History, error: Traini
         )
         raise TrainingError(f"{error}: {hint}. The last checkpoint before it is in '{run.checkpoints}'")
     if error.training_step is None:  # found by an evaluation, which would find it again in the same weights
-        for path in checkpoints_in(run.checkpoints, "last"):
-            if step_of(path) == trained > 0:
-                path.unlink()
+        forget(run.checkpoints, trained)
     checkpoint = last_checkpoint(run)
     step = checkpoint["training_steps"] if checkpoint else 0
     if checkpoint:

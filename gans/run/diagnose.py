@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from gans.errors import warn
 from gans.files import write_json
 from gans.run.folder import RunFolder
 from gans.run.test_results import no_results
@@ -66,7 +67,10 @@ class Verdict:
 
 
 def diagnose(run: RunFolder) -> None:
-    """Write verdict.json, and print the verdict."""
+    """Write verdict.json, and print the verdict. An earlier one stays if the curves that it was found in are lost."""
+    if run.verdict_file.is_file() and not run.metrics_file.is_file():
+        warn(f"'{run.metrics_file}' is lost, so '{run.verdict_file.name}' and late fluctuations stay as they were")
+        return
     verdict = find_verdict(run)
     write_json(run.verdict_file, asdict(verdict))
     print(f"what happened: {verdict}")

@@ -221,7 +221,7 @@ class RunFolder:
     def delete_grids_after(self, step: int) -> None:
         """Delete the grids of later steps, which may not come again."""
         for path in (self.path / "samples").glob("step_*.npz"):
-            if path.name > self.grid_file(step).name:
+            if int(path.stem.removeprefix("step_")) > step:
                 path.unlink()
 
     @cached_property

@@ -15,6 +15,7 @@ from gans.errors import InputError
 from gans.features.files import is_shipped, network_name, save_features
 from gans.features.learn import Recipe, learn_features
 from gans.files import cache_folder, require_writable
+from gans.run.output import refuse_file_name
 
 
 def make_features(options: dict[str, Any]) -> Path:
@@ -26,6 +27,7 @@ def make_features(options: dict[str, Any]) -> Path:
     """
     config = check_options(FeaturesConfig, options)
     validate_choice(config.data, "data", "data")
+    refuse_file_name(config.output)
     folder = Path(config.output) if config.output else cache_folder() / "features"
     data = require_whole_source(read_data(config.data, config.seed))
     if config.output is None and is_shipped(data.source, data.data_sha256):

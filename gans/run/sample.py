@@ -1,6 +1,6 @@
 """Samples of a trained generator as arrays: drawn from seeds, or on walks between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -87,14 +87,16 @@ class KnownClasses:
     def chosen_names(self) -> list[str]:
         return [self.names[number] for number in self.numbers]
 
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        return zip(self.numbers, self.chosen_names, strict=True)
+
     def indices(self, wanted: Sequence[int | str]) -> list[int]:
         """The index of each class, by its name or label; an InputError for others."""
         found = [self.names.index(str(each)) if str(each) in self.names else each for each in wanted]
         unknown = [each for each, number in zip(wanted, found, strict=True) if number not in self.numbers]
         if unknown or not wanted:
-            raise InputError(
-                f"classes={list(wanted)}: choose from those that it was trained on, {', '.join(self.chosen_names)}"
-            )
+            known = [name if name == str(number) else f'{number} ("{name}")' for number, name in self.numbered()]
+            raise InputError(f"classes={list(wanted)}: choose from those that it was trained on, {', '.join(known)}")
         return [self.numbers.index(int(number)) for number in found]
 
     def to_labels(self, indices: Tensor) -> Labels:

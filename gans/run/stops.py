@@ -44,8 +44,8 @@ def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterato
         with suppress(OSError, InputError):
             history.add("stopped", why="out of memory")
         raise InputError(
-            f"out of memory: {one_line(error)}. Free some, or start a new run with a smaller data.batch_size; resume "
-            f"this one with: {command}"
+            f"out of memory: {one_line(error)}. Free some, or start a new run with a smaller data.batch_size or "
+            f"evaluated_images; resume this one with: {command}"
         ) from error
     except InputError as error:  # such as of a metric of the user's own, which is first computed after training
         with suppress(OSError, InputError):

@@ -163,7 +163,8 @@ def seeds_so_far(result: StudyResult) -> int:
 
 
 def seeds_that_decide(result: StudyResult) -> int | None:
-    """About how many seeds of each arm would decide the claims that can be decided; None if there are none."""
+    """About how many seeds of each arm would decide all open parts of the claims of which each can be decided; None if
+    there are none."""
     undecided = [judged.parts for judged in result.claims if judged.judgement == "undecided"]
     needed = [[found.seeds_needed for _, found, state in parts if state == "undecided"] for parts in undecided]
     seeds = [each for of_claim in needed if None not in of_claim for each in of_claim if each is not None]

@@ -70,22 +70,23 @@ def existing_study(
     if len({record.seed for record in records}) < 2:
         same = "all runs have the same seed: one seed shows no difference between arms. Train more seeds"
         raise InputError(without(same, [*damaged, *unread]))
-    alone = without_partner(records, definition.baseline)
+    alone = without_partner(records, definition.baseline, [*damaged, *unread])
     spacings = different_spacings([each.run for each in found], definition.merits)
     return definition, records, [*damaged, *different, *spacings, *unread, *alone]
 
 
-def without_partner(records: Sequence[RunRecord], baseline: str) -> list[str]:
+def without_partner(records: Sequence[RunRecord], baseline: str, left_out: Sequence[str]) -> list[str]:
     """A warning for each arm that lacks seeds of the baseline, or has others; an InputError if no arm has a pair."""
     seeds: dict[str, set[int]] = {baseline: set()}
     for record in records:
         seeds.setdefault(record.arm, set()).add(record.seed)
     reference = seeds.pop(baseline)
     if reference.isdisjoint(set().union(*seeds.values())):
-        raise InputError(
+        none = (
             f"no arm has a seed of the baseline '{baseline}', which has {some_seeds(reference)}: runs are compared in "
             "pairs of the same seed. Train these seeds, or choose another baseline="
         )
+        raise InputError(without(none, left_out))
     return [
         f"no pair of '{arm}' and '{baseline}' has seed {some_seeds(only)}, which one of the two lacks"
         for arm, own in seeds.items()

@@ -121,7 +121,7 @@ class FigureOfMerit:
     @property
     def depends_on_length(self) -> bool:
         """Whether the length of training and the moments of validation alone decide that a finished run has it."""
-        return "@" in self.name or self.name.startswith(("best.", LATE_FLUCTUATION))
+        return "@" in self.name or self.name.startswith(("best.", LATE_FLUCTUATION, RANK_CORRELATION))
 
     @property
     def title(self) -> str:

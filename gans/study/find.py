@@ -49,8 +49,9 @@ class Runs:
 
 
 def different_spacings(runs: Iterable[RunFolder], figures: Iterable[FigureOfMerit]) -> list[str]:
-    """A warning of runs with other numbers of steps between the points of a curve, on which its fluctuation depends."""
-    if not any(figure.name.startswith(LATE_FLUCTUATION) for figure in figures):
+    """A warning of runs with other numbers of steps between the points of a loss, on which its fluctuation depends."""
+    names = [figure.name for figure in figures]
+    if not any(name.startswith(LATE_FLUCTUATION) and name.endswith("_loss") for name in names):
         return []
     spacings = {run.config.get("log_every"): run for run in runs}
     if len(spacings) < 2:

@@ -62,7 +62,7 @@ def strip_of(run: RunFolder, moments: int) -> Strip | None:
 
 def on_one_scale(strips: Sequence[Strip]) -> list[Strip]:
     """Strips of points with the same extent: the largest, or a few times the usual one if some runs diverge."""
-    extents = [strip.extent for strip in strips]
+    extents = [strip.extent for strip in strips if strip.shows_points]
     shared = min(max(extents), FAR * median(extents)) if extents else 0.0
     return [replace(strip, extent=shared) if strip.shows_points else strip for strip in strips]
 

@@ -104,7 +104,13 @@ def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str,
     if not all(values.values()):  # a metric of the user's own does not say what it computes
         return
     known = sorted({value for names in values.values() for value in names})
+    validated = options["metric"].get("fid", {}).get("during_training")
     for merit in definition.merits:
+        if merit.name.startswith("best.") and not validated:
+            raise InputError(
+                f"figures: {merit.name}: the best checkpoint has the lowest FID of validations, which no metric of arm "
+                f"'{arm}' computes: add fid to its metrics"
+            )
         for name in values_behind(merit.name):
             found = of_class(name)
             of_known_class = found is not None and found[0] in ("class_share", *known)

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from gans.data.progress import ProgressBar
 from gans.errors import InputError, warn
 from gans.files import file_name, write_text
 from gans.run.folder import RunFolder
@@ -29,11 +30,12 @@ MADE_WITH = {"device": "device", "number format": "precision", "threads of a run
 
 def publish(result: StudyResult, folder: Path, commands: Commands) -> Path:
     """Write tables, figures, the page and TensorBoard's links, and print the answers."""
-    protocol = protocol_of(result)
-    write_tables(result, folder, protocol)
-    curves = curves_of(result)
-    figures = save(draw_all(result, curves), folder / "figures")
-    page = render(result, figures, curves, protocol, commands)
+    with ProgressBar("writing tables, figures and the page"):
+        protocol = protocol_of(result)
+        write_tables(result, folder, protocol)
+        curves = curves_of(result)
+        figures = save(draw_all(result, curves), folder / "figures")
+        page = render(result, figures, curves, protocol, commands)
     if len(page) > LARGE_PAGE:
         warn(f"the page has {len(page) / 1e6:.0f} MB: ++study.moments=5 (of a study) or fewer figures make it smaller")
     write_text(folder / "index.html", page)
@@ -87,11 +89,12 @@ def protocol_of(result: StudyResult) -> list[str]:
     finished = [record for record in result.records if record.state == "finished"] or result.records
     steps = sorted({record.run.last_step for record in finished})
     budget = f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}"
+    elsewhere = "of the curves" if finished[0].state == "finished" else "none, since no run has finished"
     lines = [
         f"held fixed: {' '.join(definition.common) or 'all settings but those of the arms and of warnings'}; {budget} "
         "training steps. A comparison at a fixed budget favours what learns fast: see the curves",
         "figures, of the last checkpoint where nothing else is said: "
-        + (", ".join(f"{name}: {full}" for name, full in result.protocols.items()) or "of the curves"),
+        + (", ".join(f"{name}: {full}" for name, full in result.protocols.items()) or elsewhere),
         f"smallest differences that matter: {', '.join(f'{m.title} {m.text(m.zone)}' for m in definition.merits)}",
         f"{median(record.seconds for record in finished):,.0f} seconds a run (median)",
     ]

@@ -166,6 +166,21 @@ def test_what_flags_are_for_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(started) == 4
 
 
+def test_an_error_that_a_signal_causes_does_not_hide_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library may be in the midst of something, and its cleaning up fail."""
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py")])
+
+    def compose() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            raise AttributeError
+
+    with pytest.raises(SystemExit) as end:
+        run_command(compose)
+    assert end.value.code == 128 + signal.SIGTERM
+
+
 def test_sigterm_removes_what_is_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [str(ROOT / "generate.py")])
     before = signal.getsignal(signal.SIGTERM)
@@ -234,6 +249,12 @@ def test_commands_without_sweeps_recommend_none(argument: str, advice: str) -> N
     for command in ("study", "generate"):
         line = explain_text(f"Ambiguous value for argument '{argument}'", command)
         assert line.endswith(advice)
+
+
+@pytest.mark.parametrize(("argument", "takes_list"), [("metric=fid,kid", True), ("data.size=16,32", False)])
+def test_a_list_is_recommended_where_one_is_taken(argument: str, takes_list: bool) -> None:
+    line = explain_text(f"Ambiguous value for argument '{argument}'", "evaluate")
+    assert ("write a list as" in line) == takes_list
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from gans.errors import InputError
 from gans.run.checkpoint_files import (
+    KINDS,
     VerifiedCheckpointIO,
     checkpoint_path,
     checkpoints_in,
+    forget,
     is_whole,
     load_verified,
     newest_whole,
     recover_previous,
+    step_of,
 )
 from tests.forked import begin
 from tests.run.killed import contents, save_forever
@@ -78,6 +81,15 @@ def test_every_damage_is_found_and_the_checkpoint_before_is_used(
     assert [path.read_bytes() for path in folder.glob("*.damaged")] == [content]  # kept for whoever wants to look
     save(folder, 3)
     assert [load_verified(path)["training_steps"] for path in checkpoints_in(folder, "last")] == [3, 1]
+
+
+def test_a_step_is_forgotten_if_another_one_is_left(tmp_path: Path) -> None:
+    save(tmp_path, 2, 3)
+    VerifiedCheckpointIO().save_checkpoint(contents(3), checkpoint_path(tmp_path, "best", 3))
+    forget(tmp_path, 3)
+    assert [step_of(path) for kind in KINDS for path in checkpoints_in(tmp_path, kind)] == [2]
+    forget(tmp_path, 2)
+    assert newest_whole(tmp_path, "last")
 
 
 def test_what_is_whole_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -285,6 +285,17 @@ def test_a_generator_that_learns_in_some_steps_only_is_judged(tmp_path: Path) ->
     assert run.history.last == "finished"
 
 
+def test_a_verdict_stays_if_the_curves_are_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_with(tmp_path / "run", {"generator_loss": SWINGS}, GOOD)
+    diagnose(run)
+    before = run.verdict_file.read_text()
+    assert "oscillation" in before
+    run.metrics_file.unlink()
+    diagnose(RunFolder(run.path))
+    assert run.verdict_file.read_text() == before
+    assert "metrics.csv' is lost" in capsys.readouterr().err
+
+
 def test_too_few_training_images_for_floors_are_not_called_lost(tmp_path: Path) -> None:
     run = run_with(tmp_path / "run", {}, GOOD)
     run.floors_file.write_text("{}")

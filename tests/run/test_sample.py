@@ -110,6 +110,8 @@ def test_labels_are_the_sources_numbers_and_names_go_with_them() -> None:
     assert (known.numbers, known.names, known.chosen_names) == ([2, 0], list(coats.values()), ["Coat", "T-shirt/top"])
     assert known.indices([2, "T-shirt/top", "Coat"]) == [0, 1, 0]
     assert known.to_labels(torch.tensor([1, 0, -1])).tolist() == [0, 2, -1]
+    with pytest.raises(InputError, match=r'2 \("Coat"\), 0 \("T-shirt/top"\)$'):
+        known.indices([1])
     unknown: list[tuple[list[int | str], list[int]]] = [([3, 7], [3, 7]), (["Coat", 0], [0, 1]), ([], [])]
     for chosen, numbers in unknown:  # the source's names are not known
         alone = KnownClasses.of(chosen, {})

@@ -529,9 +529,10 @@ def test_an_unexpected_error_leaves_a_run_that_resumes(
     assert_same_training(unbroken(), resume(only_run(tmp_path)))
 
 
-def test_want_of_memory_is_one_line_and_the_run_resumes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [1, 5])
+def test_want_of_memory_is_one_line_and_the_run_resumes(tmp_path: Path, step: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        do_at(patch, "between the players", 5, lambda _: torch.empty(1 << 50))
+        do_at(patch, "between the players", step, lambda _: torch.empty(1 << 50))
         with pytest.raises(InputError, match=r"^out of memory: [^\n]*smaller data.batch_size[^\n]* resume="):
             start(tmp_path)
     run = only_run(tmp_path)

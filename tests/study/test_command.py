@@ -17,6 +17,8 @@ from gans.files import write_json
 from gans.run.folder import runs_in
 from gans.study.analyse import analyse
 from gans.study.ask import ask, seeds_so_far, this_command
+from gans.study.figures_of_merit import figure_of_merit
+from gans.study.find import different_spacings
 from gans.study.plan import Planner, require_metrics, require_moments, split_differences
 from gans.study.record import read_record
 from tests.conftest import CONF, composed
@@ -114,6 +116,7 @@ def test_fluctuations_of_curves_with_different_spacings_are_compared_with_a_warn
     runs_of(tmp_path / "runs", {"better": "ema"}, log_every=77)
     page = ask(question(f"runs=[{tmp_path}/runs/*]", "by=stabilize", f"output={tmp_path}", f"figures=[{figure}]"), None)
     assert ("log_every is" in page.read_text(encoding="utf-8")) == warns
+    assert different_spacings(runs_in(tmp_path / "runs"), [figure_of_merit("late_fluctuation.fid")]) == []
 
 
 @pytest.mark.parametrize(
@@ -252,6 +255,10 @@ def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
     for figure in ("coverage", "best.coverage", "recall@100", "coverage_of_3", "fid_of_all"):
         with pytest.raises(InputError, match="fid"):
             require_metrics(definition(claims=[], figures=[figure]), "none", config)
+    require_metrics(definition(claims=[], figures=["best.fid"]), "none", config)
+    unvalidated = composed("data=digits", "metric=[fid]", "metric.fid.during_training=false")
+    with pytest.raises(InputError, match="best checkpoint has the lowest FID of validations"):
+        require_metrics(definition(claims=[], figures=["best.fid"]), "none", unvalidated)
 
 
 def test_a_figure_after_the_end_of_training_is_refused_before_it() -> None:

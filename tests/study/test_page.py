@@ -75,6 +75,16 @@ def test_a_curve_is_chosen_and_zoomed(browser: Browser, path: Path) -> None:
     assert low < zoomed[0] < zoomed[1] < high
 
 
+def test_the_numbers_at_an_axis_differ_however_close_they_are(browser: Browser, path: Path) -> None:
+    page = open_page(browser, path)
+    for low, high in ((0.693140, 0.693180), (2e-7, 9e-7), (0, 3), (10_000, 90_000)):
+        page.evaluate(f"window.studyPlot.setScale('y', {{min: {low}, max: {high}}})")
+        page.wait_for_timeout(100)
+        shown = page.evaluate("window.studyPlot.axes[1]._values")
+        assert len({*shown}) == len(shown) > 1
+        assert low <= float(shown[-1].replace(",", "")) <= high
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("script", [False, True])

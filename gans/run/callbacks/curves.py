@@ -45,7 +45,8 @@ class Curves(Callback):
         return {"epoch": self._epoch.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._epoch.load_state_dict(state_dict["epoch"])
+        if "steps_since" not in state_dict:  # of an earlier version, whose sums have other weights
+            self._epoch.load_state_dict(state_dict["epoch"])
 
     @staticmethod
     def _write(trainer: L.Trainer, gan: GAN, values: dict[str, float]) -> None:

@@ -33,7 +33,7 @@
     curve.arms.forEach((arm) => {
       arm.runs.forEach((run) => {
         data.push(run.values);
-        series.push({ label: `${arm.name}, seed ${run.seed}`, stroke: arm.colour + "99", width: 1, points: { show: false }, spanGaps: true });
+        series.push({ label: `${arm.name}, seed ${run.seed}`, stroke: arm.colour + "99", width: 1, points: { show: curve.steps.length === 1, size: 4 }, spanGaps: true });
       });
       data.push(arm.median);
       series.push({ label: arm.name, stroke: arm.colour, width: 2.5, dash: arm.dash, points: { show: curve.steps.length <= 20, size: 7, fill: arm.colour }, spanGaps: true });
@@ -43,10 +43,14 @@
       values.textContent = idx == null ? "\u00a0" : `step ${curve.steps[idx].toLocaleString("en")}, medians: ${curve.arms.map(median).join("; ")}`;
     };
     const axis = { stroke: style("--ink"), grid: { stroke: style("--line"), width: 1 }, ticks: { stroke: style("--line") } };
+    const numbers = (_, ticks) => {  // with as many digits as tell them apart
+      const digits = Math.min(12, Math.max(0, 1 - Math.floor(Math.log10(ticks[1] - ticks[0]))));
+      return ticks.map((tick) => tick.toLocaleString("en", { maximumFractionDigits: digits }));
+    };
     if (plot) plot.destroy();
     plot = new uPlot({
       width: place.clientWidth, height: Math.min(420, Math.max(260, place.clientWidth * 0.5)), series, legend: { show: false },
-      cursor: { points: { show: false } }, hooks: { setCursor: [tell] }, scales: { x: { time: false } }, axes: [{ ...axis, label: "training step" }, { ...axis, size: 64 }],
+      cursor: { points: { show: false } }, hooks: { setCursor: [tell] }, scales: { x: { time: false } }, axes: [{ ...axis, label: "training step" }, { ...axis, size: 72, values: numbers }],
     }, data, place);
     window.studyPlot = plot;
   };
