@@ -12,7 +12,7 @@ import matplotlib
 import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from gans.figures.files import STYLE, in_style
@@ -105,7 +105,8 @@ def draw_effects(result: StudyResult, merit: FigureOfMerit) -> Figure:
     if merit.scale == "ratio":
         axes.set_xscale("log")
         span = max(finite) / min(finite)
-        axes.xaxis.set_major_locator(LogLocator(subs=ticks_of_decade(span), numticks=12))
+        of_decades = LogLocator(subs=ticks_of_decade(span), numticks=12)
+        axes.xaxis.set_major_locator(of_decades if span > 2 else MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"× {value:.3g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         low, high = min(finite), max(finite)

@@ -48,11 +48,15 @@ def test_a_row_that_was_cut_off_is_dropped(tmp_path_factory: pytest.TempPathFact
 
 def test_an_epochs_mean_is_over_all_updates_however_often_points_are_recorded(tmp_path: Path) -> None:
     """The generator learns in every third of ten steps, so that windows of equal length hold one update or two."""
-    options = ("data.limit=80", "stabilize=discriminator_steps", "stabilize.discriminator_steps.steps=3")
+    options = (
+        "data.limit=80",
+        "trainer.max_epochs=1",
+        "stabilize=discriminator_steps",
+        "stabilize.discriminator_steps.steps=3",
+    )
     means = [
         start(tmp_path / str(every), *options, f"log_every={every}").curve("epoch/generator_loss")[1]
-        for every in (1, 4, 7)
+        for every in (1, 7)
     ]
-    assert len(means[0]) == 2
-    for other in means[1:]:
-        assert other == pytest.approx(means[0], rel=1e-6)
+    assert len(means[0]) == 1
+    assert means[1] == pytest.approx(means[0], rel=1e-6)

@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox
 
 from gans.study.analyse import StudyResult, analyse
 from gans.study.lines_of_text import in_lines, width_of
-from gans.study.plots import ArmStyle, Curves, draw_all, draw_curves, draw_runs, inline, save
+from gans.study.plots import ArmStyle, Curves, draw_all, draw_curves, draw_effects, draw_runs, inline, save
 from tests.figures.test_layout import assert_legible
 from tests.study.test_known_truth import definition, records_in
 
@@ -82,6 +82,18 @@ def test_runs_without_a_place_on_the_axis_are_counted(
     (axes,) = draw_runs(result, study.merits[0]).axes
     counts = [int(count) for count in re.findall(r"(\d) without", " ".join(map(str, axes.get_xticklabels())))]
     assert sum(counts) == missing
+
+
+@pytest.mark.parametrize("matters", [1.01, 1.1, 1.2, 3.0])
+def test_the_zone_that_does_not_matter_can_be_read_from_the_axis(tmp_path: Path, matters: float) -> None:
+    study = definition(
+        arms={"a": [], "b": ["stabilize=ema"]}, baseline="a", claims=[], figures=[{"name": "fid", "matters": matters}]
+    )
+    records = [replace(record, figures={"fid": 1.0}) for record in records_in(tmp_path, study, range(2))]
+    (axes,) = draw_effects(analyse(study, records), study.merits[0]).axes
+    low, high = axes.get_xlim()
+    shown = [tick.get_text() for tick in axes.get_xticklabels() if low <= tick.get_position()[0] <= high]
+    assert len({*shown}) == len(shown) >= 2
 
 
 def test_curves_of_no_arm_are_drawn(tmp_path: Path) -> None:
