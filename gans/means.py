@@ -34,9 +34,8 @@ class MeanAccumulator:
         if not self._sums:
             return {}
         values = list(self._sums.values())
-        device = max(
-            (value.device for value in values), key=lambda each: each.type != "cpu"
-        )  # restored ones are on the CPU
+        # a restored sum is on the CPU until something is added to it
+        device = next((value.device for value in values if not value.is_cpu), values[0].device)
         sums = torch.stack([value.to(device) for value in values]).tolist()
         weights = self._weights.values()
         means = {name: (total / weight, weight) for name, total, weight in zip(self._sums, sums, weights, strict=True)}

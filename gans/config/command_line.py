@@ -34,10 +34,8 @@ def run_command(main: Callable[[], None]) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing several lines
     os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows, and an unknown backend would end matplotlib
     arguments = sys.argv[1:]
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed, as by a daemon
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-    with one_line_errors(), stopped_by_signals():
+    with open(os.devnull, "w") as nowhere, one_line_errors(), stopped_by_signals():
+        sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere  # None if closed, as by a daemon
         refuse_unreadable(arguments)
         refuse_sweep(arguments)
         settings = [text for text in arguments if option_of(text).startswith(("hydra.", "hydra/"))]
@@ -231,7 +229,8 @@ def refuse_flags(arguments: Sequence[str]) -> None:
         raise InputError("--package says which part of the options --cfg shows: add --cfg job")
     for name in values_given(arguments, ("--config-name", "-cn")):
         if name in configs_of_others():
-            raise InputError(f"--config-name {name} is of {name.replace('config', 'train')}.py: call that command")
+            command = {"config": "train"}.get(name, name)
+            raise InputError(f"--config-name {name} is of {command}.py: call that command")
 
 
 def refuse_config_places(arguments: Sequence[str]) -> None:

@@ -156,10 +156,9 @@ def explain_comma(argument: str, command: str, *, is_typed: bool) -> str:
     as_list = f"write a list as {name}=[{value}]"
     if command != "train":
         own = COMMANDS[command].model_fields if command in COMMANDS else {}
-        is_text = name not in own and not known_options(command).get(name, "[").startswith("[")
-        is_value = name in own and not re.search("list|dict", str(own[name].annotation))
-        takes_one = name in ONE_NAME or is_text or is_value
-        return f"{argument}: {f'call {command}.py once for each' if takes_one else as_list}"
+        kind = str(own[name].annotation) if name in own else known_options(command).get(name, "[")
+        takes_list = name not in ONE_NAME and re.search(r"list|dict|^\[", kind)
+        return f"{argument}: {as_list if takes_list else f'call {command}.py once for each'}"
     usual = known_options(command).get(name, "")
     takes_list = name in ANY_OF or (name not in ONE_NAME and usual.startswith("["))
     several = f"to run several, add -m: -m {argument}" if is_typed else "of several values make an arm each"
