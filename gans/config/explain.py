@@ -157,7 +157,7 @@ def explain_comma(argument: str, command: str, *, is_typed: bool) -> str:
     if command != "train":
         own = COMMANDS[command].model_fields if command in COMMANDS else {}
         kind = str(own[name].annotation) if name in own else known_options(command).get(name, "[")
-        takes_list = name not in ONE_NAME and re.search(r"list|dict|^\[", kind)
+        takes_list = name not in ONE_NAME and bool(re.search(r"list|dict|^\[", kind))
         return f"{argument}: {as_list if takes_list else f'call {command}.py once for each'}"
     usual = known_options(command).get(name, "")
     takes_list = name in ANY_OF or (name not in ONE_NAME and usual.startswith("["))
