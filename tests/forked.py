@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from gans.errors import InterruptedTraining
-from tests.conftest import ROOT
+from tests.configs import ROOT
 
 PATHS = list(sys.path)
 """Where the process that has done the imports finds them, and not what a test adds."""

@@ -18,7 +18,7 @@ from gans.errors import InputError, InterruptedTraining
 from gans.run import commands
 from gans.run.checkpoint_files import checkpoints_in, is_whole
 from gans.run.folder import RunFolder
-from tests.conftest import CONF, ROOT, composed
+from tests.configs import CONF, ROOT, composed
 from tests.forked import Command, run
 from tests.run.runs import do_at, only_run, resume, tiny
 from tests.study.synthetic import write_run
@@ -49,15 +49,20 @@ def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
     ("name", "arguments"),
     [
         ("train.py", ["--help"]),
-        ("train.py", ["--cfg", "job"]),
         ("train.py", ["data=dgits"]),
-        ("train.py", ["resume=nowhere", "seed=5", "model=acgan"]),
-        ("generate.py", ["--help"]),
         ("generate.py", []),
-        ("export.py", ["fromat=onnx"]),
-        ("explore.py", ["--help"]),
-        ("features.py", ["--help"]),
-        ("features.py", ["data.rot=here"]),
+        *(
+            pytest.param(name, arguments, marks=pytest.mark.slow)
+            for name, arguments in [
+                ("train.py", ["--cfg", "job"]),
+                ("train.py", ["resume=nowhere", "seed=5", "model=acgan"]),
+                ("generate.py", ["--help"]),
+                ("export.py", ["fromat=onnx"]),
+                ("explore.py", ["--help"]),
+                ("features.py", ["--help"]),
+                ("features.py", ["data.rot=here"]),
+            ]
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

@@ -10,7 +10,7 @@ from gans.config.build import build_data, build_gan
 from gans.run.checkpoint_files import load_verified, newest_whole
 from gans.sweep.member import Member
 from gans.sweep.processes import Processes
-from tests.conftest import run_config
+from tests.configs import run_config
 from tests.run.runs import resume, start
 
 pytestmark = pytest.mark.gpu

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.configs import ROOT
 
 PACKAGE = ROOT / "gans"
 

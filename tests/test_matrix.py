@@ -22,7 +22,7 @@ from gans.config.compatibility import require_match, require_trainer
 from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.gan import GAN
-from tests.conftest import ROOT, names
+from tests.configs import ROOT, names
 from tests.training import (
     MODELS,
     OBJECTIVES,

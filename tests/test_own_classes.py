@@ -32,7 +32,7 @@ from gans.stabilize import Stabilizer, Stabilizers
 from gans.stabilize.base import METHODS, StabilizedGAN, require_hooks
 from gans.stabilize.gradient_penalties import R1
 from gans.update import PlayerBatch, ScoredBatch, Terms
-from tests.conftest import run_config
+from tests.configs import run_config
 from tests.data.own import noise, own
 from tests.run.runs import Crash, start
 from tests.training import points_gan, random_points, small_config, train

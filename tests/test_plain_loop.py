@@ -16,11 +16,13 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from typing_extensions import override
 
+from gans.config.build import build_gan
 from gans.data.batches import Batch
 from gans.gan import GAN
 from gans.models.cpu.dropout import Dropout
 from gans.models.cpu.layers import use_plain_layers
 from gans.randomness import Streams
+from tests.configs import run_config
 from tests.training import random_batch, train
 
 Losses = list[dict[str, float]]
@@ -162,15 +164,15 @@ def keras_step(optimizer: torch.optim.Adam) -> None:
 
 
 def both(
-    make_gan: Callable[..., GAN], monkeypatch: pytest.MonkeyPatch, model: str, dtype: torch.dtype, steps: int,
-    precision: str,
-) -> tuple[GAN, GAN, float]:  # fmt: skip
+    monkeypatch: pytest.MonkeyPatch, model: str, dtype: torch.dtype, steps: int, precision: str
+) -> tuple[GAN, GAN, float]:
     """The GAN that the trainer has trained, the one of the loop, and how far apart any of their losses are."""
     report = REPORTS[model]
     with default_type(dtype):
         drawn = (random_batch(8, seed) for seed in range(steps))
         batches = [Batch(batch.images.to(dtype), batch.labels) for batch in drawn]
-        ours, theirs = (make_gan(f"model={model}", f"objective={report.objective}") for _ in range(2))
+        config = run_config("data=digits", f"model={model}", f"objective={report.objective}")
+        ours, theirs = build_gan(config), build_gan(config)
         found, masks = trained(ours, batches, monkeypatch, precision)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed", cache_enabled=False):
             expected = plain_loop(theirs, batches, masks, report)
@@ -190,15 +192,10 @@ def both(
     ],
 )
 def test_steps_are_those_of_a_plain_loop(
-    make_gan: Callable[..., GAN],
-    monkeypatch: pytest.MonkeyPatch,
-    model: str,
-    steps: int,
-    losses: float,
-    weights: float,
+    monkeypatch: pytest.MonkeyPatch, model: str, steps: int, losses: float, weights: float
 ) -> None:
     """Losses, weights and BatchNorm's moving averages, to a hundred times what rounding has done to any."""
-    ours, theirs, apart = both(make_gan, monkeypatch, model, torch.float64, steps, "64-true")
+    ours, theirs, apart = both(monkeypatch, model, torch.float64, steps, "64-true")
     assert apart < losses
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert (one - other).norm() < weights
@@ -218,7 +215,7 @@ def test_steps_are_those_of_a_plain_loop(
     ],
 )
 def test_first_steps_in_the_precisions_that_people_train_in(
-    make_gan: Callable[..., GAN], monkeypatch: pytest.MonkeyPatch, model: str, precision: str, steps: int, losses: float
+    monkeypatch: pytest.MonkeyPatch, model: str, precision: str, steps: int, losses: float
 ) -> None:
-    _, _, apart = both(make_gan, monkeypatch, model, torch.float32, steps, precision)
+    _, _, apart = both(monkeypatch, model, torch.float32, steps, precision)
     assert apart < losses

@@ -12,7 +12,7 @@ import gans.stabilize
 from gans.config.validate import validate
 from gans.errors import InputError
 from gans.run import commands
-from tests.conftest import ROOT, composed
+from tests.configs import ROOT, composed
 from tests.run.runs import NAME, tiny
 
 

@@ -22,7 +22,7 @@ from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
 from gans.objectives import BinaryCrossEntropy, Objective
 from gans.stabilize import Stabilizer, Stabilizers
 from gans.update import Samples, ScoredBatch
-from tests.conftest import composed, like_without_download, names, option
+from tests.configs import composed, like_without_download, names, option
 
 SAMPLES = 4
 """In a batch of a small config."""

@@ -1,5 +1,7 @@
 """Handwritten digits that come with scikit-learn: no download."""
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -15,11 +17,9 @@ class Digits(ImageData):
     source = "digits"
 
     def read(self) -> tuple[Dataset, Dataset]:
-        small = read_small()
-        pixels = F.interpolate(small.content / 16, size=(28, 28), mode="bicubic")
-        images = Dataset(pixels.clamp(0, 1).mul(255).round().to(torch.uint8), small.labels)
+        images = resized()
         # the test set is the same for every split_seed
-        train, test = train_test_split(range(len(images.labels)), test_size=397, stratify=small.labels, random_state=0)
+        train, test = train_test_split(range(len(images.labels)), test_size=397, stratify=images.labels, random_state=0)
         return images.select(torch.tensor(train)), images.select(torch.tensor(test))
 
     def fingerprint(self, train: Dataset) -> str:
@@ -29,6 +29,15 @@ class Digits(ImageData):
         return read_small().sha256() if unaltered else super().fingerprint(train)
 
 
+@cache
+def resized() -> Dataset:
+    """All images, of 28x28 pixels."""
+    small = read_small()
+    pixels = F.interpolate(small.content / 16, size=(28, 28), mode="bicubic")
+    return Dataset(pixels.clamp(0, 1).mul(255).round().to(torch.uint8), small.labels)
+
+
+@cache
 def read_small() -> Dataset:
     """All images as they are in scikit-learn: pixels from 0 to 16, shape (n, 1, 8, 8)."""
     source = load_digits()

@@ -12,21 +12,18 @@ from gans.errors import InputError
 from gans.gan import GAN
 from gans.generator import Classes, ConditionalGenerator
 from gans.models.dcgan import upward
-from gans.models.layers import Channels, Flatten, Size, Unflatten, batch_norm, halvings, normal
+from gans.models.layers import Channels, Flatten, Size, Unflatten, batch_norm, halved_widths, halvings, normal
 from gans.update import Samples, ScoredBatch, Terms
-
-WIDEST = 384
-"""Channels of the generator's smallest feature maps."""
 
 
 class ACGANGenerator(ConditionalGenerator):
     """Latents (n, latent_size) and class indices (n,) -> images (n, channels, size, size) in (-1, 1).
 
-    384 channels of 7x7 or 8x8 from the latents and one from the class, then 5x5 transposed convolutions with stride 2,
-    one for 14 and 16 pixels, two for 28 and 32, three for 64.
+    ``width`` channels of 7x7 or 8x8 from the latents and one from the class, then 5x5 transposed convolutions with
+    stride 2, which halve the channels: one for 14 and 16 pixels, two for 28 and 32, three for 64.
 
     Raises:
-        InputError: for fewer than two classes.
+        InputError: for fewer than two classes, and for a width that can't be halved so often.
     """
 
     pixel_range = (-1.0, 1.0)
@@ -35,6 +32,7 @@ class ACGANGenerator(ConditionalGenerator):
         self,
         classes: Classes,
         latent_size: PositiveInt = 100,
+        width: PositiveInt = 384,
         initial_deviation: PositiveFloat = 0.02,
         size: Size = 28,
         channels: Channels = 1,
@@ -44,11 +42,12 @@ class ACGANGenerator(ConditionalGenerator):
         self.latent_size = latent_size
         self.class_count = len(classes)
         side, count = halvings(size)
-        widths = [WIDEST + 1, *(WIDEST // 2**level for level in range(1, count))]
+        widths = halved_widths(width, count)
+        widths[0] += 1  # the class's channel
         to_channel = Unflatten(1, side, side)
         self.class_channel = nn.Sequential(nn.Embedding(self.class_count, 50), nn.Linear(50, side**2), to_channel)
-        to_channels = Unflatten(WIDEST, side, side)
-        self.latent_channels = nn.Sequential(nn.Linear(latent_size, WIDEST * side**2), nn.ReLU(), to_channels)
+        to_channels = Unflatten(width, side, side)
+        self.latent_channels = nn.Sequential(nn.Linear(latent_size, width * side**2), nn.ReLU(), to_channels)
         self.layers = nn.Sequential()
         for wide, narrow in pairwise(widths):
             self.layers.extend([upward(wide, narrow), batch_norm(narrow), nn.ReLU()])
@@ -66,7 +65,8 @@ class ACGANGenerator(ConditionalGenerator):
 class ACGANDiscriminator(nn.Module):
     """Images (n, channels, size, size) in [-1, 1] -> (n, 1 + classes): the score in column 0, then the classes' logits.
 
-    3x3 convolutions, of which every other one has stride 2; one more for 64 pixels.
+    3x3 convolutions, of which every other one has stride 2; the first makes ``width`` channels, each other one twice as
+    many as it gets. There are two more for 64 pixels.
 
     The report's two output layers, for the score and the class, are the columns of one layer: the same parameters.
 
@@ -78,6 +78,7 @@ class ACGANDiscriminator(nn.Module):
         self,
         classes: Classes,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5,
+        width: PositiveInt = 32,
         initial_deviation: PositiveFloat = 0.02,
         size: Size = 28,
         channels: Channels = 1,
@@ -87,11 +88,11 @@ class ACGANDiscriminator(nn.Module):
         side, count = halvings(size)
         strides = [1, 2] * (count - 1) + [1]
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, 32, 3, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Dropout(dropout)
+            nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Dropout(dropout)
         )
         for level, stride in enumerate(strides):
-            self.layers.extend(_block(32 * 2**level, 64 * 2**level, stride, dropout))
-        self.layers.extend([Flatten(), nn.Linear(32 * 2 ** len(strides) * side**2, 1 + len(classes))])
+            self.layers.extend(_block(width * 2**level, width * 2 ** (level + 1), stride, dropout))
+        self.layers.extend([Flatten(), nn.Linear(width * 2 ** len(strides) * side**2, 1 + len(classes))])
         normal(self, initial_deviation)
 
     def forward(self, images: Tensor) -> Tensor:

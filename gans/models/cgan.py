@@ -23,12 +23,17 @@ class ConcatenatingGenerator(ConditionalGenerator):
     pixel_range = (-1.0, 1.0)
 
     def __init__(
-        self, classes: Classes, latent_size: PositiveInt = 100, size: Size = 28, channels: Channels = 1
+        self,
+        classes: Classes,
+        latent_size: PositiveInt = 100,
+        width: PositiveInt = 64,
+        size: Size = 28,
+        channels: Channels = 1,
     ) -> None:
         super().__init__()
         self.latent_size = latent_size
         self.class_count = len(classes)
-        self.layers = DCGANGenerator(latent_size + self.class_count, size, channels).layers
+        self.layers = DCGANGenerator(latent_size + self.class_count, width, size, channels).layers
         self.one_hot: Tensor
         self.register_buffer("one_hot", torch.eye(self.class_count), persistent=False)
 
@@ -50,12 +55,13 @@ class ConcatenatingDiscriminator(nn.Module):
         self,
         classes: Classes,
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
+        width: PositiveInt = 64,
         size: Size = 28,
         channels: Channels = 1,
     ) -> None:
         super().__init__()
         self.class_images = nn.Embedding(len(classes), size**2)
-        self.layers = DCGANDiscriminator(dropout, size, channels + 1).layers
+        self.layers = DCGANDiscriminator(dropout, width, size, channels + 1).layers
 
     def forward(self, images: Tensor, classes: Tensor) -> Tensor:
         of_class = self.class_images(classes).unflatten(1, (1, *images.shape[2:]))

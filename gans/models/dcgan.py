@@ -9,26 +9,25 @@ from torch import Tensor, nn
 from gans.generator import Generator
 from gans.models.layers import Channels, Flatten, Size, Unflatten, batch_norm, glorot_uniform, halvings
 
-WIDTH = 64
-"""Channels of the largest feature maps; they double with each halving of the side."""
-
 
 class DCGANGenerator(Generator):
     """Latents (n, latent_size) -> images (n, channels, size, size) in (-1, 1).
 
     It has 840,705 parameters for 28x28x1, moving averages included. A linear layer makes the smallest feature maps, 7x7
-    or 8x8; each 5x5 transposed convolution with stride 2 doubles their side.
+    or 8x8; each 5x5 transposed convolution with stride 2 doubles their side, and halves the channels down to ``width``.
 
     Keras pads the other side of the images by the extra pixel, which is the same network with flipped kernels.
     """
 
     pixel_range = (-1.0, 1.0)
 
-    def __init__(self, latent_size: PositiveInt = 100, size: Size = 28, channels: Channels = 1) -> None:
+    def __init__(
+        self, latent_size: PositiveInt = 100, width: PositiveInt = 64, size: Size = 28, channels: Channels = 1
+    ) -> None:
         super().__init__()
         self.latent_size = latent_size
         side, count = halvings(size)
-        widths = [WIDTH * 2**level for level in reversed(range(count))]
+        widths = [width * 2**level for level in reversed(range(count))]
         self.layers = nn.Sequential(
             nn.Linear(latent_size, widths[0] * side**2), Unflatten(widths[0], side, side), batch_norm(widths[0])
         )
@@ -44,15 +43,20 @@ class DCGANGenerator(Generator):
 class DCGANDiscriminator(nn.Module):
     """Images (n, channels, size, size) in [-1, 1] -> scores (n, 1), without output activation.
 
-    It has 212,865 parameters for 28x28x1.
+    It has 212,865 parameters for 28x28x1. Each 5x5 convolution with stride 2 halves the side; the first makes ``width``
+    channels, each other one twice as many as it gets.
     """
 
     def __init__(
-        self, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3, size: Size = 28, channels: Channels = 1
+        self,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3,
+        width: PositiveInt = 64,
+        size: Size = 28,
+        channels: Channels = 1,
     ) -> None:
         super().__init__()
         side, count = halvings(size)
-        widths = [channels, *(WIDTH * 2**level for level in range(count))]
+        widths = [channels, *(width * 2**level for level in range(count))]
         self.layers = nn.Sequential()
         for narrow, wide in pairwise(widths):
             convolution = nn.Conv2d(narrow, wide, 5, stride=2, padding=2)

@@ -30,6 +30,19 @@ def halvings(size: int) -> tuple[int, int]:
     return side, count
 
 
+def halved_widths(width: int, levels: int) -> list[int]:
+    """Channels of feature maps, the smallest maps first: width, width/2, ..., one number for each level.
+
+    Raises:
+        InputError: for a width that can't be halved so often.
+    """
+    if width % 2 ** (levels - 1):
+        raise InputError(
+            f"width={width} must be a multiple of {2 ** (levels - 1)}, since channels are halved {levels - 1} times"
+        )
+    return [width // 2**level for level in range(levels)]
+
+
 def batch_norm(channels: int) -> nn.BatchNorm2d:
     """BatchNorm with Keras's epsilon and momentum; Keras's 0.99 is 0.01 in PyTorch."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)

@@ -7,10 +7,9 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from gans.errors import InputError
 from gans.generator import Classes, ConditionalGenerator
 from gans.models.cgan import ConditionalGAN
-from gans.models.layers import Channels, Size, Unflatten, glorot_uniform, halvings
+from gans.models.layers import Channels, Size, Unflatten, glorot_uniform, halved_widths, halvings
 
 Width = Annotated[int, Field(ge=4, multiple_of=4)]
 
@@ -57,7 +56,8 @@ class ProjectionGenerator(ConditionalGenerator):
         super().__init__()
         self.latent_size = latent_size
         self.class_count = len(classes)
-        side, widths = _widths(width, size)
+        side, count = halvings(size)
+        widths = halved_widths(width, count + 1)
         self.dense = nn.Sequential(nn.Linear(latent_size, width * side**2), Unflatten(width, side, side))
         self.upward = nn.ModuleList(nn.ConvTranspose2d(*pair, 4, 2, padding=1) for pair in pairwise(widths))
         self.last = nn.Sequential(nn.Conv2d(widths[-1], channels, 3, padding=1), nn.Tanh())
@@ -84,7 +84,7 @@ class ProjectionDiscriminator(nn.Module):
 
     def __init__(self, classes: Classes, width: Width = 128, size: Size = 28, channels: Channels = 1) -> None:
         super().__init__()
-        _, widths = _widths(width, size)
+        widths = halved_widths(width, halvings(size)[1] + 1)
         self.body = nn.Sequential()
         for pair in pairwise([channels, *widths[:0:-1]]):
             self.body.extend([nn.Conv2d(*pair, 4, 2, padding=1), nn.LeakyReLU(0.1)])
@@ -100,11 +100,3 @@ class ProjectionDiscriminator(nn.Module):
 
 class ProjectionGAN(ConditionalGAN):
     """A conditional GAN with a projection discriminator."""
-
-
-def _widths(width: int, size: int) -> tuple[int, list[int]]:
-    """The side of the smallest feature maps, and the channels at each side, the smallest first."""
-    side, count = halvings(size)
-    if width % 2**count:
-        raise InputError(f"model width={width} must be a multiple of {2**count} for images of {size} pixels")
-    return side, [width // 2**level for level in range(count + 1)]

@@ -30,7 +30,7 @@ from gans.config.explain import explain, explain_text, known_options, message_of
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
 from gans.run.output import new_whole_folder
-from tests.conftest import CONF, ROOT, composed
+from tests.configs import CONF, ROOT, composed
 
 
 def check(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:

@@ -17,7 +17,7 @@ from gans.config.resolve import flatten
 from gans.errors import InputError, TrainingError
 from gans.run.commands import start
 from gans.run.test_results import read_results
-from tests.conftest import composed, data_for, names, narrow, run_config
+from tests.configs import composed, data_for, names, narrow, run_config
 
 PARTS = 2
 EXAMPLES = 12  # of a part

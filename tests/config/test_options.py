@@ -11,7 +11,7 @@ from gans.config.build import build, build_gan
 from gans.config.schema import SUPPLIED
 from gans.config.validate import parameters_of, validate, validate_choice
 from gans.errors import InputError
-from tests.conftest import composed, names
+from tests.configs import composed, names
 from tests.run.runs import request
 from tests.training import MODELS, option, small_options
 

@@ -6,18 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 
 from gans.config.build import build_run
 from gans.config.command_line import one_line_errors
-from gans.config.resolve import resolve
 from gans.config.validate import validate
 from gans.errors import InputError
 from gans.run.commands import start
 from gans.run.make_features import make_features
 from gans.run.output import new_folder
-from tests.conftest import CONF, ROOT, run_config
+from tests.configs import ROOT, composed, run_config
 
 ABSENT = "cuda" if torch.backends.mps.is_available() else "mps"
 """An accelerator that no machine with the other one has."""
@@ -107,6 +104,7 @@ CASES = [
     (["samples.steps=[3,3]"], "samples.steps=.*3.*once"),
     (["samples.epochs=[3,3]"], "samples.epochs=.*3.*once"),
     (["model=acgan", "data.classes=[8]"], "two or more"),
+    (["model=acgan", "model.generator.width=9"], "width=9 must be a multiple of 2"),
     (["model=autoencoder", "model.generator_batches=2"], "generator_batches=1"),
     (["model=mlp"], "MLPGenerator makes samples of 2 coordinates, but data=digits has 1x28x28"),
     (["data=ring"], "data.size.*other data"),
@@ -127,9 +125,7 @@ def error_of(capfd: pytest.CaptureFixture[str], config_name: str, *arguments: st
 
 
 def _carry_out(config_name: str, arguments: list[str]) -> None:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        options = resolve(compose(config_name, overrides=arguments))
+    options = composed(*arguments, config_name=config_name)
     if config_name == "config":
         build_run(validate(options))
     else:
@@ -176,11 +172,7 @@ def test_so_it_is_for_feature_networks(
 
 
 def test_nothing_is_written_for_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = validate(
-            resolve(compose("config", overrides=["data=digits", "data.batch_size=5000", f"runs={tmp_path}/runs"]))
-        )
+    config = run_config("data=digits", "data.batch_size=5000", f"runs={tmp_path}/runs")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit), one_line_errors():
         start(config, "run")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from gans.config.shell import shell_command
-from tests.conftest import ROOT
+from tests.configs import ROOT
 
 TRICKY = st.text(st.sampled_from("ab1 ._-+/'\"\\$[]{}(),:=#%~@!*?<>|;&^`éπ名"), min_size=1)
 TEXT = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1)

@@ -17,7 +17,7 @@ from gans.config.validate import check_value, parameters_of, validate
 from gans.errors import InputError
 from gans.run.commands import read_config
 from gans.run.folder import RunFolder
-from tests.conftest import composed, names
+from tests.configs import composed, names
 
 
 @pytest.mark.parametrize("experiment", names("experiment"))

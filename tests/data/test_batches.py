@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gans.config.build import build_data
 from gans.data.batches import Dataset, SequentialLoader, ShuffledLoader
-from tests.conftest import run_config
+from tests.configs import run_config
 
 
 @settings(max_examples=40, deadline=None)

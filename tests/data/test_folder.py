@@ -22,7 +22,7 @@ from gans.errors import InputError
 from gans.run import commands
 from gans.run.commands import read_config
 from gans.run.generate import generate
-from tests.conftest import run_config
+from tests.configs import run_config
 from tests.run.runs import request, start
 
 

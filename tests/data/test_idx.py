@@ -19,7 +19,7 @@ from gans.data.mnist import SHA256
 from gans.errors import InputError
 from gans.features.training import train_classifier
 from gans.run.make_features import make_features
-from tests.conftest import DATA_ROOT, composed, needs_mnist, run_config
+from tests.configs import DATA_ROOT, composed, needs_mnist, run_config
 from tests.data.test_images import data_of
 
 

@@ -17,7 +17,7 @@ from gans.features.files import load_features
 from gans.metrics.evaluator import Evaluator
 from gans.metrics.neighbours import Neighbours
 from gans.metrics.synthetic_accuracy import SyntheticAccuracy
-from tests.conftest import DATA_ROOT, needs_mnist, run_config
+from tests.configs import DATA_ROOT, needs_mnist, run_config
 
 
 def data_of(*overrides: str) -> ImageData:

@@ -14,7 +14,7 @@ from gans.files import cache_folder
 from gans.generator import Generator
 from gans.metrics.name import MetricName
 from gans.run.test_results import read_results
-from tests.conftest import names, run_config
+from tests.configs import names, run_config
 from tests.data.own import Colours, noise, own
 from tests.data.test_images import data_of
 from tests.run.runs import start
@@ -43,7 +43,7 @@ class ColourDiscriminator(nn.Sequential):
 COLOURED = (
     f"model.generator._target_={__name__}.ColourGenerator",
     f"model.discriminator._target_={__name__}.ColourDiscriminator",
-    *(f"~model.{network}.{option}" for network in ("generator", "discriminator") for option in ("size", "channels")),
+    *(f"~model.{name}.{option}" for name in ("generator", "discriminator") for option in ("width", "size", "channels")),
 )
 
 

@@ -25,7 +25,7 @@ from gans.metrics.neighbours import Neighbours
 from gans.run.commands import start
 from gans.run.generate import generate
 from gans.run.test_results import read_results
-from tests.conftest import DATA_ROOT, needs_mnist, option
+from tests.configs import DATA_ROOT, needs_mnist, option
 from tests.run.runs import request
 from tests.training import small_config
 

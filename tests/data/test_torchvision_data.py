@@ -14,7 +14,7 @@ import torchvision
 from gans.config.build import build_data
 from gans.data.source import Source
 from gans.errors import InputError
-from tests.conftest import run_config
+from tests.configs import run_config
 
 
 def read(name: str, root: Path, *options: str) -> Source:

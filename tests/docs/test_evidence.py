@@ -14,7 +14,7 @@ from gans.run.folder import RunFolder
 from gans.study.analyse import analyse
 from gans.study.record import read_record
 from gans.study.write import as_csv, run_rows
-from tests.conftest import composed
+from tests.configs import composed
 from tests.study.synthetic import figures_of, write_run
 from tests.study.test_known_truth import definition
 

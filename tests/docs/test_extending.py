@@ -11,7 +11,7 @@ import pytest
 import gans
 from gans.errors import InputError
 from gans.files import code_sha256
-from tests.conftest import ROOT
+from tests.configs import ROOT
 from tests.run.runs import tiny
 
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import torch
 from nbclient import NotebookClient
 
 import gans
-from tests.conftest import ROOT
+from tests.configs import ROOT
 
 PAGE = ROOT / "docs" / "python.md"
 NOTEBOOK = ROOT / "docs" / "example.ipynb"

@@ -6,7 +6,7 @@ import pytest
 from hydra.utils import get_class
 
 from gans.stabilize.base import HOOKS, Stabilizer
-from tests.conftest import ROOT, option
+from tests.configs import ROOT, option
 
 TABLE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8").partition("## Where stabilizers act")[2]
 ROWS = [

@@ -327,7 +327,7 @@ def test_bad_input_is_refused_in_one_line(
     asked("can't be written", run.path, output=str(tmp_path / "file" / "out"))
     output = str(tmp_path / "new" / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(write, "LARGEST", 1_000_000)
+        patch.setattr(write, "LARGEST", 10_000)
         asked("MB", run.path, output=output)
     monkeypatch.setattr(write, "GREY_LEVELS", 1e-6)
     asked("grey levels", run.path, output=output)

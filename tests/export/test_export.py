@@ -22,7 +22,7 @@ from gans.run.folder import RunFolder
 from gans.run.test_results import CheckpointResults, read_results
 from gans.run.trained import write_generator
 from gans.update import NO_CLASS
-from tests.conftest import composed
+from tests.configs import composed
 from tests.export.trained import POINT_MODELS, WITH_EMA, loaded, request, trained_run
 from tests.run.runs import stopped_run
 

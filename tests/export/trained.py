@@ -12,7 +12,7 @@ from gans.generator import Generator
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, newest_whole
 from gans.run.folder import RunFolder
 from gans.run.trained import load_generator, write_generator
-from tests.conftest import composed, data_for, names
+from tests.configs import composed, data_for, names, narrow
 from tests.run.runs import checkpoint, start
 
 CONTRAST = 0.15
@@ -47,7 +47,7 @@ def trained_run(folder: Path, model: str, *overrides: str) -> RunFolder:
     choice, sizes = f"model={model}", data_for(f"model={model}", 24, 70)
     own = () if any(text.startswith("data=") for text in sizes) else (f"data={data_of(choice)}",)
     data = (*own, *sizes, "data.batch_size=8")
-    run = start(folder, f"model={model}", *data, "trainer.max_steps=2", *overrides)
+    run = start(folder, choice, *narrow(choice), *data, "trainer.max_steps=2", *overrides)
     old = newest_whole(run.checkpoints, "last")
     assert old is not None
     made, contents = exportable(load_generator(old)), checkpoint(run)

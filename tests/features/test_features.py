@@ -37,7 +37,7 @@ from gans.features.training import accuracy, jitter
 from gans.files import cache_folder
 from gans.metrics.name import MetricName
 from gans.run.make_features import make_features
-from tests.conftest import DATA_ROOT, composed, needs_mnist, run_config
+from tests.configs import DATA_ROOT, composed, needs_mnist, run_config
 from tests.data.own import own
 from tests.data.test_images import data_of
 

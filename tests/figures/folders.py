@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gans.files import write_json
 from gans.run.folder import RunFolder
 from gans.run.metrics_file import write_rows
-from tests.conftest import composed
+from tests.configs import composed
 
 Curves = Mapping[str, Mapping[int, float]]
 

@@ -19,7 +19,7 @@ from gans.figures.files import FigureFolder, Format, one_line_for_missing_letter
 from gans.run import commands
 from gans.run.folder import RunFolder
 from gans.run.stops import say_how_to_repeat
-from tests.conftest import run_config
+from tests.configs import run_config
 from tests.figures.folders import curves_of, fake_run, image_samples, point_samples
 from tests.run.runs import start, tiny
 

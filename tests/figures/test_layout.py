@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox
 from gans.config.build import build_figures
 from gans.figures.files import FigureFolder
 from gans.run.folder import RunFolder
-from tests.conftest import names, run_config
+from tests.configs import names, run_config
 from tests.figures.folders import curves_of, digits, fake_run, image_samples, point_samples
 
 METRICS = ("fid_200_digits1", "precision_200_digits1", "a_metric_of_my_own_with_a_very_long_name_indeed_50_digits1")

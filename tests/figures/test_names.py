@@ -6,7 +6,7 @@ import pytest
 
 from gans.figures.names import class_names, metric_label, protocol, row_label, run_title
 from gans.metrics.name import MetricName
-from tests.conftest import composed, names
+from tests.configs import composed, names
 
 
 def test_a_title_names_data_model_objective_stabilizers_and_seed() -> None:

@@ -38,7 +38,7 @@ from gans.metrics.neighbours import Neighbours, nearest
 from gans.metrics.precision_recall import PrecisionRecall
 from gans.metrics.reconstruction import Reconstruction, reconstruction_errors
 from gans.metrics.synthetic_accuracy import SyntheticAccuracy, accuracy_of_training_on
-from tests.conftest import run_config
+from tests.configs import run_config
 
 DataOf = Callable[..., EvaluationData]
 

@@ -9,6 +9,7 @@ from torch import nn
 from gans.errors import InputError
 from gans.models.acgan import ACGANDiscriminator, ACGANGenerator
 from gans.models.autoencoder import AutoencoderGenerator, DenseDiscriminator
+from gans.models.cgan import ConcatenatingDiscriminator, ConcatenatingGenerator
 from gans.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from gans.models.keras_adam import KerasAdam
 from gans.models.mlp import MaxoutDiscriminator, MLPGenerator
@@ -64,6 +65,23 @@ def test_parameter_counts_equal_the_papers(network: nn.Module, count: int) -> No
     assert parameter_count(network) == count
 
 
+@pytest.mark.parametrize(
+    ("network", "channels"),
+    [
+        (DCGANGenerator(width=8), [(16, 8), (8, 1)]),
+        (DCGANDiscriminator(width=8), [(1, 8), (8, 16)]),
+        (ConcatenatingGenerator(DIGITS, width=8), [(16, 8), (8, 1)]),
+        (ConcatenatingDiscriminator(DIGITS, width=8), [(2, 8), (8, 16)]),
+        (ACGANGenerator(DIGITS, width=8), [(9, 4), (4, 1)]),
+        (ACGANDiscriminator(DIGITS, width=8), [(1, 8), (8, 16), (16, 32), (32, 64)]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_all_channels_follow_the_width(network: nn.Module, channels: list[tuple[int, int]]) -> None:
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
+    assert [(layer.in_channels, layer.out_channels) for layer in layers] == channels
+
+
 def test_the_autoencoders_layers_are_the_reports() -> None:
     layers = [module for module in AutoencoderGenerator().modules() if isinstance(module, nn.Linear)]
     counts = [parameter_count(layer) for layer in layers]
@@ -71,12 +89,12 @@ def test_the_autoencoders_layers_are_the_reports() -> None:
 
 
 REPORTS = {
-    "dcgan": ({0.3}, (1e-3, 0.9), 384),
-    "wgan": ({0.3}, (1e-3, 0.9), 384),
+    "dcgan": ({0.3}, (1e-3, 0.9), 2 * (16 + 8)),
+    "wgan": ({0.3}, (1e-3, 0.9), 2 * (16 + 8)),
     "acgan": ({0.5}, (2e-4, 0.5), None),
     "autoencoder": ({0.3}, (2e-4, 0.5), 0),
 }
-"""Of each report's model: the rates of dropout, Adam's rate and first beta, and the generator's moving averages."""
+"""Of each report's model, narrow: the rates of dropout, Adam's rate and first beta, the generator's moving averages."""
 
 
 @pytest.mark.parametrize("model", REPORTS)

@@ -11,7 +11,7 @@ from gans.data.source import Source
 from gans.errors import InputError
 from gans.gan import GAN
 from gans.models.layers import halvings
-from tests.conftest import narrow, run_config
+from tests.configs import narrow, run_config
 from tests.training import MODELS, train
 
 SIZED = ("acgan", "cgan", "dcgan", "projection", "residual", "wgan", "wgan_clipped")

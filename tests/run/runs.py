@@ -17,7 +17,7 @@ from gans.run import commands
 from gans.run.checkpoint_files import load_verified, newest_whole
 from gans.run.folder import RunFolder
 from gans.run.test_results import read_results
-from tests.conftest import composed, run_config
+from tests.configs import composed, run_config
 
 NAME = "digits-small"
 STEPS = 6

@@ -25,7 +25,7 @@ from gans.run.checkpoint_files import newest_whole
 from gans.run.folder import RunFolder
 from gans.run.generate import generate
 from gans.run.trained import write_generator
-from tests.conftest import CONF, composed, narrow
+from tests.configs import CONF, composed, narrow
 from tests.run.runs import assert_same_training, do_at, request, start, tiny
 
 ONE_STEP = tiny("trainer.max_steps=1")

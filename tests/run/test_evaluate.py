@@ -17,7 +17,7 @@ from gans.metrics.name import MetricName
 from gans.run.evaluate import evaluate, read_given
 from gans.run.generate import safe_names
 from gans.run.test_results import read_results
-from tests.conftest import composed, run_config
+from tests.configs import composed, run_config
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from gans.run.callbacks.evaluation import generate_for, generate_more
 from gans.run.checkpoint_files import newest_whole
 from gans.run.test_results import TestResults, read_results
 from gans.update import NO_CLASS
-from tests.conftest import narrow, run_config
+from tests.configs import narrow, run_config
 from tests.run.runs import assert_same, checkpoint, start
 from tests.run.runs import test_again as retest
 

@@ -20,7 +20,7 @@ from gans.run.folder import RunFolder
 from gans.run.output import new_folder, output_folder
 from gans.run.rewind import rewind
 from gans.run.test_results import read_results
-from tests.conftest import narrow, run_config
+from tests.configs import narrow, run_config
 from tests.run.runs import only_run, points, resume, start, stopped_run
 
 FIGURES = "figure=[curves,data_set,grids,metrics,neighbours,pairs,modes]"

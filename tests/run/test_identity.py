@@ -21,7 +21,7 @@ from gans.study.analyse import other_code, other_images
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun
 from gans.study.record import read_record
-from tests.conftest import composed, run_config
+from tests.configs import composed, run_config
 from tests.run.runs import assert_same, checkpoint, start, tiny
 
 WITHOUT_EFFECT = (

@@ -6,7 +6,7 @@ from torch import nn
 
 from gans.config.build import build_gan
 from gans.run.network_summary import parameter_count, summarize
-from tests.conftest import run_config
+from tests.configs import run_config
 
 
 def test_report_bs_acgan_has_as_many_parameters_as_the_report_prints() -> None:

@@ -16,7 +16,7 @@ from gans.gan import GAN
 from gans.metrics import synthetic_accuracy
 from gans.run.callbacks.progress import Progress
 from gans.run.folder import RunFolder
-from tests.conftest import data_for, names, narrow
+from tests.configs import data_for, names, narrow
 from tests.forked import exit_code
 from tests.run.killed import train_until_killed
 from tests.run.runs import (

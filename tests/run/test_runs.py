@@ -8,7 +8,7 @@ from gans.run import commands
 from gans.run.folder import RunFolder
 from gans.run.test_results import read_results
 from gans.run.trained import load_generator
-from tests.conftest import DATA_ROOT, composed, data_for, names, narrow, needs_mnist, option, run_config
+from tests.configs import DATA_ROOT, composed, data_for, names, narrow, needs_mnist, option, run_config
 from tests.run.runs import NAME
 
 REPORTS = [name for name in names("experiment") if name.startswith("report_")]

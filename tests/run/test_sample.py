@@ -25,7 +25,7 @@ from gans.run.folder import RunFolder
 from gans.run.generate import generate, safe_names
 from gans.run.sample import KnownClasses, LabelledSamples, Sampler, load_sampler
 from gans.run.trained import FORMAT, find_weights, load_generator
-from tests.conftest import composed, names, narrow
+from tests.configs import composed, names, narrow
 from tests.run.runs import checkpoint, request, start
 from tests.run.test_checkpoint_files import Payload
 

@@ -27,7 +27,7 @@ from gans.run.generate import generate
 from gans.run.history import Event, History
 from gans.run.lock import lock
 from gans.run.output import new_folder
-from tests.conftest import run_config
+from tests.configs import run_config
 from tests.run.runs import (
     NAME,
     STEPS,

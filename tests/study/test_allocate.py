@@ -18,7 +18,7 @@ from gans.study.ask import ask, missing_runs, twins
 from gans.study.define import StudyDefinition
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun, Planner
-from tests.conftest import CONF, composed
+from tests.configs import CONF, composed
 from tests.study.synthetic import figures_of, write_run
 
 

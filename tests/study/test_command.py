@@ -21,7 +21,7 @@ from gans.study.figures_of_merit import figure_of_merit
 from gans.study.find import different_spacings
 from gans.study.plan import Planner, require_metrics, require_moments, split_differences
 from gans.study.record import read_record
-from tests.conftest import CONF, composed
+from tests.configs import CONF, composed
 from tests.forked import run
 from tests.run.runs import tiny
 from tests.study.synthetic import PROTOCOL, figures_of, read_verdict, write_run

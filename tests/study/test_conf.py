@@ -7,7 +7,7 @@ from gans.config.validate import check_options, find_target
 from gans.study.define import StudyDefinition
 from gans.study.known_figures import known
 from gans.study.plan import Planner
-from tests.conftest import CONF, composed, names
+from tests.configs import CONF, composed, names
 
 
 @pytest.mark.parametrize(

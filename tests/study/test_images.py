@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gans.files import write_arrays
 from gans.run.folder import Grid, RunFolder
 from gans.study.images import POINT_PIXELS, on_one_scale, strip_of
-from tests.conftest import composed
+from tests.configs import composed
 from tests.study.synthetic import STEPS, figures_of, write_run
 
 

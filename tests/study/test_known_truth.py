@@ -26,7 +26,7 @@ from gans.study.page import Commands
 from gans.study.publish import link_tensorboard, publish
 from gans.study.record import RunRecord, read_record
 from gans.study.write import markdown
-from tests.conftest import composed
+from tests.configs import composed
 from tests.study.synthetic import COLLAPSE, figures_of, write_run
 
 ARMS = ("none", "better", "equal", "worse", "collapsing")

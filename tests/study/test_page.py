@@ -9,10 +9,10 @@ from gans.study.analyse import analyse
 from gans.study.page import Commands
 from gans.study.publish import publish
 from tests.browser import needs_chromium, open_page
-from tests.conftest import ROOT
+from tests.configs import ROOT
 from tests.study.test_known_truth import ARMS, definition, records_in
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,6 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return publish(result, folder / "study", Commands("again", "more", dict.fromkeys(ARMS, "train")))
 
 
-@pytest.mark.slow
 def test_the_slider_moves_all_images_together(browser: Browser, path: Path) -> None:
     page = open_page(browser, path)
     transforms = "[...document.querySelectorAll('.window img')].map((image) => image.style.transform)"

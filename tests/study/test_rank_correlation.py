@@ -21,7 +21,7 @@ from gans.study.plan import require_metrics
 from gans.study.publish import publish
 from gans.study.rank_correlation import rank_correlation
 from gans.study.statistics import Interval
-from tests.conftest import composed
+from tests.configs import composed
 from tests.study.test_known_truth import COMMANDS, definition, records_in
 
 FID, RECALL = "val/fid_100_digits1", "val/recall_100_digits1"

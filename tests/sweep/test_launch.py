@@ -32,7 +32,7 @@ from gans.sweep.launch import (
 from gans.sweep.member import Member
 from gans.sweep.processes import Processes, slots_for
 from gans.sweep.view import View
-from tests.conftest import CONF, run_config
+from tests.configs import CONF, run_config
 from tests.run.runs import tiny
 
 

@@ -20,7 +20,7 @@ from gans.errors import InputError
 from gans.run.folder import RunFolder
 from gans.sweep.member import Member
 from gans.sweep.ray import Ray
-from tests.conftest import ROOT
+from tests.configs import ROOT
 from tests.run.runs import tiny
 
 HAS_RAY = importlib.util.find_spec("ray") is not None

@@ -20,7 +20,7 @@ from gans.errors import InputError
 from gans.run.folder import RunFolder
 from gans.sweep.member import Member
 from gans.sweep.slurm import Slurm, ask, job_of
-from tests.conftest import ROOT
+from tests.configs import ROOT
 from tests.run.runs import assert_same_runs, only_run, tiny
 from tests.sweep.one_node import one_node, output, wait_until, why_not
 
