@@ -65,7 +65,7 @@ def table(parent: Path) -> list[str]:
             error = f" ± {values.std(ddof=1) / len(values) ** 0.5:{form}}" if len(values) > 1 else ""
             cells.append(f"{values.mean():{form}}{error}")
         worst = f"{min(each['modes'] for each in found):.0f}, {min(each['high_quality'] for each in found):.1f}"
-        data, steps = config["data"], config["trainer"]["max_steps"]
+        data, steps = config["data"], read_results(runs[0].test_results_file).checkpoints["last"].training_steps
         trained = f"{data['_target_'].rpartition('.')[2].lower()}, {steps:,} x {data['batch_size']}"
         lines.append(f"| {trained} | {described(config)} | {len(found)} | {' | '.join(cells)} | {worst} |")
     return lines

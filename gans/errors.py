@@ -24,6 +24,12 @@ def one_line(error: BaseException) -> str:
     return message or (f"{name}: {one_line(cause)}" if cause else name)
 
 
+def is_want_of_memory(error: BaseException | None) -> bool:
+    """Whether an error says that memory is used up; PyTorch has an error of its own for GPUs only."""
+    kinds = {each.__name__ for each in type(error).__mro__}  # PyTorch takes seconds to import
+    return bool(kinds & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
+
+
 class InputError(Exception):
     """The command, config or data are wrong: the message says what is wrong, where, and what to write instead."""
 

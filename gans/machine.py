@@ -34,15 +34,11 @@ def require_accelerator(name: str) -> None:
 
 
 def emulates_bfloat16(device_type: str) -> bool:
-    """Whether bfloat16 is many times slower than float32: on CPUs for which oneDNN has no bfloat16 kernels."""
-    has_onednn = device_type == "cpu" and torch.backends.mkldnn.is_available()
+    """Whether bfloat16 is many times slower than float32: on CPUs for which oneDNN has no bfloat16 kernels, or where
+    PyTorch has no oneDNN."""
     # private, but nothing public tells what oneDNN can do on this CPU
-    return has_onednn and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-def is_want_of_memory(error: BaseException | None) -> bool:
-    """Whether an error says that memory is used up; PyTorch has an error of its own for GPUs only."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    has_kernels = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return device_type == "cpu" and not has_kernels
 
 
 def free_memory() -> int:

@@ -31,6 +31,14 @@ class Objective(ABC):
         usual = type(self).real_target, type(self).fake_target
         if not self.has_targets and (self.real_target, self.fake_target) != usual:
             raise InputError(f"objective: {type(self).__name__} has no targets: leave out real_target and fake_target")
+        if self.real_target == self.fake_target:
+            raise InputError(f"objective: real_target and fake_target are both {self.real_target:g}: use others")
+        swapped = (self.real_target < self.fake_target) != (usual[0] < usual[1])
+        if swapped and not self.targets_turn_scores:
+            raise InputError(
+                f"objective: real_target={self.real_target:g} must be {'above' if usual[0] > usual[1] else 'below'} "
+                f"fake_target={self.fake_target:g} for {type(self).__name__}: scores on that side count as real"
+            )
 
     @abstractmethod
     def discriminator(self, batch: ScoredBatch) -> Tensor:
@@ -44,6 +52,8 @@ class Objective(ABC):
     """Whether the loss compares each fake with a real, so that the generator's batch has reals too."""
     has_targets: ClassVar[bool] = True
     """Whether the loss depends on the samples' targets. If not, label stabilizers are refused."""
+    targets_turn_scores: ClassVar[bool] = False
+    """Whether swapped targets swap which scores count as real, too."""
     scores_are_log_ratios: ClassVar[bool] = False
     """Whether the best discriminator's score is log p(x) / q(x), up to a constant; p: data, q: generated."""
 
@@ -96,6 +106,8 @@ class Minimax(BinaryCrossEntropy):
 @dataclass(frozen=True)
 class LeastSquares(Objective):
     """(D(x) - t)² / 2, with t = 1 for real and 0 for fake (Mao et al. 2017, equation 9). D(x) is the score itself."""
+
+    targets_turn_scores = True
 
     def discriminator(self, batch: ScoredBatch) -> Tensor:
         return (batch.scores - batch.targets).square() / 2

@@ -1,6 +1,7 @@
 """What the tests share: composed configs, and small data and networks."""
 
 import os
+from collections.abc import Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,16 @@ CONF = ROOT / "conf"
 DATA_ROOT = os.environ.get("GANS_DATA_ROOT")
 
 needs_mnist = pytest.mark.mnist
+slow = pytest.mark.slow
+
+
+def mostly_slow(fast: int, cases: Sequence[Any]) -> list[Any]:
+    """Cases that take the same way through the code: CI runs all of them, README's command the first ones."""
+    return [*cases[:fast], *(pytest.param(*as_tuple(case), marks=slow) for case in cases[fast:])]
+
+
+def as_tuple(case: Any) -> tuple[Any, ...]:
+    return case if isinstance(case, tuple) else (case,)
 
 
 def names(group: str) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gans.errors import InputError
-from gans.machine import KEPT_BYTES, require_accelerator, use_cores
+from gans.machine import KEPT_BYTES, emulates_bfloat16, require_accelerator, use_cores
 
 STEPS = """
 import resource
@@ -61,6 +61,12 @@ was_on.append(flush_denormals(False))
 left.append(int((torch.full((1,), 1e-40) * 1).count_nonzero()))
 print(was_on, left)
 """
+
+
+def test_a_cpu_without_onednn_emulates_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
+    assert emulates_bfloat16("cpu")
+    assert not emulates_bfloat16("cuda")
 
 
 def test_numbers_that_slow_a_dead_network_down_are_zero_in_all_threads() -> None:

@@ -142,6 +142,7 @@ def test_every_model_trains_in_half_precision(model: str) -> None:
     assert measured(gan_of(model), batches_of(model)[:1], precision="bf16-mixed")  # and that it is finite
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stabilizer", STABILIZERS)
 def test_every_stabilizer_trains_in_half_precision(stabilizer: str) -> None:
     """The same is measured as in single precision."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gans.config.build import build
+from gans.errors import InputError
 from gans.objectives import (
     BinaryCrossEntropy,
     Hinge,
@@ -131,6 +132,16 @@ def test_verdicts_agree_with_what_the_discriminator_is_paid_for(objective: Objec
     assert first != second
     assert objective.predicts_real(values).tolist() == [bool(first < second), bool(second < first)]
     assert objective.sign_of_real == (1 if second < first else -1)
+
+
+@pytest.mark.parametrize("kind", [BinaryCrossEntropy, Minimax, Hinge, Wasserstein])
+def test_targets_that_would_teach_the_wrong_way_are_refused(kind: type[Objective]) -> None:
+    with pytest.raises(InputError, match="count as real"):
+        kind(real_target=kind.fake_target, fake_target=kind.real_target)
+    for each in (kind, LeastSquares):
+        with pytest.raises(InputError, match="both 1"):
+            each(real_target=1.0, fake_target=1.0)
+    assert LeastSquares(real_target=0.0, fake_target=1.0).sign_of_real == -1
 
 
 def test_least_squares_takes_the_nearer_target() -> None:

@@ -15,12 +15,11 @@ from gans.data.images import ImageData
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.data.stacked import Stacked
-from gans.errors import InputError, one_line, warn_once
+from gans.errors import InputError, is_want_of_memory, one_line, warn_once
 from gans.features.none import NoFeatures
 from gans.features.provide import provide_features
 from gans.figures import Draw
 from gans.gan import GAN
-from gans.machine import is_want_of_memory
 from gans.metrics.base import Metric
 from gans.metrics.evaluator import Evaluator
 from gans.models.cpu.layers import use_fast_layers

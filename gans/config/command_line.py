@@ -21,7 +21,15 @@ from gans.config.explain import CONF, EXPECTED, configs_of_others, known_options
 from gans.config.resolve import resolve, without_replaced
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
 from gans.config.shell import folders_given, option_of, present_command, values_given
-from gans.errors import HANGUP, InputError, InterruptedTraining, TrainingError, let_go_of_terminal
+from gans.errors import (
+    HANGUP,
+    InputError,
+    InterruptedTraining,
+    TrainingError,
+    is_want_of_memory,
+    let_go_of_terminal,
+    one_line,
+)
 
 NEEDED = set(RunConfig.model_fields) - set(ANY_OF)
 """Groups and options that every run has."""
@@ -89,6 +97,10 @@ def one_line_errors() -> Iterator[None]:
         sys.exit(128 + BROKEN_PIPE)
     except (*EXPECTED, ValueError) as error:
         fail(f"error: {message_of(error)}", getattr(error, "exit_code", InputError.exit_code))
+    except (RuntimeError, MemoryError) as error:
+        if not is_want_of_memory(error):
+            raise
+        fail(f"error: out of memory: {one_line(error)}", InputError.exit_code)
 
 
 @contextmanager
@@ -164,8 +176,10 @@ def refuse_idle(overrides: Iterable[str], options: Mapping[str, Any]) -> None:
         )
 
 
-OF_SWEEPS = ("hydra/", "hydra.launcher.", "hydra.sweeper.", "hydra.mode")
-"""Hydra's settings that have an effect: on the sweeps of train.py, and on the runs of a study."""
+OF_LAUNCHER = ("hydra/launcher", "hydra.launcher.")
+"""Hydra's settings that have an effect on the runs of a study."""
+OF_SWEEPS = (*OF_LAUNCHER, "hydra/sweeper", "hydra.sweeper.", "hydra.mode")
+"""Those that have one on the sweeps of train.py."""
 
 
 SWEEP = {"-m", "--multirun", "hydra.mode=MULTIRUN"}
@@ -187,7 +201,8 @@ def refuse_hydra_settings(overrides: Iterable[str], sweeps: bool) -> None:
             )
         if command == "train" and not sweeps and option_of(text).startswith(OF_SWEEPS):
             raise InputError(f"{text} says what runs the members of a sweep: add -m, or leave it out")
-        if not option_of(text).startswith(OF_SWEEPS if command in ("train", "study") else ()):
+        heard = {"train": OF_SWEEPS, "study": OF_LAUNCHER}.get(command, ())
+        if not option_of(text).startswith(heard):
             where = "runs" if command == "train" else "output"
             raise InputError(
                 f"{text}: Hydra's own settings have no effect here. To write elsewhere, use {where}=<folder>"

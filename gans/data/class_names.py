@@ -82,8 +82,9 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file's name is that of an image that Pillow reads."""
-    return path.suffix.lower() in Image.registered_extensions()
+    """Whether a file's name is that of an image that Pillow reads: it only writes PDF, and only names HDF5 and MPEG."""
+    readable = Image.OPEN.keys() - {"BUFR", "GRIB", "HDF5", "MPEG"}
+    return Image.registered_extensions().get(path.suffix.lower()) in readable
 
 
 def _begins_as_zip(path: Path) -> bool:

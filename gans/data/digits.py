@@ -15,6 +15,7 @@ class Digits(ImageData):
     """1,797 images of 8x8 pixels (Alpaydin and Kaynak 1998), resized to 28x28: 1,400 for training, 397 for test."""
 
     source = "digits"
+    verifies_files = True  # they are scikit-learn's
 
     def read(self) -> tuple[Dataset, Dataset]:
         images = resized()

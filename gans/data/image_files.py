@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gans.data.class_names import is_image
 from gans.data.progress import ProgressBar
-from gans.errors import InputError, one_line, warn, warn_once
+from gans.errors import InputError, one_line, warn_once
 from gans.files import cache_folder, replacing
 
 SHOWN = 5
@@ -43,7 +43,7 @@ def find_images(folder: Path) -> list[Path]:
     for path in _files(folder, set()):
         (images if is_image(path) else others).append(path)
     if others:
-        warn(f"left out of '{folder}', as no images: {some(others)}; {len(others):,} in all")
+        warn_once(f"left out of '{folder}', as no images: {some(others)}; {len(others):,} in all")
     return sorted(images)
 
 
@@ -90,7 +90,7 @@ def _read_images(paths: Sequence[Path], size: int, channels: int, title: str) ->
         first = sorted(problems)
         reasons = "; ".join(f"'{paths[index]}' ({problems[index]})" for index in first[:SHOWN])
         more = f", and {len(problems) - SHOWN:,} more" if len(problems) > SHOWN else ""
-        warn(f"{len(problems):,} of {len(paths):,} image files can't be used and are left out: {reasons}{more}")
+        warn_once(f"{len(problems):,} of {len(paths):,} image files can't be used and are left out: {reasons}{more}")
     kept = torch.tensor([index for index in range(len(paths)) if index not in problems], dtype=torch.int64)
     return content[kept], kept
 

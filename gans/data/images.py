@@ -104,6 +104,7 @@ class ImageData(Source):
             self._check_read(name, images)
         shape = train.content.shape[1:]
         self.data_sha256 = self.fingerprint(train)
+        self.test_sha256 = "" if self.verifies_files else test.sha256()
         train, test = (fitted(images, self.size, self.channels) for images in (train, test))
         if train.content.shape[1:] != shape:
             key = f"{self.data_sha256} {tuple(train.content.shape[1:])}"

@@ -47,6 +47,8 @@ class Source(L.LightningDataModule, ABC):
     data_sha256: str = ""
     """A digest of the source's training samples before any option changes them, which tells feature networks apart.
     ``split`` sets it where a feature network needs training."""
+    test_sha256: str = ""
+    """A digest of the source's test samples before any option changes them, where no checksum verifies their files."""
     train_images: Dataset
     val_images: Dataset
     test_images: Dataset

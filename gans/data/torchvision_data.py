@@ -1,6 +1,7 @@
 """Base class of further data sets of torchvision, which downloads them, and verifies what it downloads."""
 
 from abc import abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,15 @@ class TorchvisionData(ImageData):
         """torchvision's data set: with ``data``, images (n, height, width) or channels last, and ``targets``."""
 
     def prepare_data(self) -> None:
+        with suppress(Exception):  # all is there already, perhaps where nothing can be written
+            self._verify(download=False)
+            return
         try:
             with making_folder(self.folder):
                 lock = self.folder / f".{self.source}.lock"
                 try:
                     with only_one(lock, "downloads or verifies these files"):
-                        self._download()
+                        self._verify(download=True)
                 finally:
                     lock.unlink(missing_ok=True)
         except Exception as error:  # of the network, of archives, of the disk
@@ -51,9 +55,9 @@ class TorchvisionData(ImageData):
                 "damaged files there, name another folder with data.root=..., or use data=digits"
             ) from error
 
-    def _download(self) -> None:
+    def _verify(self, download: bool) -> None:
         for train in (True, False):
-            self.original(train, download=True)
+            self.original(train, download)
 
     def read(self) -> tuple[Dataset, Dataset]:
         train, test = (self._part(self.original(train, download=False)) for train in (True, False))

@@ -30,6 +30,8 @@ class Format(ABC):
 
     packages: tuple[str, ...] = ()
     """What it needs of the extra ``export``."""
+    keeps_pixel_range: bool = False
+    """Whether a file so used makes images in the network's own range of pixels, not in [0, 1]."""
 
     def require(self) -> None:
         """An InputError if a package is missing."""
@@ -109,6 +111,7 @@ import torch
 from gans.run.trained import load_generator
 network = load_generator(Path("{file}"){trust}).network
 {output} = network({tensors})  # pixels in {pixel_range}"""
+    keeps_pixel_range = True
 
     def write(self, made: Exportable, path: Path) -> None:
         write_generator(made.generator, made.config, made.training_steps, path)

@@ -24,7 +24,7 @@ def model_card(made: Exportable, facts: Facts, file_format: Format, file: str, d
         f"{made.training_steps:,} training steps of a GAN. Of {TRIED} random samples, the file's differ by at most "
         f"{difference:.1e} from PyTorch's.",
         "## Inputs and output",
-        _inputs(made, facts),
+        _inputs(made, facts, file_format),
         "## Use",
         f"```python\n{usage(made, file_format, file)}\n```",
         "## Training data",
@@ -68,7 +68,7 @@ def usage(made: Exportable, file_format: Format, file: str) -> str:
     )
 
 
-def _inputs(made: Exportable, facts: Facts) -> str:
+def _inputs(made: Exportable, facts: Facts, file_format: Format) -> str:
     lines = []
     for name, value in zip(made.input_names, made.inputs(1), strict=True):
         shape = ", ".join(["n", *map(str, value.shape[1:])])
@@ -83,7 +83,8 @@ def _inputs(made: Exportable, facts: Facts) -> str:
         lines.append(f"- `{name}` {what}")
     made_by = made.network(*made.inputs(1))
     shape = ", ".join(["n", *map(str, made_by.shape[1:])])
-    what = "points" if made.generator.makes_points else "images in [0, 1]"
+    pixels = list(made.generator.pixel_range) if file_format.keeps_pixel_range else [0, 1]
+    what = "points" if made.generator.makes_points else f"images in {pixels}"
     lines.append(f"- `{made.output_name}` ({shape}) float32: {what}")
     return "\n".join(lines)
 

@@ -63,7 +63,8 @@ def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
         with claimed, new_whole_folder(Path(config.runs) / name) as folder:
             stack.enter_context(lock(folder))
             run = RunFolder.create(folder, options)
-        run.history.add("started", data_sha256=components.data.data_sha256, **made_by(run))
+        images = {"data_sha256": components.data.data_sha256, "test_sha256": components.data.test_sha256}
+        run.history.add("started", **images, **made_by(run))
         with removing_refused(run, components.gan):
             return complete(run, config, components)
 
@@ -80,7 +81,7 @@ def claim(config: RunConfig, data: Source) -> Iterator[None]:
     runs = Path(config.runs)
     runs.mkdir(parents=True, exist_ok=True)
     with lock(runs, "starts runs there", CLAIM_SECONDS):
-        if same := same_runs(config.model_dump(), runs_in(runs), data.data_sha256):
+        if same := same_runs(config.model_dump(), runs_in(runs), data):
             raise InputError(f"'{same[0].path}' is the same run, and another process has just started it")
         yield
 
@@ -98,11 +99,11 @@ def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
 def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
     """Start, resume or return one sweep member."""
     options = config.model_dump()
-    data_sha256 = build_data(config).data_sha256 if may_have_changed(options) else ""
+    data = build_data(config) if may_have_changed(options) else None
     runs = runs_in(Path(config.runs))
-    same = same_runs(options, runs, data_sha256)
+    same = same_runs(options, runs, data)
     if not same:
-        if older := same_runs(options, runs, data_sha256, any_code=True):
+        if older := same_runs(options, runs, data, any_code=True):
             print(f"'{older[0].path}' is of another version of your own code: a new run is made", flush=True)
         return start(config, name, once=True)
     if same[0].history.last != "finished":
@@ -322,10 +323,10 @@ def planned_steps(trainer: Mapping[str, Any], data: Source) -> int:
 
 
 def require_same_images(run: RunFolder, data: Source) -> None:
-    """Refuse other training images than those that the run started with, such as of a folder that has changed."""
-    if run.history.data_sha256 not in ("", data.data_sha256):
+    """Refuse other images than those that the run started with, such as of a folder that has changed."""
+    if run.history.has_other_images(data):
         raise InputError(
-            f"'{run.path}' was trained on other images than data={data.source} has now: restore them, or use a new run"
+            f"'{run.path}' was made with other images than data={data.source} has now: restore them, or use a new run"
         )
 
 

@@ -13,14 +13,18 @@ from itertools import groupby
 from typing import Any
 
 import numpy
+import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from gans.config.build import build
 from gans.errors import warn
 from gans.files import write_json
+from gans.objectives import Objective
 from gans.run.folder import RunFolder
 from gans.run.test_results import no_results
+from gans.update import Samples, ScoredBatch
 
 Values = NDArray[numpy.float64]
 
@@ -100,11 +104,25 @@ def find_verdict(run: RunFolder) -> Verdict:
 
 
 def saturation(run: RunFolder) -> LabelPeriod | None:
-    """For 10 points D's accuracy is at least 0.99, or G's loss stays within 0.001: G hardly learns any more."""
+    """For 10 points D's accuracy is at least 0.99, or G's loss stays within 0.001: G hardly learns any more.
+
+    Not so where the loss stays within 0.01 of that for scores of 0, since D then can't tell fakes from reals. The
+    accuracy does not count where only differences between scores have a meaning, as with a critic without bounds.
+    """
+    objective = _objective(run)
+    undecided = math.nan if objective is None else loss_for_scores_of_0(objective)
     periods = []  # the generator may have fewer points, since it learns in some steps only
     for curve, why, holds in (
-        ("discriminator_accuracy", "its accuracy stays at 0.99 or more", lambda window: window.min(1) >= 0.99),
-        ("generator_loss", "the generator's loss stands still", lambda window: numpy.ptp(window, 1) < 1e-3),
+        (
+            "discriminator_accuracy",
+            "its accuracy stays at 0.99 or more",
+            lambda window: (window.min(1) >= 0.99) & _one_score_tells(objective),
+        ),
+        (
+            "generator_loss",
+            "the generator's loss stands still",
+            lambda window: (numpy.ptp(window, 1) < 1e-3) & ~(numpy.abs(window.mean(1) - undecided) < 0.01),
+        ),
     ):
         steps, values = run.curve(f"train/{curve}")
         if len(values) >= POINTS and (found := numpy.flatnonzero(holds(_windows(values)))).size:
@@ -118,8 +136,8 @@ def saturation(run: RunFolder) -> LabelPeriod | None:
 def poor_samples(run: RunFolder) -> LabelPeriod | None:
     """Samples are not good at the last evaluation: the generator is not trained enough, or training has failed.
 
-    Good samples have at least a quarter of real images' precision (of data that are points: of real points' share near
-    the modes).
+    Good samples have at least a quarter of real images' precision (of points whose precision is not known: of real
+    points' share near the modes).
     """
     steps, quality = _quality(run)
     bad = _true_ranges(~_are_good(run))
@@ -157,14 +175,15 @@ def collapse(run: RunFolder) -> LabelPeriod | None:
 
 
 def divergence(run: RunFolder) -> LabelPeriod | None:
-    """A loss is not finite or, averaged over 10 points, beyond ±100; or a value that was not finite ended the run; or
-    the validation FID stays above three times its minimum to the end, for at least three evaluations."""
+    """A loss is not finite or, averaged over 10 points, beyond ±100 (G's only where one score alone says "real" or
+    "fake"); or a value that was not finite ended the run; or the validation FID stays above three times its minimum,
+    and three times that of real samples, to the end, for at least three evaluations."""
     failure = run.history.failure
     periods = [LabelPeriod(failure[0], failure[0], failure[1])] if failure else []
     for player in ("discriminator", "generator"):
         steps, loss = run.curve(f"train/{player}_loss")
         diverged = ~numpy.isfinite(loss)
-        if len(loss) >= POINTS:
+        if len(loss) >= POINTS and (player == "discriminator" or _one_score_tells(_objective(run))):
             diverged[POINTS - 1 :] |= numpy.abs(_windows(loss).mean(1)) > 100
         if diverged.any():
             first, last = numpy.flatnonzero(diverged)[[0, -1]]
@@ -172,7 +191,7 @@ def divergence(run: RunFolder) -> LabelPeriod | None:
     steps, fid = run.validations("fid")
     if numpy.isfinite(fid).any():
         best = numpy.nanmin(fid)
-        first = int(numpy.flatnonzero(fid <= 3 * best)[-1]) + 1
+        first = int(numpy.flatnonzero(fid <= 3 * max(best, run.floor("fid", 0.0)))[-1]) + 1
         if len(fid) - first >= EVALUATIONS:
             why = f"FID {fid[first]:.3g}, after {best:.3g} at its best"
             periods.append(LabelPeriod(int(steps[first]), int(steps[-1]), why))
@@ -207,6 +226,28 @@ def late_fluctuation(run: RunFolder) -> dict[str, float]:
         if len(late) >= 2:
             found[name] = float(late.std(ddof=1) / (late.mean() if name == "fid" else 1))
     return found
+
+
+def _objective(run: RunFolder) -> Objective | None:
+    """What the run's players minimized; None for an objective of the user's own, whose code is not trusted here."""
+    node = run.config.get("objective", {})
+    return build(node, "objective") if str(node.get("_target_")).startswith("gans.") else None
+
+
+def _one_score_tells(objective: Objective | None) -> bool:
+    """Whether one score alone says "real" or "fake", or the loss is of pairs; true where it is not known."""
+    return objective is None or objective.has_absolute_scores or objective.compares_pairs
+
+
+def loss_for_scores_of_0(objective: Objective) -> float:
+    """The generator's loss for a discriminator that scores all samples 0."""
+    fake, real = (
+        Samples(torch.zeros(1, 1), torch.zeros(1).long(), torch.full((1,), objective.real_target), torch.ones(1).bool())
+        for _ in range(2)
+    )
+    pairs = real if objective.compares_pairs else real.first(0)
+    outputs = torch.zeros(2 if objective.compares_pairs else 1, 1)
+    return objective.generator(ScoredBatch(lambda images, _: images, fake, pairs, False, outputs)).item()
 
 
 def _quality_name(run: RunFolder) -> str:

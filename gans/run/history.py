@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from gans.data.source import Source
 from gans.errors import InputError
 from gans.files import write_json
 
@@ -38,9 +39,16 @@ class History:
         return sum(each["event"] == event for each in self.events)
 
     @property
-    def data_sha256(self) -> str:
-        """The hash of the training images that the run started with; "" if it is not known."""
-        return next((event["data_sha256"] for event in self.events if event.get("data_sha256")), "")
+    def images(self) -> tuple[str, str]:
+        """The hashes of the training and test images that the run started with; "" if one is not known."""
+        names = "data_sha256", "test_sha256"
+        train, test = (next((event[name] for event in self.events if event.get(name)), "") for name in names)
+        return train, test
+
+    def has_other_images(self, data: Source) -> bool:
+        """Whether the run started with other training or test images than these, as far as it is known."""
+        now = data.data_sha256, data.test_sha256
+        return any(one and two and one != two for one, two in zip(self.images, now, strict=True))
 
     @property
     def own_code(self) -> set[str]:

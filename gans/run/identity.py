@@ -10,7 +10,8 @@ from typing import Any
 from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL
 from gans.config.validate import find_target, foreign_targets
-from gans.errors import InputError
+from gans.data.source import Source
+from gans.errors import InputError, one_line
 from gans.files import code_sha256
 from gans.run.folder import RunFolder
 
@@ -48,9 +49,15 @@ def settings_text(config: Mapping[str, Any]) -> str:
     """The result settings as text: two runs are the same if their texts are equal.
 
     Stabilizers act in the order in which they are named, so runs with another order have another text.
+
+    Raises:
+        InputError: for a config of something else, such as one with dates.
     """
     settings = result_settings(config)
-    return json.dumps([settings, list(settings.get("stabilize", {}))], sort_keys=True)
+    try:
+        return json.dumps([settings, list(settings.get("stabilize", {}))], sort_keys=True)
+    except TypeError as error:
+        raise InputError(f"a config has what is no option of a run: {one_line(error)}") from error
 
 
 def verifies_files(target: str) -> bool:
@@ -74,20 +81,20 @@ def own_code_sha256(settings: str) -> str:
 
 
 def same_runs(
-    config: Mapping[str, Any], runs: Iterable[RunFolder], data_sha256: str = "", *, any_code: bool = False
+    config: Mapping[str, Any], runs: Iterable[RunFolder], data: Source | None = None, *, any_code: bool = False
 ) -> list[RunFolder]:
     """The runs with a config's result settings, whatever they are called; finished ones first.
 
     Args:
-        data_sha256: the hash of the training images as they are now: runs on other images are others. "" if not known.
+        data: the images as they are now, set up: runs on other ones are others. None: not known.
         any_code: whether runs of another version of the user's own code are the same, too.
     """
     settings = settings_text(config)
     found = [run for run in runs if _settings_of(run) == settings]
     if not any_code:
         found = of_this_code(settings, found)
-    if data_sha256:
-        found = [run for run in found if run.history.data_sha256 in ("", data_sha256)]
+    if data:
+        found = [run for run in found if not run.history.has_other_images(data)]
     return sorted(found, key=lambda run: run.history.last != "finished")
 
 

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gans.config.shell import hydra_overrides
-from gans.errors import InputError
+from gans.errors import InputError, is_want_of_memory
 from gans.files import making_folder, removing_empty, require_writable
 from gans.gan import GAN
-from gans.machine import is_want_of_memory
 from gans.run.checkpoint_files import checkpoints_in, step_of
 from gans.run.folder import RunFolder, run_of
 

@@ -181,7 +181,7 @@ class Sampler:
         self.require_match(choice)
         inputs = self._inputs(choice, seed)
         return LabelledSamples(
-            images=to_array(self._generate(inputs)),
+            images=self._generate(inputs),
             labels=self.classes.to_labels(inputs.labels),
             inputs=to_array(inputs.arguments[0]) if self.trained.network.takes_images else None,
         )
@@ -204,17 +204,17 @@ class Sampler:
                 for step in range(1, steps):
                     pairs = zip(parts(start), parts(end), strict=True)
                     made = [network.between(first, second, step / steps, interpolate) for first, second in pairs]
-                    frames.append(rescale(torch.cat(made), network.pixel_range, UNIT))
+                    frames.append(numpy.concatenate([self._to_array(each) for each in made]))
                     labels.append(torch.where(start.labels == end.labels, start.labels, NO_CLASS))
                     bar.update()
                 frames.append(last)
                 labels.append(end.labels)
         return Walks(
-            numpy.stack([to_array(frame) for frame in frames], 1),
+            numpy.stack(frames, 1),
             numpy.stack([self.classes.to_labels(each) for each in labels], 1),
         )
 
-    def _stops(self, choice: SampleChoice, seed: int) -> tuple[list[Inputs], list[Tensor]]:
+    def _stops(self, choice: SampleChoice, seed: int) -> tuple[list[Inputs], list[NDArray[Any]]]:
         """The inputs between which walks lead, of all walks together, and their samples."""
         if len(choice.classes or []) < 2:
             inputs = self._inputs(choice, seed)
@@ -241,14 +241,17 @@ class Sampler:
             inputs = inputs._replace(arguments=(truncate(latents, choice.truncation), *others))
         return inputs
 
-    def _generate(self, inputs: Inputs) -> Tensor:
-        """Samples with pixels in [0, 1]."""
+    def _generate(self, inputs: Inputs) -> NDArray[Any]:
+        """Samples as ``to_array`` makes them. Part by part, since floats take four times the memory of pixels."""
         made = []
         with ProgressBar("generating", len(inputs.labels), "images") as bar:
             for part in parts(inputs):
-                made.append(self.trained.network(*part.arguments))
+                made.append(self._to_array(self.trained.network(*part.arguments)))
                 bar.update(len(part.labels))
-        return rescale(torch.cat(made), self.trained.network.pixel_range, UNIT)
+        return numpy.concatenate(made)
+
+    def _to_array(self, samples: Tensor) -> NDArray[Any]:
+        return to_array(rescale(samples, self.trained.network.pixel_range, UNIT))
 
     def _held_out(self, count: int, seed: int) -> Batch:
         """``count`` random test images of the run's data."""
@@ -286,7 +289,7 @@ def load_sampler(
         sampling.require_match(gan)
     run = run_of(path)
     # an exported generator may lie outside of its run
-    names = run.class_names if run and trained.network.takes_classes else {}
+    names = run.class_names if run else {}
     chosen = trained.config["data"].get("classes")
     classes = KnownClasses.of(chosen if isinstance(chosen, list) else [], names)
     if data_root is not None and not trained.network.takes_images:

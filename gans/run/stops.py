@@ -9,8 +9,7 @@ from typing import Any, Literal
 from gans.config.schema import RunConfig
 from gans.config.shell import shell_command
 from gans.config.validate import foreign_packages
-from gans.errors import InputError, InterruptedTraining, one_line
-from gans.machine import is_want_of_memory
+from gans.errors import InputError, InterruptedTraining, is_want_of_memory, one_line
 from gans.run import slurm
 from gans.run.folder import RunFolder
 from gans.run.history import History

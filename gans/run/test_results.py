@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from gans.config.shell import shell_command
 from gans.config.validate import foreign_packages
@@ -63,7 +64,7 @@ class TestResults(BaseModel):
         widest = [max((len(row[place]) for row in rows), default=0) for place in range(1 + len(titles))]
         narrow = sum(widest) + LAST_COLUMN + 3 * (len(widest) + 1) + 1 > width
         options: dict[str, Any] = {"box": SIMPLE_HEAD, "show_edge": False, "padding": 0} if narrow else {}
-        table = Table(title=title, title_justify="left", caption_justify="left", **options)
+        table = Table(title=Text(title), title_justify="left", caption_justify="left", **options)
         table.add_column("test metric", no_wrap=not narrow, overflow="fold")
         for name, least in zip(titles, widest[1:], strict=True):
             table.add_column(name, justify="right", min_width=least)

@@ -16,6 +16,7 @@ from gans.generator import Generator, Inputs
 from gans.sampling.base import MakeInputs, Sampling
 
 TRIED = 500
+LEAST_OF_CLASS = 20
 """Samples that are scored at once."""
 First = Annotated[int, Field(gt=0, le=1_000_000)]
 
@@ -59,6 +60,11 @@ class RejectionSampling(Sampling):
             raise InputError(
                 "sampling=drs tries other latents, but this generator transforms images: use sampling=all, or another "
                 "model, such as model=dcgan"
+            )
+        if gan.generator.class_count > TRIED // LEAST_OF_CLASS:
+            raise InputError(
+                f"sampling=drs compares samples of the same class, of which it tries {TRIED} at once: this generator "
+                f"has {gan.generator.class_count} classes, too few samples of each: use sampling=all"
             )
         if gan.stabilizers.pack_size > 1:
             raise InputError(

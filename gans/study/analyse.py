@@ -167,7 +167,8 @@ def common_protocols(records: Sequence[RunRecord]) -> dict[str, str]:
                 if before != name:
                     raise InputError(
                         f"{figure} was computed in different ways: {before} in '{other.run.path}', {name} in "
-                        f"'{record.run.path}'. Test them again with the same options, or leave some out"
+                        f"'{record.run.path}'. Test them again with the same options, leave some out, or where their "
+                        "data differ name other figures"
                     )
     return {figure: " or ".join(of_arms) for figure, of_arms in names.items()}
 
@@ -225,13 +226,13 @@ def off_scale(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> 
 
 def other_images(records: Sequence[RunRecord]) -> list[str]:
     """A warning for each data set whose images have changed between two runs."""
-    known = [record.run for record in records if record.run.history.data_sha256]
+    known = [record.run for record in records if record.run.history.images[0]]
     first: dict[str, RunFolder] = {}
     changed: dict[str, str] = {}
     for run in known:
         options = {name: run.config["data"].get(name) for name in ("_target_", "root", "size", "channels")}
         before = first.setdefault(text := json.dumps(options), run)
-        if before.history.data_sha256 != run.history.data_sha256:
+        if before.history.images != run.history.images:
             both = f"'{before.path}' and '{run.path}'"
             changed.setdefault(text, f"the images changed between {both}, which may be what makes a difference")
     return list(changed.values())

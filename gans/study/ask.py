@@ -1,12 +1,13 @@
 """The command study.py: make the missing runs, analyse what is there, and publish it."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
+from gans.config.command_line import OF_LAUNCHER
 from gans.config.schema import StudyOptions
 from gans.config.shell import command_words, hydra_overrides, option_of
 from gans.config.validate import check_options
@@ -30,11 +31,14 @@ OF_STUDIES, OF_EXISTING_RUNS = ("seeds", "budget"), ("by", "baseline", "allow_di
 
 
 def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
-    """Answer the question of a study, or of runs that exist. Returns the path of the page.
+    """Answer the question of a study, or of runs that exist.
 
     Args:
         name: the study's; None for runs that exist.
         hydra: Hydra's own config, whose launcher makes the missing runs.
+
+    Returns:
+        The path of the page; of the study's folder, where all runs go on without this process.
 
     Raises:
         InputError: after publishing, if runs could not be made; one that a value which is not finite has ended counts.
@@ -48,7 +52,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     require_writable(Path(checked.output))
     if name is None:
         return compare_existing(checked, figures)
-    own_figures = {"figures": options["figures"]} if figures else {}
+    own_figures = {"figures": as_in_study(options["figures"], options["study"])} if figures else {}
     try:
         definition = check_options(StudyDefinition, options["study"] | own_figures)
         if checked.seeds is not None:
@@ -61,8 +65,10 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     plans = runs_that_count(definition, planner, runs)
     records, warnings = read_planned(plans, runs, definition.merits)
     warnings += [f"left out: {line}" for line in runs.damaged]
+    if not records and go_on:  # which has said so
+        return Path(checked.output) / name
     if not records:
-        why = why_none(any(runs.of(plan) for plan in plans), go_on, checked.run, tried)
+        why = why_none(any(runs.of(plan) for plan in plans), checked.run, tried)
         raise InputError(without(f"no run of this study can be used: {why}", warnings))
     spacings = different_spacings([run for plan in plans if (run := runs.of(plan))], definition.merits)
     warnings += [*planner.warnings, *spacings, *runs.of_other_code(plans), *twins(plans, runs)]
@@ -74,19 +80,22 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     return page
 
 
-def why_none(over: bool, go_on: str, run: bool, tried: set[PlannedRun]) -> str:
+def as_in_study(figures: Sequence[Any], study: Mapping[str, Any]) -> list[Any]:
+    """Figures, of which those that are named alone have the scale and the smallest difference of the study's file."""
+    own = {each["name"]: each for each in study.get("figures", []) if isinstance(each, dict) and "name" in each}
+    return [own.get(each, each) if isinstance(each, str) else each for each in figures]
+
+
+def why_none(over: bool, run: bool, tried: set[PlannedRun]) -> str:
     """Why a study has no run to analyse, and what to do.
 
     Args:
         over: whether runs are over, which are then damaged.
-        go_on: what to know of runs that go on without this process.
         run: whether missing runs are made.
         tried: the runs that were.
     """
     if over:
         return "each is damaged"
-    if go_on:
-        return "they go on without this command"
     if not run:
         return "leave run=false out to make them"
     return "each has failed for the reason above" if tried else "none was made"
@@ -111,7 +120,7 @@ def refuse_launcher(overrides: Sequence[str]) -> None:
 
 def of_launcher(overrides: Sequence[str]) -> list[str]:
     """Those of Hydra's overrides that say what makes runs."""
-    return [text for text in overrides if option_of(text).startswith(("hydra/", "hydra.launcher."))]
+    return [text for text in overrides if option_of(text).startswith(OF_LAUNCHER)]
 
 
 def missing_runs(plans: Sequence[PlannedRun], first_seeds: int, runs: Runs) -> list[str]:

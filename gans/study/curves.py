@@ -47,7 +47,9 @@ def validation_names(result: StudyResult) -> list[str]:
 def common_steps(steps: Sequence[NDArray[numpy.float64]]) -> NDArray[numpy.float64]:
     """The steps of all curves together; evenly spread ones where these are too many."""
     together = numpy.unique(numpy.concatenate(steps))
-    return together if len(together) <= MOST_POINTS else numpy.linspace(together[0], together[-1], MOST_POINTS)
+    if len(together) <= MOST_POINTS:
+        return together
+    return numpy.unique(numpy.linspace(together[0], together[-1], MOST_POINTS).round())
 
 
 def on_steps(records: Sequence[RunRecord], name: str, steps: NDArray[numpy.float64]) -> NDArray[numpy.float64]:

@@ -10,7 +10,7 @@ from gans.config.explain import suggestion
 from gans.config.resolve import flatten
 from gans.errors import InputError
 from gans.run.folder import RunFolder
-from gans.run.identity import result_settings, with_whole_numbers
+from gans.run.identity import WITHOUT_EFFECT, result_settings, with_whole_numbers
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.figures_of_merit import figure_of_merit
 from gans.study.find import different_spacings, run_folders
@@ -153,6 +153,8 @@ def label_of(options: Mapping[str, Any], by: str, run: RunFolder) -> str:
     value: Any = options
     for part in by.split("."):
         if not isinstance(value, Mapping) or part not in value:
+            if by.partition(".")[0] in WITHOUT_EFFECT:
+                raise InputError(f"by={by}: it does not change what a run finds, so it tells no arms apart")
             raise InputError(
                 f"by={by}: '{run.path}' has no such option{suggestion(by, option_names(options))}: choose "
                 "one that it has"

@@ -6,14 +6,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from gans.config.build import build_data
 from gans.config.schema import StudyOptions
 from gans.config.shell import command_words, hydra_overrides, hydra_value
+from gans.config.validate import validate
 from gans.errors import InputError
 from gans.files import file_name
 from gans.run.folder import is_run
-from gans.study.allocate import arms_of, next_runs, runs_that_count
+from gans.study.allocate import arms_of, next_runs, runs_that_count, undecided_arms
 from gans.study.analyse import StudyResult, analyse, require_figures
 from gans.study.define import StudyDefinition
+from gans.study.figures_of_merit import is_of_curves
 from gans.study.find import Runs
 from gans.study.gather import read_planned
 from gans.study.plan import PlannedRun, Planner
@@ -52,8 +55,12 @@ def run_missing(
         plans = next_runs(definition, planner, result)
         missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
         if not missing:
+            if budget:
+                print(f"budget: {budget} runs are not used: {why_no_more(definition, result)}", flush=True)
             break
         require_folder_for_runs(options.runs[0])
+        if not tried:
+            require_same_number(definition, planner)
         engine = make_engine(hydra, MANY, planner.accelerators)
         if budget is not None:  # in rounds, so that what a round has decided gets no more
             first = [plan for plan in missing if plan.seed < definition.seeds]
@@ -64,6 +71,30 @@ def run_missing(
         if go_on:
             return tried, go_on
     return tried, ""
+
+
+def why_no_more(definition: StudyDefinition, result: StudyResult | None) -> str:
+    """Why a study asks for no more seeds."""
+    if result and undecided_arms(result):
+        return f"all that is undecided has most_seeds={definition.most_seeds} or has failed; seeds=... asks for more"
+    return "nothing is undecided" if result else "nothing could be judged"
+
+
+def require_same_number(definition: StudyDefinition, planner: Planner) -> None:
+    """Refuse arms whose tests compare different numbers of samples, which have other values: that is of other data."""
+    if not planner.warnings or all(is_of_curves(merit.name) for merit in definition.merits):
+        return
+    counts = {}
+    for arm in definition.all_arms:
+        config = validate(planner.options(arm, 0))
+        counts[arm] = min(config.evaluated_images, len(build_data(config).test_images.labels))
+    arm, least = min(counts.items(), key=lambda item: item[1])
+    other, most = max(counts.items(), key=lambda item: item[1])
+    if least < most:
+        raise InputError(
+            f"the tests of '{arm}' and '{other}' compare {least:,} and {most:,} samples, which changes the figures: "
+            f"add evaluated_images={least} to common"
+        )
 
 
 def require_folder_for_runs(name: str) -> None:
@@ -103,7 +134,9 @@ def make_runs(
         try:
             return claim_lines(analyse(definition, records), waiting) if records else []
         except InputError as error:
-            return [f"so far nothing is judged, which more runs may mend: {error}"]
+            have_finished = {record.arm for record in records if record.state == "finished"}
+            hope = "" if have_finished == {*definition.all_arms} else ", which more runs may mend"
+            return [f"so far nothing is judged{hope}: {error}"]
 
     return run_members(members, engine, StudyView(members, state_of_claims))
 

@@ -201,7 +201,7 @@ def script_data(result: StudyResult, curves: Curves) -> str:
                     "median": _rounded(median(values)),
                 }
             )
-        data["curves"][name] = {"steps": _rounded(steps), "arms": arms}
+        data["curves"][name] = {"steps": [int(step) for step in steps], "arms": arms}
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 

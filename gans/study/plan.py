@@ -54,14 +54,14 @@ class Planner:
                 raise InputError(f"the arms '{same}' and '{arm}' are the same run: remove one")
             require_moments(definition, arm, options)
             require_metrics(definition, arm, options)
-        self.warnings = split_differences({arm: self._options(arm, 0) for arm in self.composed})
+        self.warnings = split_differences({arm: self.options(arm, 0) for arm in self.composed})
         if self.warnings and not definition.other_data:
             raise InputError(f"{self.warnings[0]}. If that is meant, add other_data: true to the study")
 
     def plan(self, arm: str, seed: int) -> PlannedRun:
         if (arm, seed) not in self.plans:
             overrides = (*self.overrides[arm], f"seed={seed}")
-            self.plans[arm, seed] = PlannedRun(arm, seed, overrides, settings_text(self._options(arm, seed)))
+            self.plans[arm, seed] = PlannedRun(arm, seed, overrides, settings_text(self.options(arm, seed)))
         return self.plans[arm, seed]
 
     @property
@@ -69,7 +69,8 @@ class Planner:
         """Lightning's names of the arms' devices."""
         return {config.trainer.accelerator for config in self.composed.values()}
 
-    def _options(self, arm: str, seed: int) -> dict[str, Any]:
+    def options(self, arm: str, seed: int) -> dict[str, Any]:
+        """The resolved options of a run."""
         return without_replaced(resolve(self._config(arm, seed)), self.overrides[arm])
 
     def _config(self, arm: str, seed: int) -> DictConfig:

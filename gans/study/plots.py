@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from gans.figures.files import STYLE, in_style
-from gans.files import replacing, write_text
+from gans.files import file_name, replacing, write_text
 from gans.metrics.name import MetricName
 from gans.study.analyse import StudyResult
 from gans.study.figures_of_merit import FigureOfMerit
@@ -230,7 +230,7 @@ def draw_all(result: StudyResult, curves: Curves) -> dict[str, Figure]:
     figures = {}
     with in_style():
         for merit in result.definition.merits:
-            plain = merit.name.replace(".", "_").replace("@", "_at_")
+            plain = file_name(merit.name.replace(".", "_").replace("@", "_at_"))
             figures[f"effects_{plain}"] = draw_effects(result, merit)
             figures[f"runs_{plain}"] = draw_runs(result, merit)
         for name in curves:

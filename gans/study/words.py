@@ -22,7 +22,7 @@ def words_of_comparisons(result: StudyResult) -> dict[str, str]:
     scales, claims = {merit.scale for merit in result.definition.merits}, len(result.claims)
     words = {
         "arm": "the settings that are compared with others.",
-        "seed": "the number that all of a run's randomness follows from.",
+        "seed": "the number that all of a run's randomness follows from, but for the split of the data.",
         "pair": f"the runs of one seed in an arm and in {result.definition.baseline}.",
     }
     if "ratio" in scales:

@@ -67,6 +67,6 @@ def follow_leader() -> bool:
             signal.signal(slurm.REQUEUE_SIGNAL, signal.SIG_IGN)  # the leader answers it, for all members
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != int(leader):  # it died before this process could ask for the signal
-            raise InterruptedTraining("stopped: the process that leads the sweep is gone", signal.SIGTERM)
+            if os.getppid() != int(leader):  # it died before this process could ask for the signal
+                raise InterruptedTraining("stopped: the process that leads the sweep is gone", signal.SIGTERM)
     return leader != ""

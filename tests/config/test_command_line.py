@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
@@ -30,7 +31,7 @@ from gans.config.explain import explain, explain_text, known_options, message_of
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
 from gans.run.output import new_whole_folder
-from tests.configs import CONF, ROOT, composed
+from tests.configs import CONF, ROOT, composed, mostly_slow
 
 
 def check(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
@@ -142,6 +143,19 @@ def test_flags_of_no_use_and_unreadable_text_are_refused(
         run_command(lambda: pytest.fail("Hydra has started"))
     assert end.value.code == 2
     assert re.search(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: no memory")],
+)
+def test_want_of_memory_is_one_line_in_every_command(capsys: pytest.CaptureFixture[str], error: Exception) -> None:
+    with pytest.raises(SystemExit) as end, one_line_errors():
+        raise error
+    assert end.value.code == InputError.exit_code
+    assert re.fullmatch("error: out of memory: [^\n]+\n", capsys.readouterr().err)
+    with pytest.raises(RuntimeError, match="a mistake of the code"), one_line_errors():
+        raise RuntimeError("a mistake of the code")
 
 
 def test_a_closed_output_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,11 +274,11 @@ def test_a_list_is_recommended_where_one_is_taken(argument: str, takes_list: boo
 
 @pytest.mark.parametrize(
     "argument",
-    [
+    mostly_slow(3, [
         "experiment=dragan,wgan", "model=dcgan,wgan", "optimizer=adam,sgd", "seed=1,2", "data.limit=100,200",
         "stabilize=ema,r1", "data.classes=3,8", "metric=fid,kid", "trainer.precision=32-true,bf16-mixed",
         "model.generator_optimizer.betas=0.5,0.9", "samples.epochs=1,2", "on_nan=stop,rollback",
-    ],
+    ]),
 )  # fmt: skip
 def test_for_several_values_only_what_works_is_recommended(argument: str) -> None:
     """A sweep always; a list where the option takes one."""

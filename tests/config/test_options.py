@@ -11,7 +11,7 @@ from gans.config.build import build, build_gan
 from gans.config.schema import SUPPLIED
 from gans.config.validate import parameters_of, validate, validate_choice
 from gans.errors import InputError
-from tests.configs import composed, names
+from tests.configs import composed, mostly_slow, names
 from tests.run.runs import request
 from tests.training import MODELS, option, small_options
 
@@ -108,7 +108,7 @@ def test_an_optimizer_is_of_both_players_and_keeps_the_rates_of_the_model(optimi
     assert len(kinds) == 1
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", mostly_slow(2, MODELS))
 def test_every_model_takes_pytorchs_adam_with_its_own_rates_and_betas(model: str) -> None:
     own, with_adam = composed(f"model={model}")["model"], composed(f"model={model}", "optimizer=adam")["model"]
     for player in ("generator_optimizer", "discriminator_optimizer"):

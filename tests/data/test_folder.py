@@ -356,6 +356,8 @@ def test_files_that_can_not_be_read_are_named_and_counted(pets: Path, capsys: py
     (pets / "cat" / "broken.png").write_bytes(b"\x89PNG no more")
     (pets / "cat" / "gone.png").symlink_to(pets / "nowhere.png")
     (pets / "cat" / "notes.txt").write_text("not an image")
+    for name in ("licence.pdf", "features.h5", "clip.mpg"):  # which Pillow only writes, or only names
+        (pets / name).write_bytes(b"no image")
     (pets / "cat" / ".hidden.png").write_text("not looked at")
     data = data_in(pets)
     assert sum(len(images.labels) for images in data.subsets.values()) == 60

@@ -56,6 +56,14 @@ def test_cifar_has_colours_and_names(cifar: Path) -> None:
     assert torch.equal(data.test_images.content[data.test_images.labels == 0], cats)
 
 
+def test_complete_files_are_read_where_nothing_can_be_written(cifar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr("gans.data.torchvision_data.only_one", refuse)
+    assert len(read("cifar10", cifar).train_images.labels) == 400
+
+
 def test_usps_is_enlarged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original, split = torchvision.datasets.USPS, {}
     for kind, file in (("train", "usps.bz2"), ("test", "usps.t.bz2")):

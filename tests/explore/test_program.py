@@ -123,6 +123,7 @@ def test_an_operation_gives_what_it_gives_in_pytorch(interpreter: Page, name: st
     assert torch.allclose(found, expected.flatten(), atol=1e-5), (found - expected.flatten()).abs().max()
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_many_weights_are_rounded_to_float16_whatever_their_size(interpreter: Page) -> None:
     torch.manual_seed(0)

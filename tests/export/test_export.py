@@ -22,7 +22,7 @@ from gans.run.folder import RunFolder
 from gans.run.test_results import CheckpointResults, read_results
 from gans.run.trained import write_generator
 from gans.update import NO_CLASS
-from tests.configs import composed
+from tests.configs import composed, mostly_slow
 from tests.export.trained import POINT_MODELS, WITH_EMA, loaded, request, trained_run
 from tests.run.runs import stopped_run
 
@@ -53,7 +53,7 @@ def use(card: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return made
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", mostly_slow(2, ["safetensors", "torchscript", "onnx"]))
 def test_a_file_holds_the_generator_and_its_card_says_how_to_use_it(
     trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -68,6 +68,8 @@ def test_a_file_holds_the_generator_and_its_card_says_how_to_use_it(
     row = next(line for line in text.splitlines() if f"`{figure}`" in line)
     assert f"{results.checkpoints['last'].results[figure]:.4g}" in row
     assert f"{results.floors[figure]:.4g}" in row
+    pixels = "[-1.0, 1.0]" if name == "safetensors" else "[0, 1]"
+    assert f"float32: images in {pixels}" in text
     for said in ("Digits(", "2, of 8 samples", "KerasAdam(", "BinaryCrossEntropy(", "seed: 0", "torch 2", "Licence"):
         assert said in text
 

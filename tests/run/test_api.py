@@ -25,7 +25,7 @@ from gans.run.checkpoint_files import newest_whole
 from gans.run.folder import RunFolder
 from gans.run.generate import generate
 from gans.run.trained import write_generator
-from tests.configs import CONF, composed, narrow
+from tests.configs import CONF, composed, mostly_slow, narrow
 from tests.run.runs import assert_same_training, do_at, request, start, tiny
 
 ONE_STEP = tiny("trainer.max_steps=1")
@@ -73,7 +73,11 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 @pytest.mark.parametrize(
     "overrides",
-    [(), ("model=acgan", "stabilize=[ema,r1]", "stabilize.ema.decay=0.9"), ("experiment=r3gan", "seed=3")],
+    [
+        (),
+        pytest.param(("model=acgan", "stabilize=[ema,r1]", "stabilize.ema.decay=0.9"), marks=pytest.mark.slow),
+        pytest.param(("experiment=r3gan", "seed=3"), marks=pytest.mark.slow),
+    ],
     ids=" ".join,
 )
 def test_a_config_is_the_commands_from_any_folder_and_time_after_time(
@@ -103,10 +107,10 @@ def test_hydra_stays_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     "override",
-    [
+    mostly_slow(3, [
         "data=dgits", "sed=1", "seed=-1", "seed=0,1", "seed", "resume=runs/a", "test=runs/a", "draw=runs/a", "model=3",
         "hydra.run.dir=x", "model=[dcgan]", "stabilize=[ema,ema]", "data.classes=[3", "~model", "runs=", "data=nowhere",
-    ],
+    ]),
 )  # fmt: skip
 def test_what_the_command_refuses_is_an_input_error_in_one_line(override: str) -> None:
     with pytest.raises(InputError) as error:
@@ -213,7 +217,17 @@ def test_a_group_that_was_left_out_is_one_line(group: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("wrong", [(5,), ("seed=1", "seed=2,3"), ("data=dgits",), ("data.batch_size=5000",)], ids=str)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("data=dgits",),
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in [(5,), ("seed=1", "seed=2,3"), ("data.batch_size=5000",)]
+        ),
+    ],
+    ids=str,
+)
 def test_nothing_is_left_of_a_run_that_can_not_be(tmp_path: Path, wrong: tuple[Any, ...]) -> None:
     with pytest.raises(InputError):
         gans.train(*tiny(), f"runs={tmp_path}", *wrong)
@@ -316,7 +330,9 @@ def test_samples_that_make_no_sense_are_refused(run: gans.Run, options: dict[str
         (generator.walk if "walk" in options else generator.sample)(**options)
 
 
-@pytest.mark.parametrize("trust", [None, (), "fractions", 5, [None]], ids=str)
+@pytest.mark.parametrize(
+    "trust", ["fractions", *(pytest.param(each, marks=pytest.mark.slow) for each in [None, (), 5, [None]])], ids=str
+)
 def test_a_file_is_trusted_by_a_list_of_packages_only(tmp_path: Path, trust: Any) -> None:
     config = gans.compose("data=digits").model_dump()
     config["model"]["generator"]["_target_"] = "fractions.Fraction"

@@ -6,27 +6,38 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
+import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gans.config.build import build
 from gans.errors import TrainingError
 from gans.files import write_json
 from gans.run.diagnose import diagnose, find_verdict, read_verdict
 from gans.run.folder import RunFolder
+from tests.configs import names, narrow, option
 from tests.run.runs import only_run, start
 from tests.run.runs import test_again as again
+from tests.training import scored_batch
 
 Curve = list[float]
 STEPS = 100  # points, one every 10 training steps
 
 
-def run_with(folder: Path, train: Mapping[str, Curve], val: Mapping[str, Curve] | None = None) -> RunFolder:
+def run_with(
+    folder: Path,
+    train: Mapping[str, Curve],
+    val: Mapping[str, Curve] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> RunFolder:
     """A run folder with curves alone: ``train`` has a point every 10 steps, ``val`` one every 100."""
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text("seed: 0\n")
+    (folder / "config.yaml").write_text(yaml.safe_dump({"seed": 0} | dict(config or {})))
     healthy = noise(STEPS, 0.7, 0.03)
     accuracy = noise(STEPS, 0.7, 0.05)
     train = {"generator_loss": healthy, "discriminator_loss": healthy, "discriminator_accuracy": accuracy} | dict(train)
@@ -77,6 +88,41 @@ def test_synthetic_curves(tmp_path: Path, train: dict, val: dict, label: str, fi
     verdict = find_verdict(run_with(tmp_path / "run", train, val))
     assert list(verdict.labels) == [label]
     assert first_step is None or verdict.labels[label].first_step == first_step
+
+
+@pytest.mark.parametrize("objective", names("objective"))
+def test_a_discriminator_that_can_not_tell_has_not_saturated(tmp_path: Path, objective: str) -> None:
+    """Its scores are all 0, as at the equilibrium of the Dirac GAN, and the generator's loss is that of such scores."""
+    node = option("objective", objective)
+    zeros = torch.zeros(4)
+    loss = build(node, "objective").generator(scored_batch(zeros, build(node, "objective").real_target, zeros))
+    rest = after(24, loss[0].item())
+    run = run_with(tmp_path / "run", {"generator_loss": rest}, GOOD, {"objective": node})
+    assert list(find_verdict(run).labels) == ["healthy"]
+    stuck = run_with(tmp_path / "stuck", {"generator_loss": after(24, loss[0].item() + 0.2)}, GOOD, {"objective": node})
+    assert list(find_verdict(stuck).labels) == ["discriminator saturation"]
+
+
+@pytest.mark.parametrize(
+    ("curve", "values", "label"),
+    [
+        ("discriminator_accuracy", after(40, 0.995), "discriminator saturation"),
+        ("generator_loss", noise(STEPS, 150, 1), "divergence"),
+    ],
+)
+def test_a_constant_added_to_a_critics_scores_changes_no_verdict(
+    tmp_path: Path, curve: str, values: Curve, label: str
+) -> None:
+    for name, expected in (("wasserstein", "healthy"), ("bce", label), ("wasserstein_bounded", label)):
+        run = run_with(tmp_path / name, {curve: values}, GOOD, {"objective": option("objective", name)})
+        assert list(find_verdict(run).labels) == [expected]
+
+
+def test_an_fid_of_real_samples_is_no_divergence(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", {}, GOOD | {"fid": [20, 10, 5, 6, 14, 20, 30, 40, 50, 60]})
+    floors = json.loads(run.floors_file.read_text())
+    run.floors_file.write_text(json.dumps(floors | {"fid_200_digits1": 25.0}))
+    assert list(find_verdict(RunFolder(run.path)).labels) == ["healthy"]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +209,7 @@ def test_without_the_floors_samples_are_not_judged(tmp_path: Path) -> None:
     assert all("floors.json" in lack for lack in verdict.not_judged.values())
 
 
+@pytest.mark.slow
 def test_a_test_writes_floors_again_that_are_lost(tmp_path: Path) -> None:
     run = start(tmp_path, "metric=[precision_recall]")
     floors = run.floors_file.read_text()
@@ -263,7 +310,7 @@ def test_a_generator_that_cannot_learn_saturates_the_discriminator_and_makes_poo
 
 @pytest.mark.slow
 def test_an_unbounded_critic_diverges(labels_of: Labels) -> None:
-    labels = labels_of("model=wgan", "objective=wasserstein", "trainer.max_epochs=2")
+    labels = labels_of("model=wgan", *narrow("model=wgan"), "objective=wasserstein", "trainer.max_epochs=12")
     assert "divergence" in labels
 
 

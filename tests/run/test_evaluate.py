@@ -17,7 +17,7 @@ from gans.metrics.name import MetricName
 from gans.run.evaluate import evaluate, read_given
 from gans.run.generate import safe_names
 from gans.run.test_results import read_results
-from tests.configs import composed, run_config
+from tests.configs import composed, mostly_slow, run_config
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +83,13 @@ def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [
+    mostly_slow(3, [
         (["metric=[class_agreement]"], "no classes"), (["images=/nowhere"], "nowhere"), (["images=/"], "root"),
         (["metric=none"], "metric=none"), (["metric=[]"], "metric=none"), (["data=ring"], "points"),
         (["data=stacked_digits"], "stacked"),
         (["output=/proc/none.json"], "proc"), (["output=/proc"], "folder"), (["data.label_noise=0.1"], "label_noise"),
         (["data.replacement=true"], "replacement"), (["data.batch_size=2"], "batch_size"),
-    ],
+    ]),
 )  # fmt: skip
 def test_what_can_not_be_judged_is_refused(options: list[str], message: str, tmp_path: Path, digits: Source) -> None:
     images = save(digits.test_images.select(slice(20)), tmp_path / "images", labelled=False)

@@ -20,7 +20,7 @@ from gans.run.folder import RunFolder
 from gans.run.output import new_folder, output_folder
 from gans.run.rewind import rewind
 from gans.run.test_results import read_results
-from tests.configs import narrow, run_config
+from tests.configs import mostly_slow, narrow, run_config
 from tests.run.runs import only_run, points, resume, start, stopped_run
 
 FIGURES = "figure=[curves,data_set,grids,metrics,neighbours,pairs,modes]"
@@ -62,7 +62,7 @@ def test_without_figures_nothing_is_drawn(tmp_path: Path) -> None:
     assert [path.name for path in run.figures.iterdir()] == ["models.txt"]
 
 
-@pytest.mark.parametrize("name", ["~/runs", "jos\u00e9 $HOME {x}", "a::b"])
+@pytest.mark.parametrize("name", mostly_slow(1, ["jos\u00e9 $HOME {x}", "~/runs", "a::b"]))
 def test_a_folder_of_any_name_holds_all_of_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A stopped run is moved there and resumed."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

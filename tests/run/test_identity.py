@@ -1,6 +1,7 @@
 """Which runs count as the same, and what runs are called."""
 
 from copy import deepcopy
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,14 @@ def test_every_other_option_counts(choice: tuple[str, ...]) -> None:
         assert same == (option in ignored or option.partition(".")[0] in ignored), option
 
 
+def test_a_config_of_something_else_is_that_of_no_run(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path, {"date": date(2024, 5, 1)})
+    with pytest.raises(InputError, match="date"):
+        settings_text(RunFolder(tmp_path).config)
+    assert same_runs(composed("data=digits"), [RunFolder(tmp_path)]) == []
+    assert len(Runs([str(tmp_path)]).damaged) == 1
+
+
 def write_images(folder: Path, shade: int) -> None:
     random = numpy.random.default_rng(shade)
     for name in ("cat", "dog"):
@@ -74,19 +83,21 @@ def write_images(folder: Path, shade: int) -> None:
             Image.fromarray(pixels).save(folder / name / f"{index}.png")
 
 
-def test_a_run_on_images_that_have_changed_is_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changed", ["train", pytest.param("test", marks=pytest.mark.slow)])
+def test_a_run_on_images_that_have_changed_is_another(tmp_path: Path, changed: str) -> None:
     """For a member of a sweep, which returns a finished run instead of making it again; a study warns of it."""
-    write_images(tmp_path / "images", 100)
+    for part in ("train", "test"):
+        write_images(tmp_path / "images" / part, 100)
     config = run_config(
         "data=folder", f"data.root={tmp_path / 'images'}", "data.batch_size=8", "model=dcgan", "metric=none",
         "trainer.max_epochs=null", "trainer.max_steps=1", "figure=none", f"runs={tmp_path / 'runs'}",
     )  # fmt: skip
     first = commands.start_resume_or_return(config, "some")
     assert commands.start_resume_or_return(config, "some").path == first.path
-    write_images(tmp_path / "images", 200)
+    write_images(tmp_path / "images" / changed, 200)
     second = commands.start_resume_or_return(config, "some")
     assert second.path != first.path
-    assert second.history.data_sha256 != first.history.data_sha256
+    assert second.history.images != first.history.images
     records = [read_record(run, arm, []) for run, arm in ((first, "one"), (second, "other"))]
     (warning,) = other_images(records)
     assert first.path.name in warning

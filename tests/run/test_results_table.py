@@ -15,7 +15,7 @@ VALUES = {"discriminator_accuracy": 0.5, "fid_10000_mnist1": 1234.56, "kid_10000
 REASON = "200 images of each kind are too few"
 
 
-def printed(width: int) -> str:
+def printed(width: int, title: str = "run") -> str:
     tested = CheckpointResults(training_steps=12345, results=VALUES)
     results = TestResults(
         held_out_images=10_000,
@@ -26,7 +26,7 @@ def printed(width: int) -> str:
         left_out={"sliced_wasserstein": REASON},
     )
     console = Console(width=width, file=io.StringIO())
-    console.print(results.table("run", width))
+    console.print(results.table(title, width))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -39,6 +39,10 @@ def test_numbers_are_whole_at_every_width(width: int) -> None:
     words = text.replace("│", " ").split()
     assert [words.count(number) for number in ("0.5", "1235", "1.234e-05", "1.234")] == [2, 2, 2, 1]
     assert all(part in words for part in REASON.split())
+
+
+def test_a_title_is_shown_as_it_is() -> None:
+    assert "faces [v2]" in printed(100, "faces [v2]")
 
 
 def test_only_a_wide_table_has_room_for_how_many_images() -> None:

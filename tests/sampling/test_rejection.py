@@ -133,8 +133,17 @@ def test_only_scores_that_are_log_ratios_choose_samples(objective: str) -> None:
             RejectionSampling().require_match(gan)
 
 
+MANY_CLASSES = {f"model.{network}.classes": list(range(26)) for network in ("generator", "discriminator")}
+
+
 @pytest.mark.parametrize(
-    "make", [lambda: gan_of("autoencoder"), lambda: gan_of("dcgan", stabilizers=["packing"])], ids=["images", "packs"]
+    "make",
+    [
+        lambda: gan_of("autoencoder"),
+        lambda: gan_of("dcgan", stabilizers=["packing"]),
+        lambda: gan_of("acgan", changes=MANY_CLASSES),
+    ],
+    ids=["images", "packs", "classes"],
 )
 def test_samples_without_latents_or_scores_of_their_own_are_refused(make: Callable[[], GAN]) -> None:
     with pytest.raises(InputError, match="use sampling=all"):

@@ -18,7 +18,7 @@ from gans.study.ask import ask, missing_runs, twins
 from gans.study.define import StudyDefinition
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun, Planner
-from tests.configs import CONF, composed
+from tests.configs import CONF, composed, mostly_slow
 from tests.study.synthetic import figures_of, write_run
 
 
@@ -80,9 +80,9 @@ def test_a_study_on_the_cpu_takes_cores() -> None:
         assert Planner(study).accelerators == {"cpu"}
 
 
-@pytest.mark.parametrize("budget", [1, 5, 50])
+@pytest.mark.parametrize("budget", mostly_slow(1, [5, 1, 50]))
 def test_first_seeds_come_before_a_budget_is_spent_on_more(
-    tmp_path: Path, planner: Planner, monkeypatch: pytest.MonkeyPatch, budget: int
+    tmp_path: Path, planner: Planner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], budget: int
 ) -> None:
     for seed in range(3):
         make(tmp_path, planner.plan("none", seed))
@@ -102,6 +102,7 @@ def test_first_seeds_come_before_a_budget_is_spent_on_more(
     make_runs.run_missing(DEFINITION, planner, options, "mine", None)
     assert rounds[0] == [("better", 0)]
     assert sum(map(len, rounds)) == min(budget, 3)
+    assert (f"budget: {budget - 3} runs are not used" in capsys.readouterr().out) == (budget > 3)
 
 
 def test_a_figure_that_finished_runs_lack_is_told_while_others_run_and_refused_before_more(
@@ -130,7 +131,8 @@ def test_a_figure_that_finished_runs_lack_is_told_while_others_run_and_refused_b
     assert ["so far" in line and "fid@123" in line for line in shown] == [True]
 
 
-@pytest.mark.parametrize("failing", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("failing", [True, False])
 def test_a_study_whose_runs_fail_publishes_the_others_and_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: bool
 ) -> None:

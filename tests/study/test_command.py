@@ -4,6 +4,7 @@ import csv
 import html
 import re
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,13 @@ from gans.errors import InputError
 from gans.files import write_json
 from gans.run.folder import runs_in
 from gans.study.analyse import analyse
-from gans.study.ask import ask, seeds_so_far, this_command
+from gans.study.ask import as_in_study, ask, seeds_so_far, this_command
 from gans.study.figures_of_merit import figure_of_merit
 from gans.study.find import different_spacings
+from gans.study.make_runs import require_same_number
 from gans.study.plan import Planner, require_metrics, require_moments, split_differences
 from gans.study.record import read_record
-from tests.configs import CONF, composed
+from tests.configs import CONF, composed, mostly_slow
 from tests.forked import run
 from tests.run.runs import tiny
 from tests.study.synthetic import PROTOCOL, figures_of, read_verdict, write_run
@@ -224,7 +226,7 @@ def test_an_option_that_runs_lack_is_told_with_one_that_they_have(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
-    [
+    mostly_slow(3, [
         (["trainer.max_step=20"], "did you mean 'trainer.max_steps'.*python train.py --cfg job"),
         (["data.root=/x"], "data.root"),
         (["stabilize=emma"], "unknown stabilize 'emma'.*ema"),
@@ -236,8 +238,8 @@ def test_an_option_that_runs_lack_is_told_with_one_that_they_have(tmp_path: Path
         (["rollbacks=3"], "on_nan=rollback"),
         (["figure=none", "formats=[pdf]"], "figure=none draws none"),
         (["log_every=1,2"], r"more than one value.*an arm each"),
-    ],
-)
+    ]),
+)  # fmt: skip
 def test_a_mistake_in_an_arm_names_it_and_speaks_of_train(overrides: list[str], message: str) -> None:
     asked = definition(common=["data=digits"], arms={"none": [], "mine": overrides}, claims=[])
     with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(InputError, match=message) as error:
@@ -399,6 +401,30 @@ def test_arms_are_judged_on_the_same_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.classes"):
         ask(asked, None)
     assert "judged on other data" in ask(asked | {"allow_differences": True}, None).read_text(encoding="utf-8")
+
+
+def test_tests_of_other_sizes_are_refused_before_training() -> None:
+    arms = {"eight": ["data.classes=[8]"], "one": ["data.classes=[1]"]}
+    for common, is_refused in ((["data=digits"], True), (["data=digits", "evaluated_images=30"], False)):
+        asked = definition(common=common, arms=arms, baseline="one", claims=[], other_data=True, figures=["fid"])
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            planner = Planner(asked)
+        with pytest.raises(InputError, match=r"evaluated_images=\d+ to common") if is_refused else nullcontext():
+            require_same_number(asked, planner)
+
+
+def test_a_figure_named_alone_is_compared_as_the_study_says() -> None:
+    study = {"figures": ["fid", {"name": "loss", "scale": "difference", "matters": 0.05}]}
+    assert as_in_study(["loss", "recall"], study) == [study["figures"][1], "recall"]
+    other = {"name": "loss", "scale": "ratio"}
+    assert as_in_study([other], study) == [other]
+
+
+def test_runs_that_go_on_elsewhere_are_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gans.study.ask.run_missing", lambda *_: (set(), "1 member goes on"))
+    asked = question("study=first_steps", f"runs=[{tmp_path}]", f"output={tmp_path}/out")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        assert ask(asked, "first_steps") == tmp_path / "out" / "first_steps"
 
 
 @pytest.mark.parametrize(

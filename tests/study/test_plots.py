@@ -39,7 +39,8 @@ OTHERS = [("minibatch_deviation", *LABELS), ("r1", "r2"), (*"abcd", LONG)]
 
 
 @pytest.mark.parametrize(
-    "arms", [("none", *LABELS), (LONG, "none"), *(pytest.param(arms, marks=pytest.mark.slow) for arms in OTHERS)]
+    "arms",
+    [("none", *LABELS), *(pytest.param(arms, marks=pytest.mark.slow) for arms in [(LONG, "none"), *OTHERS])],
 )
 def test_names_fit(tmp_path: Path, arms: tuple[str, ...]) -> None:
     for name, figure in figures_of(result_of(tmp_path, arms)).items():

@@ -32,7 +32,7 @@ from gans.sweep.launch import (
 from gans.sweep.member import Member
 from gans.sweep.processes import Processes, slots_for
 from gans.sweep.view import View
-from tests.configs import CONF, run_config
+from tests.configs import CONF, mostly_slow, run_config
 from tests.run.runs import tiny
 
 
@@ -107,7 +107,15 @@ def test_equal_failures_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("seed=4", "seed=4"), ("stabilize=none", "stabilize=[]"), ("log_every=1", "log_every=5"), ("test=a", "test=a")],
+    mostly_slow(
+        1,
+        [
+            ("seed=4", "seed=4"),
+            ("stabilize=none", "stabilize=[]"),
+            ("log_every=1", "log_every=5"),
+            ("test=a", "test=a"),
+        ],
+    ),
 )
 def test_a_sweep_does_not_run_the_same_run_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one: str, other: str
@@ -132,6 +140,15 @@ def test_a_sweep_of_which_no_member_is_right_writes_nothing(tmp_path: Path) -> N
     refuse_if_all_are_wrong([options_of(member_config(*each)) for each in (wrong, right)])
 
 
+@pytest.mark.slow
+def test_drawings_of_a_run_may_differ_in_figures_alone() -> None:
+    one, other = (
+        identity_of(options_of(member_config("draw=runs/a", f"figure={each}"))) for each in ("curves", "modes")
+    )
+    assert one != other
+
+
+@pytest.mark.slow
 def test_members_that_differ_are_not_twins() -> None:
     commands = [tiny(each) for each in ("seed=0", "seed=1", "resume=a", "resume=b", "test=a", "runs=elsewhere")]
     options = [options_of(member_config(*each)) for each in commands]

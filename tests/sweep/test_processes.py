@@ -166,6 +166,7 @@ engine.run([Member("", command, Path(sys.argv[1], f"{number}.log")) for number i
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere members outlive a leader that was killed")
 def test_a_leader_that_is_killed_takes_its_members_along(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]

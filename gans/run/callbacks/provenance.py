@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def versions(trainer: L.Trainer) -> dict[str, Any]:
     return {
         "command": sys.argv,
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "git": _git_commit(),
         "device": device_name(trainer),
         "precision": trainer.precision,
@@ -84,6 +85,13 @@ def warn_of_changes(then: dict[str, Any], now: dict[str, Any]) -> None:
 def device_name(trainer: L.Trainer) -> str:
     device = trainer.strategy.root_device
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} ({platform.machine()})"
+
+
+def _version(package: str) -> str | None:
+    """None for one that no pip has installed, such as this one in a clone on the path."""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None
 
 
 def _git_commit() -> str | None:
