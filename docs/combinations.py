@@ -41,9 +41,13 @@ def options() -> dict[str, list[str]]:
 
 @cache
 def config_of(group: str, name: str) -> RunConfig:
-    """The config of a command with one choice."""
+    """The config of a command with one choice. Its networks are narrow, so that they are built fast."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return validate(resolve(compose("config", overrides=[f"{group}={name}"])))
+        options = resolve(compose("config", overrides=[f"{group}={name}"]))
+    for network in ("generator", "discriminator"):
+        if "width" in options["model"][network]:
+            options["model"][network]["width"] = 8
+    return validate(options)
 
 
 def part(group: str, name: str) -> dict[str, Any]:

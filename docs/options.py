@@ -59,7 +59,9 @@ def read(path: Path) -> tuple[str, list[Option]]:
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     top = next((index for index, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    header = " ".join(line.lstrip("# ") for line in lines[:top] if "@package" not in line)
+    # the recipes of docs/extending.md begin with the path of the file
+    about = [line.lstrip("# ") for line in lines[:top] if "@package" not in line]
+    header = " ".join(line for line in about if not line.startswith("conf/"))
     root = yaml.compose(text)
     if not isinstance(root, yaml.MappingNode):
         return header, []

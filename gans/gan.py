@@ -206,7 +206,8 @@ class GAN(L.LightningModule):
         """Make one optimizer step on the sum of the terms' means, and record the loss and the accuracies.
 
         Raises:
-            NonFiniteError: before the optimizer step, if the loss or a gradient is not finite.
+            NonFiniteError: if the loss or a gradient is not finite: on a CPU before the optimizer step, on a GPU up to
+                ten steps later.
         """
         means = mean_terms(per_sample(terms, self, f"{player}_terms"))
         loss = total(means)

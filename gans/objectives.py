@@ -37,15 +37,16 @@ class Objective(ABC):
         if swapped and not self.targets_turn_scores:
             raise InputError(
                 f"objective: real_target={self.real_target:g} must be {'above' if usual[0] > usual[1] else 'below'} "
-                f"fake_target={self.fake_target:g} for {type(self).__name__}: scores on that side count as real"
+                f"fake_target={self.fake_target:g} for {type(self).__name__}, which counts scores "
+                f"{'above' if self.sign_of_real > 0 else 'below'} 0 as real"
             )
 
     @abstractmethod
     def discriminator(self, batch: ScoredBatch) -> Tensor:
-        """The discriminator's loss for each sample of its batch, shape (n,)."""
+        """The discriminator's loss for each sample of its batch, or for each pair if ``compares_pairs``, shape (n,)."""
 
     def generator(self, batch: ScoredBatch) -> Tensor:
-        """The generator's loss for each sample of its batch, shape (n,). Default: the discriminator's formula."""
+        """The generator's loss for each sample or pair, shape (n,). Default: the discriminator's formula."""
         return self.discriminator(batch)
 
     compares_pairs: ClassVar[bool] = False
@@ -56,6 +57,11 @@ class Objective(ABC):
     """Whether swapped targets swap which scores count as real, too."""
     scores_are_log_ratios: ClassVar[bool] = False
     """Whether the best discriminator's score is log p(x) / q(x), up to a constant; p: data, q: generated."""
+
+    @property
+    def undecided_score(self) -> float:
+        """The score of a sample that may as well be real as fake."""
+        return 0.0
 
     @property
     def has_bounded_scores(self) -> bool:
@@ -111,6 +117,10 @@ class LeastSquares(Objective):
 
     def discriminator(self, batch: ScoredBatch) -> Tensor:
         return (batch.scores - batch.targets).square() / 2
+
+    @property
+    def undecided_score(self) -> float:
+        return (self.real_target + self.fake_target) / 2
 
     def predicts_real(self, scores: Tensor) -> Tensor:
         """The score is closer to the real target than to the fake target."""

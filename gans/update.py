@@ -116,7 +116,7 @@ class PlayerBatch:
 
 @dataclass(frozen=True)
 class ScoredBatch(PlayerBatch):
-    """A player's batch with the discriminator's outputs. Every loss term maps it to one value per sample."""
+    """A player's batch with the discriminator's outputs, of which a loss term has a value for each sample or pair."""
 
     outputs: Tensor
     """The discriminator's outputs for ``both``, shape (n, 1 + k), float32 or better."""

@@ -126,4 +126,8 @@ def _run_command(
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     sys.argv, sys.path[:] = arguments, [str(ROOT), *PATHS]
-    runpy.run_path(arguments[0], run_name="__main__")
+    atexit._clear()  # what the server has registered
+    try:
+        runpy.run_path(arguments[0], run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # which multiprocessing leaves out

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from gans.config.explain import CONF, EXPECTED, configs_of_others, known_options, message_of
 from gans.config.resolve import resolve, without_replaced
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
-from gans.config.shell import folders_given, option_of, present_command, values_given
+from gans.config.shell import CONFIG_DIR_FLAGS, folders_given, option_of, present_command, values_given
 from gans.errors import (
     HANGUP,
     InputError,
@@ -44,6 +44,7 @@ def run_command(main: Callable[[], None]) -> None:
     arguments = sys.argv[1:]
     with open(os.devnull, "w") as nowhere, one_line_errors(), stopped_by_signals():
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere  # None if closed, as by a daemon
+        sys.argv[1:] = flags_first(arguments)
         refuse_unreadable(arguments)
         refuse_sweep(arguments)
         settings = [text for text in arguments if option_of(text).startswith(("hydra.", "hydra/"))]
@@ -52,6 +53,17 @@ def run_command(main: Callable[[], None]) -> None:
         refuse_config_places(arguments)
         main()
         sys.stdout.flush()  # here an error of it is seen
+
+
+def flags_first(arguments: Sequence[str]) -> list[str]:
+    """A command's arguments with Hydra's flags before the options: its parser takes none between them."""
+    before = ["", *arguments]
+    options = [
+        text
+        for text, last in zip(arguments, before, strict=False)
+        if text.startswith("~") or ("=" in text and not text.startswith("-") and last not in CONFIG_DIR_FLAGS)
+    ]
+    return [*(text for text in arguments if text not in options), *options]
 
 
 @contextmanager

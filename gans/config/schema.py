@@ -51,7 +51,7 @@ USE_ALL = {"_target_": "gans.sampling.base.Sampling"}
 
 
 class RunConfig(Options):
-    """The options of a run, see conf/config.yaml. Only ``validate`` makes it."""
+    """The options of a run, see conf/config.yaml. ``validate`` makes it."""
 
     seed: NonNegativeInt
     runs: str

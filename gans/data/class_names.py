@@ -24,6 +24,8 @@ NONE = -1
 """The label of an image without a class in an .npz file, as generate.py writes it."""
 ONLY = "image"
 """The name of the class of images without labels."""
+UNREADABLE = {None, "BUFR", "GRIB", "HDF5", "MPEG", "PALM", "PDF"}
+"""Pillow's formats that it only writes, or only names; None: none of its formats."""
 
 
 def find_classes(root: Path) -> list[str]:
@@ -82,9 +84,8 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file's name is that of an image that Pillow reads: it only writes PDF, and only names HDF5 and MPEG."""
-    readable = Image.OPEN.keys() - {"BUFR", "GRIB", "HDF5", "MPEG"}
-    return Image.registered_extensions().get(path.suffix.lower()) in readable
+    """Whether a file's name is that of an image that Pillow reads."""
+    return Image.registered_extensions().get(path.suffix.lower()) not in UNREADABLE
 
 
 def _begins_as_zip(path: Path) -> bool:

@@ -92,9 +92,9 @@ class ImageData(Source):
     def read(self) -> tuple[Dataset, Dataset]:
         """The source's training and test images, white on black, with classes 0, 1, ... as labels."""
 
-    def fingerprint(self, train: Dataset) -> str:
-        """A digest of the training images of ``read``."""
-        return train.sha256()
+    def fingerprint(self, images: Dataset) -> str:
+        """A digest of the training or test images of ``read``."""
+        return images.sha256()
 
     @override
     def labelled_images(self) -> tuple[Dataset, Dataset]:
@@ -104,7 +104,7 @@ class ImageData(Source):
             self._check_read(name, images)
         shape = train.content.shape[1:]
         self.data_sha256 = self.fingerprint(train)
-        self.test_sha256 = "" if self.verifies_files else test.sha256()
+        self.test_sha256 = self.fingerprint(test)
         train, test = (fitted(images, self.size, self.channels) for images in (train, test))
         if train.content.shape[1:] != shape:
             key = f"{self.data_sha256} {tuple(train.content.shape[1:])}"

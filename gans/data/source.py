@@ -48,7 +48,7 @@ class Source(L.LightningDataModule, ABC):
     """A digest of the source's training samples before any option changes them, which tells feature networks apart.
     ``split`` sets it where a feature network needs training."""
     test_sha256: str = ""
-    """A digest of the source's test samples before any option changes them, where no checksum verifies their files."""
+    """A digest of the source's test samples before any option changes them; "" for points."""
     train_images: Dataset
     val_images: Dataset
     test_images: Dataset

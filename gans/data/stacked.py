@@ -64,7 +64,7 @@ class Stacked(Source):
 
     def split(self) -> tuple[Dataset, Dataset, Dataset]:
         train, test = self.digits.labelled_images()
-        self.data_sha256 = self.digits.data_sha256
+        self.data_sha256, self.test_sha256 = self.digits.data_sha256, self.digits.test_sha256
         order = torch.randperm(len(train.labels), generator=self._random("held-out digits"))
         held_out = round(HELD_OUT * len(order))
         return (

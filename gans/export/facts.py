@@ -88,4 +88,4 @@ def _call(node: Any) -> str:
 
 def _packages(versions: Mapping[str, Any]) -> dict[str, str]:
     packages = versions.get("packages")
-    return {str(name): str(value) for name, value in packages.items()} if isinstance(packages, Mapping) else {}
+    return {str(name): str(value) for name, value in packages.items() if value} if isinstance(packages, Mapping) else {}

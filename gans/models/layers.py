@@ -38,7 +38,8 @@ def halved_widths(width: int, levels: int) -> list[int]:
     """
     if width % 2 ** (levels - 1):
         raise InputError(
-            f"width={width} must be a multiple of {2 ** (levels - 1)}, since channels are halved {levels - 1} times"
+            f"width={width} must be a multiple of {2 ** (levels - 1)} for images of this size: it is halved at each "
+            "doubling of the side"
         )
     return [width // 2**level for level in range(levels)]
 

@@ -39,11 +39,11 @@ from gans.run.trained import read_checkpoint
 from gans.run.upgrade import upgrade
 
 TRAINED_WITH = ("model", "objective", "stabilize", "data", "trainer", "seed")
-"""What training follows: groups of options, and the seed."""
+"""Options that must be the same in config.yaml and in the checkpoint."""
 NOT_FIXED = ("data.root", *(f"trainer.{name}" for name in LIMITS))
 """Options among them that may change when a run resumes."""
 CLAIM_SECONDS = 600.0
-"""Starting a run needs the folder of runs for a moment; other members may be at it."""
+"""How long to wait for the lock on the folder of runs, which each start of a run takes for a moment."""
 
 
 def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
@@ -144,8 +144,8 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
     """Resume a run from its last checkpoint.
 
     Args:
-        config: the run's config; ``trainer.max_epochs`` and ``max_steps`` may be larger, to train longer, and
-            ``data.root`` may be another folder with the same images.
+        config: the run's config; ``trainer.max_epochs`` and ``max_steps`` may be others, but not fewer steps than it
+            has trained, and ``data.root`` may be another folder with the same images.
     """
     run.refuse_links_out()
     with lock(run.path):

@@ -106,11 +106,11 @@ def find_verdict(run: RunFolder) -> Verdict:
 def saturation(run: RunFolder) -> LabelPeriod | None:
     """For 10 points D's accuracy is at least 0.99, or G's loss stays within 0.001: G hardly learns any more.
 
-    Not so where the loss stays within 0.01 of that for scores of 0, since D then can't tell fakes from reals. The
-    accuracy does not count where only differences between scores have a meaning, as with a critic without bounds.
+    Not so where the loss stays within 0.01 of that for undecided scores, since D then can't tell fakes from reals. The
+    accuracy does not count for a critic without bounds, whose scores have no zero.
     """
     objective = _objective(run)
-    undecided = math.nan if objective is None else loss_for_scores_of_0(objective)
+    undecided = math.nan if objective is None else loss_if_undecided(objective)
     periods = []  # the generator may have fewer points, since it learns in some steps only
     for curve, why, holds in (
         (
@@ -175,9 +175,9 @@ def collapse(run: RunFolder) -> LabelPeriod | None:
 
 
 def divergence(run: RunFolder) -> LabelPeriod | None:
-    """A loss is not finite or, averaged over 10 points, beyond ±100 (G's only where one score alone says "real" or
-    "fake"); or a value that was not finite ended the run; or the validation FID stays above three times its minimum,
-    and three times that of real samples, to the end, for at least three evaluations."""
+    """A loss is not finite or, averaged over 10 points, beyond ±100 (not G's of a critic without bounds); or a value
+    that was not finite ended the run; or the validation FID stays above three times its minimum, and three times that
+    of real samples, to the end, for at least three evaluations."""
     failure = run.history.failure
     periods = [LabelPeriod(failure[0], failure[0], failure[1])] if failure else []
     for player in ("discriminator", "generator"):
@@ -229,7 +229,7 @@ def late_fluctuation(run: RunFolder) -> dict[str, float]:
 
 
 def _objective(run: RunFolder) -> Objective | None:
-    """What the run's players minimized; None for an objective of the user's own, whose code is not trusted here."""
+    """What the run's players minimized; None for an objective of the user's own, whose code is not run here."""
     node = run.config.get("objective", {})
     return build(node, "objective") if str(node.get("_target_")).startswith("gans.") else None
 
@@ -239,14 +239,14 @@ def _one_score_tells(objective: Objective | None) -> bool:
     return objective is None or objective.has_absolute_scores or objective.compares_pairs
 
 
-def loss_for_scores_of_0(objective: Objective) -> float:
-    """The generator's loss for a discriminator that scores all samples 0."""
+def loss_if_undecided(objective: Objective) -> float:
+    """The generator's loss for a discriminator that can't tell fakes from reals."""
     fake, real = (
         Samples(torch.zeros(1, 1), torch.zeros(1).long(), torch.full((1,), objective.real_target), torch.ones(1).bool())
         for _ in range(2)
     )
     pairs = real if objective.compares_pairs else real.first(0)
-    outputs = torch.zeros(2 if objective.compares_pairs else 1, 1)
+    outputs = torch.full((2 if objective.compares_pairs else 1, 1), objective.undecided_score)
     return objective.generator(ScoredBatch(lambda images, _: images, fake, pairs, False, outputs)).item()
 
 

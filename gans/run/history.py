@@ -47,8 +47,7 @@ class History:
 
     def has_other_images(self, data: Source) -> bool:
         """Whether the run started with other training or test images than these, as far as it is known."""
-        now = data.data_sha256, data.test_sha256
-        return any(one and two and one != two for one, two in zip(self.images, now, strict=True))
+        return differ(self.images, (data.data_sha256, data.test_sha256))
 
     @property
     def own_code(self) -> set[str]:
@@ -60,3 +59,8 @@ class History:
         """Step and reason of the failure that ended the run; None if it did not fail."""
         last = self.events[-1] if self.events else {}
         return (last["training_step"], last["why"]) if last.get("event") == "failed" else None
+
+
+def differ(hashes: tuple[str, str], others: tuple[str, str]) -> bool:
+    """Whether two hashes differ that are both known."""
+    return any(one and other and one != other for one, other in zip(hashes, others, strict=True))

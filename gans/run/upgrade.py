@@ -6,9 +6,24 @@ SIZED = tuple(f"gans.models.{name}." for name in ("dcgan", "acgan", "projection"
 """The networks that know their images' size, which was 28x28x1."""
 
 
+WIDTHS = {
+    "gans.models.dcgan.DCGANGenerator": 64,
+    "gans.models.dcgan.DCGANDiscriminator": 64,
+    "gans.models.acgan.ACGANGenerator": 384,
+    "gans.models.acgan.ACGANDiscriminator": 32,
+    "gans.models.cgan.ConcatenatingGenerator": 64,
+    "gans.models.cgan.ConcatenatingDiscriminator": 64,
+}
+"""The networks whose width has become an option, and the width that they had."""
+
+
 def upgrade(config: dict[str, Any]) -> dict[str, Any]:
-    """The same config; in one of an earlier version ``data.digits`` is ``data.classes``, and the size is written."""
+    """The same config; in one of an earlier version ``data.digits`` is ``data.classes``, and the networks' size and
+    width are written."""
     data, model = config.get("data"), config.get("model")
+    if isinstance(model, dict):
+        model = {name: with_width(node) for name, node in model.items()}
+        config = config | {"model": model}
     if not isinstance(data, dict) or "digits" not in data:
         return config
     shape = {"size": 28, "channels": 1}
@@ -19,3 +34,9 @@ def upgrade(config: dict[str, Any]) -> dict[str, Any]:
             for name, node in model.items()
         }
     return config | {"data": shape | renamed, "model": model}
+
+
+def with_width(node: Any) -> Any:
+    """A network's options, with the width that it had before that was one."""
+    target = node.get("_target_") if isinstance(node, dict) else None
+    return {"width": WIDTHS[target]} | node if target in WIDTHS else node

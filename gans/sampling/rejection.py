@@ -16,8 +16,9 @@ from gans.generator import Generator, Inputs
 from gans.sampling.base import MakeInputs, Sampling
 
 TRIED = 500
-LEAST_OF_CLASS = 20
 """Samples that are scored at once."""
+LEAST_OF_CLASS = 10
+"""Samples of each class among them, at the least."""
 First = Annotated[int, Field(gt=0, le=1_000_000)]
 
 

@@ -57,7 +57,8 @@ class Stabilizer(nn.Module):
         """Called once, before any ``attach``. May replace layers, or raise InputError as ``attach`` does."""
 
     def attach(self, gan: StabilizedGAN) -> None:
-        """Called once, before the optimizers are made. May change the networks' weights and the optimizers.
+        """Called once, before the optimizers are made. May change the networks' weights, and wrap
+        ``gan.optimizer_factories``; ``gan.optimizers()`` works during training only.
 
         Raises:
             InputError: if the technique has no effect on this GAN; the message says why, and what to use.

@@ -11,6 +11,7 @@ from gans.data.class_names import listed
 from gans.errors import InputError
 from gans.metrics.name import MetricName
 from gans.run.folder import RunFolder
+from gans.run.history import differ
 from gans.run.identity import result_settings
 from gans.run.test_results import read_results
 from gans.study.claims import JudgedClaim, judge_claims
@@ -232,7 +233,7 @@ def other_images(records: Sequence[RunRecord]) -> list[str]:
     for run in known:
         options = {name: run.config["data"].get(name) for name in ("_target_", "root", "size", "channels")}
         before = first.setdefault(text := json.dumps(options), run)
-        if before.history.images != run.history.images:
+        if differ(before.history.images, run.history.images):
             both = f"'{before.path}' and '{run.path}'"
             changed.setdefault(text, f"the images changed between {both}, which may be what makes a difference")
     return list(changed.values())

@@ -38,10 +38,10 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
         hydra: Hydra's own config, whose launcher makes the missing runs.
 
     Returns:
-        The path of the page; of the study's folder, where all runs go on without this process.
+        The path of the page; that of the study's folder if no run is over yet and SLURM goes on with them.
 
     Raises:
-        InputError: after publishing, if runs could not be made; one that a value which is not finite has ended counts.
+        InputError: after publishing, if runs could not be made. One that a value that is not finite has ended is made.
     """
     checked = check_options(StudyOptions, options)
     figures = [check_options(FigureOptions, each if isinstance(each, dict) else {"name": each})
@@ -82,7 +82,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
 
 def as_in_study(figures: Sequence[Any], study: Mapping[str, Any]) -> list[Any]:
     """Figures, of which those that are named alone have the scale and the smallest difference of the study's file."""
-    own = {each["name"]: each for each in study.get("figures", []) if isinstance(each, dict) and "name" in each}
+    own = {each["name"]: each for each in study.get("figures") or [] if isinstance(each, dict) and "name" in each}
     return [own.get(each, each) if isinstance(each, str) else each for each in figures]
 
 
@@ -106,8 +106,9 @@ def refuse_ignored(options: StudyOptions, names: Sequence[str]) -> None:
     for name in names:
         value, default = getattr(options, name), False if name == "allow_differences" else None
         if value is not default:
-            kind = "with study=... only" if name in OF_STUDIES else "without study=... only"
-            raise InputError(f"{name}={value} has an effect {kind}: leave one of the two out")
+            instead = ("with study=... only: add study=<name>, or leave it out" if name in OF_STUDIES
+                       else "without study=... only: leave one of the two out")  # fmt: skip
+            raise InputError(f"{name}={value} has an effect {instead}")
     if options.budget is not None and not options.run:
         raise InputError(f"budget={options.budget} is of runs to make, and run=false makes none: leave one of them out")
 
@@ -172,8 +173,7 @@ def seeds_so_far(result: StudyResult) -> int:
 
 
 def seeds_that_decide(result: StudyResult) -> int | None:
-    """About how many seeds of each arm would decide all open parts of the claims of which each can be decided; None if
-    there are none."""
+    """About how many seeds of each arm would decide every undecided claim that can be decided; None if none can."""
     undecided = [judged.parts for judged in result.claims if judged.judgement == "undecided"]
     needed = [[found.seeds_needed for _, found, state in parts if state == "undecided"] for parts in undecided]
     seeds = [each for of_claim in needed if None not in of_claim for each in of_claim if each is not None]

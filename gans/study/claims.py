@@ -21,7 +21,7 @@ class JudgedClaim:
 def judge_claims(claims: Sequence[Claim], compare_at: Callable[[ClaimPart, float], Comparison]) -> list[JudgedClaim]:
     """Judge a family of m claims, each comparison at level 0.05/m.
 
-    So with probability 95 % no claim is said to hold that does not. If all have one part, none is said to fail either.
+    So with probability 95 % no false claim is said to hold. If each claim has one part, no true one is said to fail.
 
     Args:
         compare_at: compares a part's two arms, at a level.
@@ -37,7 +37,8 @@ def judge_claims(claims: Sequence[Claim], compare_at: Callable[[ClaimPart, float
 
 
 def with_seeds(part: ClaimPart, comparison: Comparison) -> Comparison:
-    """A comparison with the number of seeds that would decide a part: no difference fails beyond the zone only."""
+    """A comparison with the number of seeds that would decide a part: for ``no difference`` those until the sequence
+    lies wholly inside or wholly outside the zone."""
     if part.expect != "no difference":
         return comparison
     zone = comparison.figure.zone
@@ -47,7 +48,7 @@ def with_seeds(part: ClaimPart, comparison: Comparison) -> Comparison:
 
 def judge(part: ClaimPart, comparison: Comparison) -> Judgement:
     """``lower`` and ``higher`` fail if the other or no difference that matters is established; ``no difference`` fails
-    if a difference is, and the whole confidence sequence lies outside the zone that does not matter."""
+    if the whole confidence sequence lies outside the zone of differences that do not matter."""
     no_difference = comparison.verdict == "no difference that matters"
     interval, zone = comparison.interval, comparison.figure.zone
     if part.expect == "no difference":

@@ -141,6 +141,12 @@ def is_of_curves(figure: str) -> bool:
     return figure == "seconds" or figure.startswith((LATE_FLUCTUATION, RANK_CORRELATION))
 
 
+def is_of_samples(figure: str) -> bool:
+    """Whether a figure compares samples in the test, so that its full name says how many."""
+    of_player = plain_name(figure).startswith(("discriminator_", "generator_"))  # of all test images
+    return not (is_of_curves(figure) or "@" in figure or of_player)
+
+
 def values_behind(figure: str) -> tuple[str, ...]:
     """The losses, accuracies and metrics that a figure is made of.
 

@@ -24,7 +24,8 @@ class Runs:
                 _ = run.history
                 self.by_settings.setdefault(settings_text(run.config), []).append(run)
             except InputError as error:
-                self.damaged.append(str(error))
+                text = str(error)
+                self.damaged.append(text if str(run.path) in text else f"'{run.path}': {text}")
 
     def of(self, planned: PlannedRun) -> RunFolder | None:
         """The run that counts for these settings; None if none is over."""

@@ -16,7 +16,7 @@ from gans.run.folder import is_run
 from gans.study.allocate import arms_of, next_runs, runs_that_count, undecided_arms
 from gans.study.analyse import StudyResult, analyse, require_figures
 from gans.study.define import StudyDefinition
-from gans.study.figures_of_merit import is_of_curves
+from gans.study.figures_of_merit import is_of_samples
 from gans.study.find import Runs
 from gans.study.gather import read_planned
 from gans.study.plan import PlannedRun, Planner
@@ -76,13 +76,14 @@ def run_missing(
 def why_no_more(definition: StudyDefinition, result: StudyResult | None) -> str:
     """Why a study asks for no more seeds."""
     if result and undecided_arms(result):
-        return f"all that is undecided has most_seeds={definition.most_seeds} or has failed; seeds=... asks for more"
+        most = max(definition.seeds, definition.most_seeds)
+        return f"all that is undecided has {most} seeds or has failed; a larger seeds=... asks for more"
     return "nothing is undecided" if result else "nothing could be judged"
 
 
 def require_same_number(definition: StudyDefinition, planner: Planner) -> None:
-    """Refuse arms whose tests compare different numbers of samples, which have other values: that is of other data."""
-    if not planner.warnings or all(is_of_curves(merit.name) for merit in definition.merits):
+    """Refuse arms of other data whose tests compare different numbers of samples: such figures have other values."""
+    if not planner.warnings or not any(is_of_samples(merit.name) for merit in definition.merits):
         return
     counts = {}
     for arm in definition.all_arms:

@@ -112,8 +112,7 @@ def options_of(config: DictConfig) -> dict[str, Any]:
 def identity_of(options: Mapping[str, Any]) -> str:
     """A digest that is equal for commands that do the same to the same run."""
     settings = settings_text(options)
-    drawn = [options["figure"], options["formats"]] if options["draw"] else []
-    own = [settings, own_code_sha256(settings), drawn, *(options[name] for name in ("runs", "resume", "test", "draw"))]
+    own = [settings, own_code_sha256(settings), *(options[name] for name in ("runs", "resume", "test", "draw"))]
     return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 

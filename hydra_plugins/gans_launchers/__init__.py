@@ -28,7 +28,7 @@ class EngineLauncher(Launcher):
         in_batches = config.hydra.sweeper.get("max_batch_size") is not None
         if in_batches or config.hydra.runtime.choices["hydra/sweeper"] != "basic":
             raise InputError(
-                "a sweep runs all its members at once, so leave out hydra/sweeper and hydra.sweeper.max_batch_size: "
+                "a sweep takes all its members together, so leave out hydra/sweeper and hydra.sweeper.max_batch_size: "
                 "hydra.launcher.n_jobs says how many run side by side"
             )
         atexit.register(self.tidy)  # Hydra may refuse the sweep after it has written its file

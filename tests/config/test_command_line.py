@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
@@ -21,6 +22,7 @@ from yaml import YAMLError
 import gans
 from gans.config.command_line import (
     check_overrides,
+    flags_first,
     one_line_errors,
     refuse_config_places,
     refuse_empty_choices,
@@ -166,6 +168,19 @@ def test_a_closed_output_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[object] = []
     run_command(lambda: said.append((sys.stdout.isatty(), print("some", file=sys.stderr))))
     assert said == [(False, None)]
+
+
+@pytest.mark.parametrize("command", ["seed=1 -m model=dcgan ~metric", "seed=1 model=dcgan ~metric -m",
+                                     "seed=1 --config-dir mine -m model=dcgan ~metric", "-m seed=1 model=dcgan ~metric",
+                                     "seed=1 model=dcgan --config-dir=my=folder ~metric",
+                                     "seed=1 --config-dir my=folder -m model=dcgan ~metric"])  # fmt: skip
+def test_flags_may_stand_anywhere(command: str) -> None:
+    words = command.split()
+    ordered = flags_first(words)
+    assert ordered[-3:] == ["seed=1", "model=dcgan", "~metric"]
+    flags = [word for word in words if word not in ordered[-3:]]
+    assert ordered[:-3] == flags
+    get_args_parser().parse_args(ordered)  # Hydra's
 
 
 def test_what_flags_are_for_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:

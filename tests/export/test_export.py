@@ -53,7 +53,7 @@ def use(card: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return made
 
 
-@pytest.mark.parametrize("name", mostly_slow(2, ["safetensors", "torchscript", "onnx"]))
+@pytest.mark.parametrize("name", mostly_slow(2, sorted(FORMATS, reverse=True)))
 def test_a_file_holds_the_generator_and_its_card_says_how_to_use_it(
     trained: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

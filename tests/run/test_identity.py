@@ -66,6 +66,19 @@ def test_every_other_option_counts(choice: tuple[str, ...]) -> None:
         assert same == (option in ignored or option.partition(".")[0] in ignored), option
 
 
+@pytest.mark.parametrize("model", ["dcgan", "acgan", "cgan", "wgan_clipped"])
+def test_a_run_from_before_widths_were_an_option_is_the_same(tmp_path: Path, model: str) -> None:
+    config = composed("data=digits", f"model={model}")
+    older = deepcopy(config)
+    for network in ("generator", "discriminator"):
+        del older["model"][network]["width"]
+    run = RunFolder.create(tmp_path, older)
+    run.history.add("started")
+    assert same_runs(config, [run]) == [run]
+    config["model"]["generator"]["width"] = 8
+    assert same_runs(config, [run]) == []
+
+
 def test_a_config_of_something_else_is_that_of_no_run(tmp_path: Path) -> None:
     RunFolder.create(tmp_path, {"date": date(2024, 5, 1)})
     with pytest.raises(InputError, match="date"):

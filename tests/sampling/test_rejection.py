@@ -133,7 +133,7 @@ def test_only_scores_that_are_log_ratios_choose_samples(objective: str) -> None:
             RejectionSampling().require_match(gan)
 
 
-MANY_CLASSES = {f"model.{network}.classes": list(range(26)) for network in ("generator", "discriminator")}
+MANY_CLASSES = {f"model.{network}.classes": list(range(51)) for network in ("generator", "discriminator")}
 
 
 @pytest.mark.parametrize(

@@ -141,14 +141,6 @@ def test_a_sweep_of_which_no_member_is_right_writes_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_drawings_of_a_run_may_differ_in_figures_alone() -> None:
-    one, other = (
-        identity_of(options_of(member_config("draw=runs/a", f"figure={each}"))) for each in ("curves", "modes")
-    )
-    assert one != other
-
-
-@pytest.mark.slow
 def test_members_that_differ_are_not_twins() -> None:
     commands = [tiny(each) for each in ("seed=0", "seed=1", "resume=a", "resume=b", "test=a", "runs=elsewhere")]
     options = [options_of(member_config(*each)) for each in commands]
