@@ -45,8 +45,9 @@ def config_of(group: str, name: str) -> RunConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         options = resolve(compose("config", overrides=[f"{group}={name}"]))
     for network in ("generator", "discriminator"):
-        if "width" in options["model"][network]:
-            options["model"][network]["width"] = 8
+        node = options["model"][network]
+        node |= {"width": 8} if "width" in node else {}
+        node |= {"widths": [min(8, width) for width in node["widths"]]} if "widths" in node else {}
     return validate(options)
 
 

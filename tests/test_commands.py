@@ -96,15 +96,14 @@ def test_help_and_misspelt_options_do_not_wait_for_torch(name: str, arguments: l
 def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPLBACKEND", "unknown")  # of windows, which no command opens
 
-    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command(name, *arguments), cwd=tmp_path, capture_output=True, text=True)
-
-    done = run("train.py", *SMALL, "stabilize=noisy_labels")
+    done = run(tmp_path, "train.py", *SMALL, "stabilize=noisy_labels")
     assert done.returncode == 0, done.stderr
     folder = only_run(tmp_path / "runs").path.relative_to(tmp_path)
     assert str(folder) in done.stdout.splitlines()[-1]
     assert "cpu" in done.stdout.splitlines()[0]
-    done = run("generate.py", f"run={folder}", "count=7")
+    done = subprocess.run(
+        command("generate.py", f"run={folder}", "count=7"), cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert str(folder / "generated") in done.stdout
     assert (tmp_path / folder / "generated" / "grid.png").is_file()
@@ -330,7 +329,7 @@ def test_a_sweep_runs_its_members_reports_failures_and_then_runs_what_is_missing
 def test_a_sweep_is_ended_in_many_ways_and_finished_by_the_same_command(tmp_path: Path) -> None:
     """SIGTERM is heard as Ctrl-C is, and so is the end of the leader: see tests/sweep/test_processes.py."""
     name = "runs/digits-limit24-autoencoder-msle-none-400steps-seed"
-    budget = tiny("trainer.max_epochs=null", "trainer.max_steps=400", "checkpoint.every_steps=10", "log_every=10")
+    budget = tiny("trainer.max_epochs=null", "trainer.max_steps=400", "checkpoint.every_steps=100", "log_every=10")
     arguments = ["-m", *budget, "hydra.launcher.n_jobs=2", "seed=0,1,2"]
     runs = [tmp_path / f"{name}{seed}" for seed in range(3)]
 

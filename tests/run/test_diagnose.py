@@ -305,7 +305,9 @@ def test_a_run_whose_loss_is_not_finite_is_labelled_all_the_same(labels_of: Labe
 
 @pytest.mark.slow
 def test_a_generator_that_cannot_learn_saturates_the_discriminator_and_makes_poor_samples(labels_of: Labels) -> None:
-    labels = labels_of("model=dcgan", "trainer.max_epochs=2", "model.generator_optimizer.lr=1e-12")
+    labels = labels_of(
+        "model=dcgan", *narrow("model=dcgan"), "trainer.max_epochs=4", "model.generator_optimizer.lr=1e-12"
+    )
     assert {"discriminator saturation", "poor samples"} <= labels.keys()
 
 

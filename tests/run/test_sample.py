@@ -41,7 +41,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder
 
     def run(*overrides: str) -> RunFolder:
         if overrides not in made:
-            made[overrides] = start(tmp_path_factory.mktemp("trained"), "trainer.max_steps=1", *overrides)
+            model = next((text for text in overrides if text.startswith("model=")), "model=autoencoder")
+            folder = tmp_path_factory.mktemp("trained")
+            made[overrides] = start(folder, "trainer.max_steps=1", *narrow(model), *overrides)
         return made[overrides]
 
     return run

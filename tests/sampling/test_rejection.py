@@ -18,6 +18,7 @@ from gans.run.generate import generate
 from gans.run.identity import same_runs
 from gans.run.test_results import read_results
 from gans.sampling.rejection import RejectionSampling, fill, logit_of_share
+from tests.configs import narrow
 from tests.run.runs import request, start
 from tests.run.runs import test_again as retest
 from tests.training import MODELS, OBJECTIVES, gan_of, points_gan, scored_batch, tiny_gan
@@ -176,7 +177,7 @@ DRS = ("sampling=drs", "sampling.first=500")
 @pytest.mark.slow
 def test_a_run_tells_which_samples_its_metrics_are_of(tmp_path: Path) -> None:
     """Training and validation stay the same; testing again with another sampling measures the other samples."""
-    options = ("model=dcgan", "metric=[fid]", "trainer.max_steps=2")
+    options = ("model=dcgan", *narrow("model=dcgan"), "metric=[fid]", "trainer.max_steps=2")
     plain, chosen = start(tmp_path / "plain", *options), start(tmp_path / "drs", *options, *DRS)
     assert plain.curves.keys() == chosen.curves.keys()
     of_plain, of_chosen = (read_results(run.test_results_file) for run in (plain, chosen))

@@ -132,6 +132,7 @@ def test_a_figure_that_finished_runs_lack_is_told_while_others_run_and_refused_b
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("failing", [True, False])
 def test_a_study_whose_runs_fail_publishes_the_others_and_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: bool

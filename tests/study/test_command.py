@@ -4,6 +4,8 @@ import csv
 import html
 import re
 import shutil
+import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,23 +14,24 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from matplotlib.figure import Figure
 
 from gans.errors import InputError
 from gans.files import write_json
 from gans.run.folder import runs_in
-from gans.study.analyse import analyse
+from gans.study.analyse import StudyResult, analyse
 from gans.study.ask import as_in_study, ask, seeds_so_far, this_command
 from gans.study.figures_of_merit import figure_of_merit
 from gans.study.find import different_spacings
 from gans.study.make_runs import require_same_number
 from gans.study.plan import Planner, require_metrics, require_moments, split_differences
 from gans.study.record import read_record
-from tests.configs import CONF, composed, mostly_slow
+from tests.configs import CONF, ROOT, composed, mostly_slow
 from tests.forked import run
 from tests.run.runs import tiny
 from tests.study.synthetic import PROTOCOL, figures_of, read_verdict, write_run
 from tests.study.test_known_truth import definition
-from tests.test_commands import OUTSIDE, paste
+from tests.test_commands import OUTSIDE
 
 
 def runs_of(folder: Path, arms: dict[str, str], seeds: int = 6, **changes: Any) -> None:
@@ -199,9 +202,13 @@ def test_one_arm_has_one_kind_of_samples(tmp_path: Path) -> None:
         ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]"), None)
 
 
-@pytest.mark.slow
-def test_what_is_no_longer_asked_is_not_shown(tmp_path: Path) -> None:
+def test_what_is_no_longer_asked_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures, and TensorBoard's curves, of an earlier answer under the same name; files of the user's own stay."""
+
+    def blank(result: StudyResult, _: object) -> dict[str, Figure]:
+        return {f"{kind}_{merit.name}": Figure() for kind in ("effects", "runs") for merit in result.definition.merits}
+
+    monkeypatch.setattr("gans.study.publish.draw_all", blank)
     runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
     for folder in (tmp_path / "runs").iterdir():
         (folder / "tensorboard").mkdir(exist_ok=True)
@@ -453,19 +460,24 @@ def test_what_a_verdict_could_not_judge_is_said(tmp_path: Path) -> None:
     assert "None got a diagnosis" not in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
-def test_the_commands_on_a_page_can_be_pasted(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("without_figures")
+def test_the_commands_on_a_page_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names with brackets, spaces and accents, settings that differ, a baseline and figures."""
     runs_of(tmp_path / "josé's [old]" / "runs", {"[none]": "none"}, seeds=2)
     runs_of(tmp_path / "josé's [old]" / "runs", {"better": "ema"}, seeds=2, evaluated_images=77)
-    first = run(tmp_path, "study.py", """runs=["josé's [old]/runs"]""", "by=stabilize", "baseline=ema",
-                "figures=[{name: fid, matters: 1.3}]", "allow_differences=true", "output=my studies")  # fmt: skip
-    assert first.returncode == 0, first.stderr
-    page = (tmp_path / "my studies" / "by_stabilize" / "index.html").read_text(encoding="utf-8")
+    given = ["""runs=["josé's [old]/runs"]""", "by=stabilize", "baseline=ema", "figures=[{name: fid, matters: 1.3}]",
+             "allow_differences=true", "output=my studies"]  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "study.py"), *given])
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        HydraConfig.instance().set_config(compose("study", given, return_hydra_config=True))
+    page = ask(question(*given), None).read_text(encoding="utf-8")
     pasted = html.unescape(re.findall(r"<pre><code>(python [^<]*study\.py[^<]*)</code>", page)[0])
-    again = paste(tmp_path, pasted)
-    assert again.returncode == 0, again.stderr
-    assert (tmp_path / "my studies" / "by_stabilize" / "index.html").read_text(encoding="utf-8") == page
+    shown = subprocess.run(["sh", "-c", rf"printf '%s\0' {pasted}"], capture_output=True, text=True, check=True).stdout
+    _, script, *words = shown.split("\0")[:-1]
+    assert Path(script).samefile(ROOT / "study.py")
+    assert words == given
 
 
 STUDY = """
@@ -477,10 +489,10 @@ arms:
 baseline: none
 seeds: 2
 most_seeds: 3
-figures: [late_fluctuation.discriminator_loss, late_fluctuation.generator_loss]
+figures: [late_fluctuation.discriminator_loss]
 claims:
   - text: It is steadier.
-    parts: [{{figure: late_fluctuation.generator_loss, arm: "[/mine]", expect: lower}}]
+    parts: [{{figure: late_fluctuation.discriminator_loss, arm: "[/mine]", expect: lower}}]
 """
 
 
@@ -495,16 +507,20 @@ def test_a_study_makes_what_is_missing_and_no_more(tmp_path: Path) -> None:
         "louder:\n  _target_: my_ideas.Louder\n  factor: 3.0\n"
     )
     (tmp_path / "mine" / "my_ideas.py").write_text(OUTSIDE)
+    runs = tmp_path / "my runs, all"
+    for seed in range(2):
+        write_run(runs / f"none-{seed}", composed(*budget, f"seed={seed}"), figures_of("none", seed))
+    kept = {path: path.stat().st_mtime_ns for path in runs.rglob("*") if path.is_file()}
     asked = ("study.py", "--config-dir", "mine", "study=steady", 'runs=["my runs, all"]')
     done = run(tmp_path, *asked)
     assert done.returncode == 0, done.stderr
-    made = sorted(path.name for path in (tmp_path / "my runs, all").iterdir() if (path / "test.json").is_file())
+    assert "2 of 2 members are done" in done.stdout
+    made = sorted(path.name for path in runs.iterdir() if (path / "test.json").is_file())
     assert len(made) == 4
     assert "page: studies/steady/index.html" in done.stdout
     assert "so far" in done.stdout
-    again = run(tmp_path, *asked)
-    assert again.returncode == 0, again.stderr
-    assert "members are done" not in again.stdout
     more = run(tmp_path, *asked, "budget=1")
     assert more.returncode == 0, more.stderr
+    assert "1 of 1 members are done" in more.stdout
     assert len(rows(tmp_path / "studies" / "steady" / "runs.csv")) == 5
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept

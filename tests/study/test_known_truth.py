@@ -391,9 +391,10 @@ def test_the_time_of_a_run_is_that_of_its_sessions(tmp_path: Path, minutes: list
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_points_that_are_not_finite_leave_a_page(tmp_path: Path) -> None:
     study = definition(claims=[], figures=["fid"])
-    records = records_in(tmp_path / "runs", study)
+    records = records_in(tmp_path / "runs", study, range(3))
     for number, record in enumerate(records):
         for grid in record.run.grids:
             points = numpy.full((10, 2), (1.0, numpy.inf, numpy.nan)[number % 3], numpy.float32)

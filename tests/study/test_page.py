@@ -84,10 +84,9 @@ def test_the_numbers_at_an_axis_differ_however_close_they_are(browser: Browser, 
         assert low <= float(shown[-1].replace(",", "")) <= high
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("script", [False, True])
-@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize(
+    ("width", "script", "dark"), [(390, True, False), (390, False, True), (1400, True, True), (1400, False, False)]
+)
 def test_it_fits_every_screen(browser: Browser, path: Path, width: int, script: bool, dark: bool) -> None:
     page = open_page(browser, path, width, script, dark)
     main = page.locator("body")
