@@ -59,11 +59,10 @@ def main(config: DictConfig) -> None:
                 commands.redraw(run, validate(options), own_figures="figure" not in group)
         elif command:
             run = RunFolder.around(Path(str(options[command])))
-            budget = {
-                name: options["trainer"][name] for name in ("max_epochs", "max_steps") if f"trainer.{name}" in changed
-            }
+            limits = ("max_epochs", "max_steps")
+            budget = {name: options["trainer"].get(name) for name in limits if f"trainer.{name}" in changed}
             sampling = options["sampling"] if "sampling" in group else None
-            root = options["data"]["root"] if "data.root" in changed else None
+            root = options["data"].get("root") if "data.root" in changed else None
             run_config = commands.read_config(run, options["trust"], budget, sampling, root)
             {"resume": commands.resume, "test": commands.test}[command](run, run_config)
         else:

@@ -1,5 +1,6 @@
 """From a validated config to the objects of a run."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +114,11 @@ def read_data(node: dict[str, Any], seed: int) -> Source:
     data = build(node, "data", seed=seed)
     if not isinstance(getattr(data, "source", None), str):
         raise InputError(f'data: {type(data).__name__} has no name: add the line source = "my_data" to it')
+    if not re.fullmatch(r"[A-Za-z]\w*", data.source, re.ASCII):
+        raise InputError(
+            f"data: the name of {type(data).__name__}, {data.source!r}, is part of the names of files and metrics: use "
+            "the letters a to z, digits and _, as in my_data"
+        )
     try:
         with ProgressBar("reading the data"):
             data.prepare_data()

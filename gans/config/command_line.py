@@ -1,5 +1,6 @@
 """Start and end of a command: errors in one line, and exit codes."""
 
+import io
 import logging
 import os
 import re
@@ -13,6 +14,7 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
@@ -42,14 +44,20 @@ def run_command(main: Callable[[], None]) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing several lines
     os.environ["MPLBACKEND"] = "agg"  # nothing is shown in windows, and an unknown backend would end matplotlib
     arguments = sys.argv[1:]
+    if os.environ.get("GANS_DATA_ROOT") == "":  # as containers set what is not given
+        del os.environ["GANS_DATA_ROOT"]
     with open(os.devnull, "w") as nowhere, one_line_errors(), stopped_by_signals():
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere  # None if closed, as by a daemon
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # letters that its encoding has not are shown by their numbers
+                stream.reconfigure(errors="backslashreplace")
         sys.argv[1:] = flags_first(arguments)
         refuse_unreadable(arguments)
         refuse_sweep(arguments)
         settings = [text for text in arguments if option_of(text).startswith(("hydra.", "hydra/"))]
         refuse_hydra_settings(settings, sweeps=bool(SWEEP & {*arguments}))
         refuse_flags(arguments)
+        refuse_doubles(arguments)
         refuse_config_places(arguments)
         main()
         sys.stdout.flush()  # here an error of it is seen
@@ -57,13 +65,13 @@ def run_command(main: Callable[[], None]) -> None:
 
 def flags_first(arguments: Sequence[str]) -> list[str]:
     """A command's arguments with Hydra's flags before the options: its parser takes none between them."""
-    before = ["", *arguments]
-    options = [
-        text
-        for text, last in zip(arguments, before, strict=False)
-        if text.startswith("~") or ("=" in text and not text.startswith("-") and last not in CONFIG_DIR_FLAGS)
-    ]
-    return [*(text for text in arguments if text not in options), *options]
+    takes_value = {name for action in get_args_parser()._actions if action.nargs != 0 for name in action.option_strings}
+    flags: list[str] = []
+    others: list[str] = []
+    for before, text in zip(["", *arguments], arguments, strict=False):
+        is_value = before in takes_value and ("=" not in text or before in CONFIG_DIR_FLAGS)
+        (flags if text.startswith("-") or is_value else others).append(text)
+    return [*flags, *others]
 
 
 @contextmanager
@@ -252,12 +260,24 @@ def refuse_flags(arguments: Sequence[str]) -> None:
     flags = {text.partition("=")[0] for text in arguments}
     for flag in FLAGS.keys() & flags:
         raise InputError(f"{flag} {FLAGS[flag]}")
+    known = {name for action in get_args_parser()._actions for name in action.option_strings}
+    if unknown := sorted(flag for flag in flags if flag.startswith("--") and flag not in known):
+        raise InputError(f"{unknown[0]} is no flag: options are written as name=value, such as trainer.max_epochs=5")
     if flags & {"--package", "-p"} and not flags & {"--cfg", "-c"}:
         raise InputError("--package says which part of the options --cfg shows: add --cfg job")
     for name in values_given(arguments, ("--config-name", "-cn")):
         if name in configs_of_others():
             command = {"config": "train"}.get(name, name)
             raise InputError(f"--config-name {name} is of {command}.py: call that command")
+
+
+def refuse_doubles(arguments: Sequence[str]) -> None:
+    """Refuse an option that is given twice: Hydra would take the last one, in silence."""
+    given = [text for text in arguments if "=" in text and not text.startswith(("-", "~"))]
+    for number, text in enumerate(given):
+        for other in given[:number]:
+            if option_of(other) == option_of(text):
+                raise InputError(f"{other} and {text} are the same option: give it once")
 
 
 def refuse_config_places(arguments: Sequence[str]) -> None:
@@ -301,4 +321,8 @@ def silence_lightning() -> None:
 
 def fail(message: str, exit_code: int) -> None:
     print(message, file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # nobody reads it, or it can't be written; Python would try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(exit_code)

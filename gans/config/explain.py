@@ -33,6 +33,10 @@ OF_HYDRA = {
     "Only one of --": "{}. --cfg job shows the options of one run: leave -m and commas out",
     "The --resolve flag": "{}",
     "Expecting one subcommand": "{}, as --shell-completion install=bash",
+    "Config group override deletion": "~ takes no list: name those that stay, as in stabilize=[ema], or stabilize=none",
+    "Invalid defaults list": "{}: write each default as an item, such as - override /data: digits",
+    "Unsupported item value in defaults": "{}: write a name, or a list of names",
+    "Unsupported type in defaults": "{}: an item of defaults is empty",
 }
 """Hydra's errors for a wrong command that are of no class of its own: how they start, and what is said: "{}" is the
 error, "{given}" are the groups' values that are no names."""
@@ -49,6 +53,8 @@ def message_of(error: Exception, arguments: Sequence[str] | None = None, command
         return explain(error, command, is_typed=arguments is None)
     if isinstance(error, UnicodeDecodeError) and (file := file_with(error.object)):
         return f"'{file}' is not UTF-8 text: save it as UTF-8 ({one_line(error)})"
+    if "Too many keys in default item" in str(error):
+        return f"{one_line(error)}: each item of defaults needs a - of its own"
     message = next((text for start, text in OF_HYDRA.items() if str(error).startswith(start)), None)
     if message is None:
         raise error
@@ -162,7 +168,10 @@ def explain_comma(argument: str, command: str, *, is_typed: bool) -> str:
     usual = known_options(command).get(name, "")
     takes_list = name in ANY_OF or (name not in ONE_NAME and usual.startswith("["))
     several = f"to run several, add -m: -m {argument}" if is_typed else "of several values make an arm each"
-    return f"{argument}: {as_list}; {several}" if takes_list else f"{argument} is more than one value: {several}"
+    quoted = shlex.quote(f"{name}={quoted_value(value)}")
+    as_name = f"; a comma in a name takes quotes: {quoted}" if "/" in value else ""
+    said = f"{argument}: {as_list}; {several}" if takes_list else f"{argument} is more than one value: {several}"
+    return said + as_name
 
 
 def quoted_value(text: str) -> str:

@@ -211,7 +211,11 @@ def parameters_of(target: Callable[..., Any]) -> dict[str, Any]:
     accepted: dict[str, Any] = {}
     for level in filter(None, levels):
         parameters = inspect.signature(level).parameters.values()
-        hints = get_type_hints(level, include_extras=True)
+        try:
+            hints = get_type_hints(level, include_extras=True)
+        except NameError as error:
+            name = f"{target.__module__}.{target.__qualname__}"
+            raise InputError(f"{name}: {error}: import what its annotations name, outside of TYPE_CHECKING") from error
         accepted |= {
             parameter.name: hints.get(parameter.name, Any)
             for parameter in parameters

@@ -63,10 +63,13 @@ def class_names(config: Mapping[str, Any], count: int, names: Mapping[int, str] 
     """The names of the run's classes by index: count or more.
 
     Args:
-        names: of the source's classes, where they are known.
+        names: of the source's classes, where they are known. A number that is a name means the class of that name.
     """
     classes = _classes(config)
-    return [class_name(label, names) for label in (classes if len(classes) >= count else range(count))]
+    if len(classes) < count:
+        return [class_name(label, names) for label in range(count)]
+    known = {*names.values()}
+    return [str(each) if str(each) in known else class_name(each, names) for each in classes]
 
 
 def class_name(label: int | str, names: Mapping[int, str] = NUMBERS) -> str:

@@ -87,12 +87,14 @@ def claim(config: RunConfig, data: Source) -> Iterator[None]:
 
 
 def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
-    """Start a run; in a requeued SLURM job, resume the run that the job had started."""
+    """Start a run; in a requeued SLURM job, resume or return the run that the job had started."""
     runs = runs_in(Path(config.runs)) if slurm.was_requeued() else []
     for run in same_runs(config.model_dump(), runs, any_code=True):
-        is_of_this_job = slurm.job() in [event.get("slurm_job") for event in run.history.events]
-        if is_of_this_job and run.history.last != "finished":
-            return resume(run, config)
+        if slurm.job() in [event.get("slurm_job") for event in run.history.events]:
+            if run.history.last != "finished":
+                return resume(run, config)
+            print(finished_before(run, config.model_dump()), flush=True)  # of a job that makes several runs
+            return run
     return start(config, name)
 
 
@@ -159,7 +161,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
             require_same_weights(components.gan, checkpoint, run)
         budget = planned_steps(config.trainer, components.data)
         if budget < step:
-            limits = " ".join(f"trainer.{name}={value}" for name in LIMITS if (value := config.trainer[name]))
+            limits = " ".join(f"trainer.{name}={value}" for name in LIMITS if (value := config.trainer.get(name)))
             raise InputError(f"{limits}: {budget:,} steps are less than the {step:,} that the run has trained")
         if run.history.last == "finished" and budget == step:
             print(f"'{run.path}' is finished. Train longer: {longer(config, run)}", flush=True)
@@ -319,7 +321,7 @@ def require_same_settings(run: RunFolder, trained_with: Mapping[str, Any], check
 def planned_steps(trainer: Mapping[str, Any], data: Source) -> int:
     """The budget in training steps."""
     limits = {"max_steps": 1, "max_epochs": len(data.train_batches)}
-    return min(trainer[name] * steps for name, steps in limits.items() if trainer[name] is not None)
+    return min(limit * steps for name, steps in limits.items() if (limit := trainer.get(name)) is not None)
 
 
 def require_same_images(run: RunFolder, data: Source) -> None:

@@ -45,6 +45,7 @@ def evaluate(options: dict[str, Any]) -> Path:
         raise InputError(f"output={file} is a folder: name a file, such as {file / 'evaluation.json'}")
     if file.exists() and not is_evaluation(file):
         raise InputError(f"output={file} exists, and is no evaluation that could be replaced: name another file")
+    find_classes(source)  # before a data set is downloaded
     data = read_data(config.data, seed=0)
     if not isinstance(data, ImageData):
         raise InputError(

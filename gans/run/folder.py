@@ -221,7 +221,8 @@ class RunFolder:
     def delete_grids_after(self, step: int) -> None:
         """Delete the grids of later steps, which may not come again."""
         for path in (self.path / "samples").glob("step_*.npz"):
-            if int(path.stem.removeprefix("step_")) > step:
+            number = path.stem.removeprefix("step_")
+            if number.isdecimal() and int(number) > step:  # a copy of the user's has another name
                 path.unlink()
 
     @cached_property

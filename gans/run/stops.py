@@ -67,7 +67,7 @@ def say_how_to_repeat(command: str, when: str) -> Iterator[None]:
 
 def longer(config: RunConfig, run: RunFolder) -> str:
     """The command that trains a finished run for twice as long."""
-    limits = {name: config.trainer[name] for name in LIMITS}
+    limits = {name: config.trainer.get(name) for name in LIMITS}
     return again("resume", run, config, {f"trainer.{name}": 2 * limit for name, limit in limits.items() if limit})
 
 

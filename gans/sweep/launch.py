@@ -34,6 +34,8 @@ LONGEST, LAST_LINES = 200, 10
 
 def run_sweep(configs: Sequence[DictConfig]) -> None:
     """Run the members that are missing of these composed configs, and exit with a summary."""
+    if not configs:
+        raise InputError("this sweep has no member: a range or glob in it is empty")
     commands = [list(config.hydra.overrides.task) for config in configs]
     options = [options_of(config) for config in configs]
     make_importable(config_dirs(configs[0].hydra))

@@ -29,7 +29,7 @@ from gans.config.command_line import (
     refuse_idle,
     run_command,
 )
-from gans.config.explain import explain, explain_text, known_options, message_of, suggestion
+from gans.config.explain import explain, explain_comma, explain_text, known_options, message_of, suggestion
 from gans.config.resolve import flatten, resolve
 from gans.errors import InputError
 from gans.run.output import new_whole_folder
@@ -170,10 +170,31 @@ def test_a_closed_output_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == [(False, None)]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["seed=1", "data=digits", "seed=2"], "seed=1 and seed=2 are the same option"),
+        (["-m", "seed=0,1", "+seed=5"], "the same option"),
+        (["--epochs", "5"], "--epochs is no flag: options are written as name=value"),
+        (["--multi", "seed=0,1"], "--multi is no flag"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_doubles_and_flags_of_other_programs_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), *arguments])
+    with pytest.raises(SystemExit) as end:
+        run_command(lambda: pytest.fail("Hydra has started"))
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["seed=1 -m model=dcgan ~metric", "seed=1 model=dcgan ~metric -m",
                                      "seed=1 --config-dir mine -m model=dcgan ~metric", "-m seed=1 model=dcgan ~metric",
                                      "seed=1 model=dcgan --config-dir=my=folder ~metric",
-                                     "seed=1 --config-dir my=folder -m model=dcgan ~metric"])  # fmt: skip
+                                     "seed=1 --config-dir my=folder -m model=dcgan ~metric",
+                                     "seed=1 model=dcgan --config-name mine ~metric"])  # fmt: skip
 def test_flags_may_stand_anywhere(command: str) -> None:
     words = command.split()
     ordered = flags_first(words)
@@ -496,3 +517,30 @@ def test_a_choice_whose_file_brings_nothing_is_refused(group: str, chosen: str, 
         refuse_empty_choices([f"{group}={chosen}"], {group: brought})
     refuse_empty_choices([f"{group}=none", "seed=1", f"{group}.a.weight=2"], {group: {}})
     refuse_empty_choices([f"{group}={chosen}"], {group: {"x": {}, "y": {}, "z": {}}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "defaults:\n  override /data: digits\n",
+        "defaults:\n  - override /data: digits\n    override /model: wgan\n",
+        "defaults:\n  - override /stabilize: {ema: 1}\n",
+        "defaults:\n  -\n",
+    ],
+)
+def test_defaults_that_hydra_can_not_read_are_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}")
+    with pytest.raises(InputError) as error:
+        gans.compose("experiment=mine", config_dir=tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_list_of_choices_is_not_removed() -> None:
+    with pytest.raises(InputError, match="takes no list"):
+        gans.compose("data=digits", "~stabilize=[ema,r1]")
+
+
+def test_a_comma_in_a_path_may_be_meant() -> None:
+    assert """takes quotes: 'runs="/img/cats,dogs"'""" in explain_comma("runs=/img/cats,dogs", "train", is_typed=True)
+    assert "quotes" not in explain_comma("seed=1,2", "train", is_typed=True)

@@ -44,3 +44,9 @@ def test_classes_have_a_name_each_whatever_the_data() -> None:
     assert class_names(composed("data=digits", "data.classes=[3,8]"), 2) == ["3", "8"]
     assert len(class_names(composed("data=digits"), 4)) == 10
     assert len(class_names(composed("model=mlp"), 8)) == 8
+
+
+def test_a_number_that_is_a_name_means_the_class_of_that_name() -> None:
+    names = {0: "1", 1: "2", 2: "3"}
+    assert class_names({"data": {"classes": [1, 2]}}, 2, names) == ["1", "2"]
+    assert class_names({"data": {"classes": [1, "cat"]}}, 2, {0: "dog", 1: "cow", 2: "cat"}) == ["cow", "cat"]

@@ -443,6 +443,8 @@ def test_a_slurm_job_is_requeued_and_resumes_by_itself(
     assert [event["event"] for event in run.history.events] == ["started", "stopped", "resumed", "finished"]
     assert_same_training(unbroken(), run)
 
+    assert start_or_requeued(config, NAME) == run  # requeued again, in another of its runs
+
     monkeypatch.setenv("SLURM_JOB_ID", "8")  # another job starts a run of its own
     assert start_or_requeued(config, NAME).path.name == f"{run.name}_2"
 

@@ -140,6 +140,11 @@ def test_a_sweep_of_which_no_member_is_right_writes_nothing(tmp_path: Path) -> N
     refuse_if_all_are_wrong([options_of(member_config(*each)) for each in (wrong, right)])
 
 
+def test_a_sweep_without_members_is_refused() -> None:
+    with pytest.raises(InputError, match="no member"):
+        run_sweep([])
+
+
 @pytest.mark.slow
 def test_members_that_differ_are_not_twins() -> None:
     commands = [tiny(each) for each in ("seed=0", "seed=1", "resume=a", "resume=b", "test=a", "runs=elsewhere")]
