@@ -114,10 +114,10 @@ def read_data(node: dict[str, Any], seed: int) -> Source:
     data = build(node, "data", seed=seed)
     if not isinstance(getattr(data, "source", None), str):
         raise InputError(f'data: {type(data).__name__} has no name: add the line source = "my_data" to it')
-    if not re.fullmatch(r"[A-Za-z]\w*", data.source, re.ASCII):
+    if not re.fullmatch(r"[A-Za-z]\w*", data.source):
         raise InputError(
             f"data: the name of {type(data).__name__}, {data.source!r}, is part of the names of files and metrics: use "
-            "the letters a to z, digits and _, as in my_data"
+            "letters, digits and _, the first one of a to z, as in my_data"
         )
     try:
         with ProgressBar("reading the data"):

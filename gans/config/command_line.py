@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from gans.config.explain import CONF, EXPECTED, configs_of_others, known_options, message_of
 from gans.config.resolve import resolve, without_replaced
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
-from gans.config.shell import CONFIG_DIR_FLAGS, folders_given, option_of, present_command, values_given
+from gans.config.shell import CONFIG_DIR_FLAGS, folders_given, option_of, present_command, replaced_by, values_given
 from gans.errors import (
     HANGUP,
     InputError,
@@ -51,7 +51,7 @@ def run_command(main: Callable[[], None]) -> None:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # letters that its encoding has not are shown by their numbers
                 stream.reconfigure(errors="backslashreplace")
-        sys.argv[1:] = flags_first(arguments)
+        sys.argv[1:] = flags_last(arguments)
         refuse_unreadable(arguments)
         refuse_sweep(arguments)
         settings = [text for text in arguments if option_of(text).startswith(("hydra.", "hydra/"))]
@@ -63,15 +63,15 @@ def run_command(main: Callable[[], None]) -> None:
         sys.stdout.flush()  # here an error of it is seen
 
 
-def flags_first(arguments: Sequence[str]) -> list[str]:
-    """A command's arguments with Hydra's flags before the options: its parser takes none between them."""
+def flags_last(arguments: Sequence[str]) -> list[str]:
+    """A command's arguments with Hydra's flags after the options: its parser takes none between them."""
     takes_value = {name for action in get_args_parser()._actions if action.nargs != 0 for name in action.option_strings}
     flags: list[str] = []
     others: list[str] = []
     for before, text in zip(["", *arguments], arguments, strict=False):
         is_value = before in takes_value and ("=" not in text or before in CONFIG_DIR_FLAGS)
         (flags if text.startswith("-") or is_value else others).append(text)
-    return [*flags, *others]
+    return [*others, *flags]
 
 
 @contextmanager
@@ -273,10 +273,11 @@ def refuse_flags(arguments: Sequence[str]) -> None:
 
 def refuse_doubles(arguments: Sequence[str]) -> None:
     """Refuse an option that is given twice: Hydra would take the last one, in silence."""
-    given = [text for text in arguments if "=" in text and not text.startswith(("-", "~"))]
-    for number, text in enumerate(given):
-        for other in given[:number]:
-            if option_of(other) == option_of(text):
+    given: dict[Any, str] = {}
+    for text in arguments:
+        if "=" in text and not text.startswith(("-", "~")):
+            other = given.setdefault(replaced_by(text), text)
+            if other is not text:
                 raise InputError(f"{other} and {text} are the same option: give it once")
 
 

@@ -89,12 +89,14 @@ def claim(config: RunConfig, data: Source) -> Iterator[None]:
 def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
     """Start a run; in a requeued SLURM job, resume or return the run that the job had started."""
     runs = runs_in(Path(config.runs)) if slurm.was_requeued() else []
-    for run in same_runs(config.model_dump(), runs, any_code=True):
-        if slurm.job() in [event.get("slurm_job") for event in run.history.events]:
-            if run.history.last != "finished":
-                return resume(run, config)
-            print(finished_before(run, config.model_dump()), flush=True)  # of a job that makes several runs
-            return run
+    same = same_runs(config.model_dump(), runs, any_code=True)
+    own = [run for run in same if slurm.job() in [event.get("slurm_job") for event in run.history.events]]
+    for run in own:
+        if run.history.last != "finished":
+            return resume(run, config)
+    if own:  # the job makes several runs
+        print(finished_before(own[0], config.model_dump()), flush=True)
+        return own[0]
     return start(config, name)
 
 

@@ -47,7 +47,8 @@ class History:
 
     def has_other_images(self, data: Source) -> bool:
         """Whether the run started with other training or test images than these, as far as it is known."""
-        return differ(self.images, (data.data_sha256, data.test_sha256))
+        now = data.data_sha256, data.test_sha256
+        return any(one and other and one != other for one, other in zip(self.images, now, strict=True))
 
     @property
     def own_code(self) -> set[str]:
@@ -59,8 +60,3 @@ class History:
         """Step and reason of the failure that ended the run; None if it did not fail."""
         last = self.events[-1] if self.events else {}
         return (last["training_step"], last["why"]) if last.get("event") == "failed" else None
-
-
-def differ(hashes: tuple[str, str], others: tuple[str, str]) -> bool:
-    """Whether two hashes differ that are both known."""
-    return any(one and other and one != other for one, other in zip(hashes, others, strict=True))

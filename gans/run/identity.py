@@ -14,6 +14,7 @@ from gans.data.source import Source
 from gans.errors import InputError, one_line
 from gans.files import code_sha256
 from gans.run.folder import RunFolder
+from gans.run.upgrade import upgrade
 
 SHOWN = ("log_every", "samples", "figure", "formats")
 """Options that change what a run shows, but neither its trained weights nor its test's numbers."""
@@ -37,7 +38,7 @@ def result_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     The metrics count, because they are computed during training and in the test, and the best checkpoint is chosen by
     one of them. ``trainer.accelerator`` counts, because another device gives other last bits.
     """
-    settings = {name: option for name, option in config.items() if name not in WITHOUT_EFFECT}
+    settings = {name: option for name, option in upgrade(dict(config)).items() if name not in WITHOUT_EFFECT}
     settings.setdefault("sampling", USE_ALL)  # runs of earlier versions have no such option
     data = settings.get("data")
     if isinstance(data, dict) and verifies_files(str(data.get("_target_"))):

@@ -109,7 +109,7 @@ def find_weights(path: Path, *, whole: bool = False) -> Path:
     exported = run.generator_file if run.generator_file.is_file() and not whole else None
     is_finished = run.history.last == "finished"  # a run that trains on has an exported generator of before
     file = (exported if is_finished else None) or newest_whole(run.checkpoints, "last") or exported
-    if file is None and whole:
+    if file is None and whole and run.generator_file.is_file():
         raise InputError(
             f"'{path}' has no whole checkpoint, and so not the discriminator that this sampling needs: use sampling=all"
         )

@@ -38,5 +38,5 @@ def upgrade(config: dict[str, Any]) -> dict[str, Any]:
 
 def with_width(node: Any) -> Any:
     """A network's options, with the width that it had before that was one."""
-    target = node.get("_target_") if isinstance(node, dict) else None
+    target = str(node.get("_target_")) if isinstance(node, dict) else ""
     return {"width": WIDTHS[target]} | node if target in WIDTHS else node

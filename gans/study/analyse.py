@@ -11,7 +11,6 @@ from gans.data.class_names import listed
 from gans.errors import InputError
 from gans.metrics.name import MetricName
 from gans.run.folder import RunFolder
-from gans.run.history import differ
 from gans.run.identity import result_settings
 from gans.run.test_results import read_results
 from gans.study.claims import JudgedClaim, judge_claims
@@ -227,15 +226,16 @@ def off_scale(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> 
 
 def other_images(records: Sequence[RunRecord]) -> list[str]:
     """A warning for each data set whose images have changed between two runs."""
-    known = [record.run for record in records if record.run.history.images[0]]
-    first: dict[str, RunFolder] = {}
+    first: dict[tuple[str, int], RunFolder] = {}
     changed: dict[str, str] = {}
-    for run in known:
+    for run in (record.run for record in records):
         options = {name: run.config["data"].get(name) for name in ("_target_", "root", "size", "channels")}
-        before = first.setdefault(text := json.dumps(options), run)
-        if differ(before.history.images, run.history.images):
-            both = f"'{before.path}' and '{run.path}'"
-            changed.setdefault(text, f"the images changed between {both}, which may be what makes a difference")
+        text = json.dumps(options)
+        for part, own in enumerate(run.history.images):  # of training and of test
+            before = first.setdefault((text, part), run) if own else run
+            if before.history.images[part] != own:
+                both = f"'{before.path}' and '{run.path}'"
+                changed.setdefault(text, f"the images changed between {both}, which may be what makes a difference")
     return list(changed.values())
 
 

@@ -40,6 +40,9 @@ def run_sweep(configs: Sequence[DictConfig]) -> None:
     options = [options_of(config) for config in configs]
     make_importable(config_dirs(configs[0].hydra))
     identities = [identity_of(each) for each in options]
+    for run in {each["draw"] for each in options if each["draw"]}:
+        if sum(each["draw"] == run for each in options) > 1:
+            raise InputError(f"draw={run} is in two members, and one at a time draws a run: name all figures in one")
     for number, own in enumerate(identities):
         if (first := identities.index(own)) < number:
             both = " and ".join(f"'{' '.join(commands[each])}'" for each in (first, number))
@@ -114,7 +117,8 @@ def options_of(config: DictConfig) -> dict[str, Any]:
 def identity_of(options: Mapping[str, Any]) -> str:
     """A digest that is equal for commands that do the same to the same run."""
     settings = settings_text(options)
-    own = [settings, own_code_sha256(settings), *(options[name] for name in ("runs", "resume", "test", "draw"))]
+    drawn = [options["figure"], options["formats"]] if options["draw"] else []
+    own = [settings, own_code_sha256(settings), *(options[name] for name in ("runs", "resume", "test", "draw")), *drawn]
     return sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
 

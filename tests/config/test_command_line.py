@@ -22,7 +22,7 @@ from yaml import YAMLError
 import gans
 from gans.config.command_line import (
     check_overrides,
-    flags_first,
+    flags_last,
     one_line_errors,
     refuse_config_places,
     refuse_empty_choices,
@@ -175,6 +175,7 @@ def test_a_closed_output_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["seed=1", "data=digits", "seed=2"], "seed=1 and seed=2 are the same option"),
         (["-m", "seed=0,1", "+seed=5"], "the same option"),
+        (["model=dcgan", "model={generator: {width: 8}}", "lr=1", "lr=2"], "lr=1 and lr=2"),
         (["--epochs", "5"], "--epochs is no flag: options are written as name=value"),
         (["--multi", "seed=0,1"], "--multi is no flag"),
     ],
@@ -194,13 +195,13 @@ def test_doubles_and_flags_of_other_programs_are_refused(
                                      "seed=1 --config-dir mine -m model=dcgan ~metric", "-m seed=1 model=dcgan ~metric",
                                      "seed=1 model=dcgan --config-dir=my=folder ~metric",
                                      "seed=1 --config-dir my=folder -m model=dcgan ~metric",
-                                     "seed=1 model=dcgan --config-name mine ~metric"])  # fmt: skip
+                                     "seed=1 model=dcgan --config-name mine ~metric",
+                                     "seed=1 model=dcgan ~metric --info"])  # fmt: skip
 def test_flags_may_stand_anywhere(command: str) -> None:
     words = command.split()
-    ordered = flags_first(words)
-    assert ordered[-3:] == ["seed=1", "model=dcgan", "~metric"]
-    flags = [word for word in words if word not in ordered[-3:]]
-    assert ordered[:-3] == flags
+    ordered = flags_last(words)
+    assert ordered[:3] == ["seed=1", "model=dcgan", "~metric"]
+    assert ordered[3:] == [word for word in words if word not in ordered[:3]]
     get_args_parser().parse_args(ordered)  # Hydra's
 
 

@@ -75,6 +75,7 @@ def test_a_run_from_before_widths_were_an_option_is_the_same(tmp_path: Path, mod
     run = RunFolder.create(tmp_path, older)
     run.history.add("started")
     assert same_runs(config, [run]) == [run]
+    assert same_runs(older, [run]) == [run]  # a model's file that has no width
     config["model"]["generator"]["width"] = 8
     assert same_runs(config, [run]) == []
 

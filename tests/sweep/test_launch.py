@@ -140,6 +140,13 @@ def test_a_sweep_of_which_no_member_is_right_writes_nothing(tmp_path: Path) -> N
     refuse_if_all_are_wrong([options_of(member_config(*each)) for each in (wrong, right)])
 
 
+def test_one_member_at_a_time_draws_a_run() -> None:
+    drawing = [member_config("draw=runs/a", f"figure={each}") for each in ("curves", "modes")]
+    with pytest.raises(InputError, match="name all figures in one"):
+        run_sweep(drawing)
+    assert identity_of(options_of(drawing[0])) != identity_of(options_of(drawing[1]))
+
+
 def test_a_sweep_without_members_is_refused() -> None:
     with pytest.raises(InputError, match="no member"):
         run_sweep([])
