@@ -69,6 +69,7 @@ def test_a_cpu_without_onednn_emulates_bfloat16(monkeypatch: pytest.MonkeyPatch)
     assert not emulates_bfloat16("cuda")
 
 
+@pytest.mark.slow
 def test_numbers_that_slow_a_dead_network_down_are_zero_in_all_threads() -> None:
     """In a process of its own, which has started no threads."""
     done = subprocess.run([sys.executable, "-c", DENORMALS], check=True, capture_output=True, text=True)

@@ -381,6 +381,7 @@ def test_leaving_out_one_of_several_says_how(override: str) -> None:
     assert gans.compose("data=digits", "~stabilize").stabilize == {}
 
 
+@pytest.mark.slow
 def test_what_is_typed_replaces_an_experiments_choices_with_their_options(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(

@@ -266,6 +266,7 @@ def test_a_rare_class_is_named(pets: Path) -> None:
         data_in(pets)
 
 
+@pytest.mark.slow
 def test_names_with_dollar_signs_stay_as_they_are_in_all_figures(tmp_path: Path) -> None:
     names = ["US$ 10", "a_$x_$"]
     for name in names:

@@ -86,6 +86,7 @@ def test_a_model_that_does_not_fit_is_refused_before_training(model: str) -> Non
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_images_of_any_shape_train_without_metrics(tmp_path: Path) -> None:
     run = start(
         tmp_path, *own("Colours"), "model=dcgan", "metric=none", *COLOURED, "data.batch_size=32", "trainer.max_steps=2",

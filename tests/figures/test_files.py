@@ -55,6 +55,7 @@ def test_many_points_make_no_large_files(tmp_path: Path) -> None:
         assert file.stat().st_size < 1_000_000, file
 
 
+@pytest.mark.slow
 def test_figures_without_data_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = fake_run(tmp_path / "run", curves=curves_of(3))
     config = run_config("figure=[curves,modes,plane]")
@@ -83,6 +84,7 @@ def test_a_run_is_drawn_again_without_its_data_or_checkpoints(tmp_path: Path) ->
         commands.redraw(run, run_config("figure=[modes]"))
 
 
+@pytest.mark.slow
 def test_a_runs_own_figures_are_drawn_again(tmp_path: Path) -> None:
     """But for functions of others that nobody trusts; a run without figures gets the command's."""
     run = fake_run(tmp_path / "run", "figure=[curves]", curves=curves_of(3))
@@ -130,6 +132,7 @@ def test_a_figure_that_fails_leaves_a_finished_run_and_all_others(
     assert (run.figures / "losses.svg").is_file()
 
 
+@pytest.mark.slow
 def test_an_error_in_a_figure_is_raised_by_draw_after_all_others_are_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

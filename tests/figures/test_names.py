@@ -16,6 +16,7 @@ def test_a_title_names_data_model_objective_stabilizers_and_seed() -> None:
     assert title.endswith("7")
 
 
+@pytest.mark.slow
 def test_titles_of_all_objectives_and_models_differ() -> None:
     titles = [run_title(composed("data=digits", f"objective={name}")) for name in names("objective")]
     assert len(set(titles)) == len(titles)

@@ -42,6 +42,7 @@ def test_inverted_data_are_judged_as_what_they_show() -> None:
     assert values[0]["fid_397_digits1"] < 1
 
 
+@pytest.mark.slow
 def test_floors_are_kept_and_depend_on_neither_seed_nor_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     def floors(*options: str) -> dict[str, float]:
         return evaluator(data_of("data=digits", *options)).floors("test", conditional=False, transforms=False)

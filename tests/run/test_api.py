@@ -156,6 +156,7 @@ def test_every_group_may_have_choices_of_the_users_own(tmp_path: Path, monkeypat
     assert config.run_name == "my_digits-my_dcgan-my_bce-none-my_all-seed0"
 
 
+@pytest.mark.slow
 def test_choices_of_the_users_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -271,6 +272,7 @@ def test_one_run_trains_at_a_time(run: gans.Run, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_the_caller_has_set_in_pytorch_changes_nothing_and_stays(run: gans.Run, tmp_path: Path) -> None:
     images, number = gans.load(run.path).sample(9, seed=4), torch.rand(1, generator=torch.Generator().manual_seed(3))
     command = start(tmp_path / "command", "trainer.max_steps=1")

@@ -327,6 +327,7 @@ def test_a_metric_that_is_no_number_is_kept_as_one_in_verdict_and_floors(tmp_pat
     assert math.isnan(run.floors["fid_200_digits1"])
 
 
+@pytest.mark.slow
 def test_a_generator_that_learns_in_some_steps_only_is_judged(tmp_path: Path) -> None:
     """Its curve has fewer points than the discriminator's."""
     run = start(tmp_path, "stabilize=discriminator_steps", "log_every=1", "trainer.max_epochs=7")

@@ -47,6 +47,7 @@ def test_the_held_out_images_themselves_are_perfect(digits: Source, tmp_path: Pa
     assert found["class_kl"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_noise_is_far_worse_than_training_images(digits: Source, tmp_path: Path) -> None:
     real = judged(save(digits.train_images, tmp_path / "train", labelled=False))
     pixels = torch.randint(256, (200, 28, 28), dtype=torch.uint8)

@@ -7,6 +7,7 @@ import pytest
 from tests.run.runs import STEPS, resume, start
 
 
+@pytest.mark.slow
 def test_only_moments_after_the_end_are_named_until_training_is_longer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

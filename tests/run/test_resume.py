@@ -207,6 +207,7 @@ def test_a_signal_in_the_longest_metric_ends_in_order(tmp_path: Path, monkeypatc
     assert run.history.last == "finished"
 
 
+@pytest.mark.slow
 def test_a_signal_inside_a_library_is_the_same(
     unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_signal_in_the_step_that_fails_stops_the_run_after_the_rollback(tmp_pa
     assert [event["event"] for event in run.history.events] == events
 
 
+@pytest.mark.slow
 def test_a_rollback_continues_with_other_random_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = train(tmp_path / "rolled back", "on_nan=rollback", "log_every=1", failures=1)
     assert [event["event"] for event in run.history.events] == ["started", "rolled back", "finished"]

@@ -288,6 +288,7 @@ def full_disk(_: int) -> None:
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.slow
 def test_a_wrong_metric_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that only the final test computes."""
     options = ("metric=[fid]", "metric.fid.during_training=false")
@@ -419,6 +420,7 @@ def test_a_member_of_a_sweep_starts_resumes_or_returns(
     assert_same_training(unbroken(), runs[0])
 
 
+@pytest.mark.slow
 def test_a_slurm_job_is_requeued_and_resumes_by_itself(
     unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,6 +207,7 @@ def test_a_run_tells_which_samples_its_metrics_are_of(tmp_path: Path) -> None:
     assert numpy.array_equal(images[1], images[2])
 
 
+@pytest.mark.slow
 def test_an_exported_generator_has_no_discriminator_to_choose_by(tmp_path: Path) -> None:
     run = start(tmp_path / "runs", "model=dcgan", "metric=none", "trainer.max_steps=1")
     sampling = {"_target_": "gans.sampling.rejection.RejectionSampling", "first": 10}

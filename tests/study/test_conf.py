@@ -23,6 +23,7 @@ def test_every_study_can_be_planned(name: str) -> None:
             for arm in definition.all_arms}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_value_of_the_packages_metrics_is_explained() -> None:
     """On a study's page, where a reader has nothing else."""
     targets = [node["_target_"] for name in names("metric") for node in composed(f"metric={name}")["metric"].values()]

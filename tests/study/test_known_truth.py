@@ -185,6 +185,7 @@ def test_failed_runs_are_counted_and_never_dropped_in_silence(result: StudyResul
     assert len(result.comparisons["worse"]["fid"].seeds) == len(SEEDS) - 1
 
 
+@pytest.mark.slow
 def test_files_and_page_say_so(result: StudyResult, tmp_path: Path) -> None:
     page = publish(result, tmp_path / "study", COMMANDS).read_text(encoding="utf-8")
     assert "<h1>What helps &lt;a GAN&gt; of known truth?</h1>" in page

@@ -83,6 +83,7 @@ def test_what_it_can_not_tell_is_nan(fid: list[float], curve: str, tmp_path: Pat
     assert math.isnan(rank_correlation(run, curve, "fid"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_a_claim_compares_with_a_number(tmp_path: Path) -> None:
     parts = [{"figure": ACCURACY, "arm": "better", "than": 0, "expect": "higher"}]

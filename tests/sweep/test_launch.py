@@ -131,6 +131,7 @@ def test_members_read_the_files_that_the_sweep_reads() -> None:
     assert flags_of(member_config(name="study").hydra) == ["--config-name", "study"]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_no_member_is_right_writes_nothing(tmp_path: Path) -> None:
     """Where one is right, the others fail by themselves."""
     wrong, right = (tiny(each, f"runs={tmp_path}") for each in ("data.limit=0", "seed=1"))
