@@ -139,7 +139,7 @@ def test_models_of_points_are_exported_too(
     assert use(made.card, monkeypatch)["points"].ndim == 2
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", mostly_slow(2, sorted(FORMATS, reverse=True)))
 def test_a_changed_weight_is_noticed(trained: Callable[..., RunFolder], tmp_path: Path, name: str) -> None:
     made, path = loaded(trained(*TESTED)), tmp_path / f"file{FORMATS[name].suffix}"
     FORMATS[name].write(made, path)

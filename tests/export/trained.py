@@ -12,27 +12,34 @@ from gans.generator import Generator
 from gans.run.checkpoint_files import VerifiedCheckpointIO, checkpoint_path, newest_whole
 from gans.run.folder import RunFolder
 from gans.run.trained import load_generator, write_generator
-from tests.configs import composed, data_for, names, narrow
+from tests.configs import composed, data_for, names, narrow, option
 from tests.run.runs import checkpoint, start
 
+MODELS = names("model")
 CONTRAST = 0.15
 """Standard deviation of the pixels in [0, 1] that a generator has at least."""
 
 
+def class_of(model: str, network: str) -> str:
+    """The class that a model's file names for a network, or the file of the model that it begins with."""
+    node = option("model", model)
+    base = next((each for each in node["defaults"] if str(each) in MODELS), "")
+    return node.get("model", {}).get(network, {}).get("_target_") or class_of(base, network)
+
+
 def makes_points(model: str) -> bool:
-    kind = get_class(composed(f"model={model}")["model"]["generator"]["_target_"])
+    kind = get_class(class_of(model, "generator"))
     return issubclass(kind, Generator) and kind.makes_points
 
 
 def of_different_networks(models: list[str]) -> list[str]:
     """The first model of each pair of classes: a WGAN's networks are those of a DCGAN."""
-    nodes = {name: composed(f"model={name}")["model"] for name in reversed(models)}
     players = "generator", "discriminator"
-    return sorted({tuple(node[each]["_target_"] for each in players): name for name, node in nodes.items()}.values())
+    return sorted({tuple(class_of(name, each) for each in players): name for name in reversed(models)}.values())
 
 
-IMAGE_MODELS = of_different_networks([name for name in names("model") if not makes_points(name)])
-POINT_MODELS = [name for name in names("model") if makes_points(name)]
+IMAGE_MODELS = of_different_networks([name for name in MODELS if not makes_points(name)])
+POINT_MODELS = [name for name in MODELS if makes_points(name)]
 WITH_EMA = [(model, "none") for model in IMAGE_MODELS] + [("dcgan", "ema"), ("acgan", "ema")]
 """Models, and a stabilizer that makes the images of a copy of the generator, with and without classes."""
 

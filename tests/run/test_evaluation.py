@@ -59,6 +59,7 @@ def test_the_best_checkpoint_has_the_lowest_validation_fid_and_both_are_tested(t
     assert TestResults.model_json_schema()["properties"]["schema_version"]["const"] == 1
 
 
+@pytest.mark.slow
 def test_testing_again_gives_the_same_and_changes_nothing_else(tmp_path: Path) -> None:
     run = start(tmp_path, "trainer.max_steps=3", "metric=[fid,neighbours]")
     kept = [path for path in run.path.rglob("*") if path.is_file() and path.suffix in (".csv", ".ckpt", ".yaml")]

@@ -128,6 +128,7 @@ class Own(Stabilizer):
 """
 
 
+@pytest.mark.slow
 def test_a_run_of_own_code_that_has_changed_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

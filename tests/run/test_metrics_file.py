@@ -46,6 +46,7 @@ def test_a_row_that_was_cut_off_is_dropped(tmp_path_factory: pytest.TempPathFact
     assert rows == expected[: left.count("\n") - 1]
 
 
+@pytest.mark.slow
 def test_an_epochs_mean_is_over_all_updates_however_often_points_are_recorded(tmp_path: Path) -> None:
     """The generator learns in every third of ten steps, so that windows of equal length hold one update or two."""
     options = (

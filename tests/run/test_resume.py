@@ -81,6 +81,7 @@ def options_of(name: str) -> tuple[str, ...]:
     return (*EVALUATED, *RUNS[name], *([stabilizers] if name == STATEFUL else []))
 
 
+@pytest.mark.slow
 def test_what_stabilizers_save_is_found() -> None:
     assert set(stateful()) >= {"adaptive_augmentation", "ema", "minibatch_deviation", "optimism", "spectral_norm"}
 
@@ -140,6 +141,7 @@ def test_a_signal_between_two_steps_waits_for_a_checkpoint(
     assert_same_training(unbroken(), resume(only_run(tmp_path)))
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_saves_the_run_and_nohup_goes_on(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may have been started by nohup
     try:

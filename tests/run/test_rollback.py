@@ -79,6 +79,7 @@ def test_a_rollback_continues_with_other_random_numbers(tmp_path: Path, capsys: 
     assert [first == second for first, second in zip(losses, straight, strict=True)] == [True] * 4 + [False] * 2
 
 
+@pytest.mark.slow
 def test_a_run_that_was_rolled_back_resumes_on_its_new_path(tmp_path: Path) -> None:
     """In both runs the fifth step fails once; then one is stopped in the sixth, and resumed."""
     whole = train(tmp_path / "whole", "on_nan=rollback", failures=1)
