@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from gans.config.explain import CONF, EXPECTED, configs_of_others, known_options, message_of
 from gans.config.resolve import resolve, without_replaced
 from gans.config.schema import ANY_OF, ONE_NAME, RunConfig
-from gans.config.shell import CONFIG_DIR_FLAGS, folders_given, option_of, present_command, replaced_by, values_given
+from gans.config.shell import CONFIG_DIR_FLAGS, folders_given, option_of, present_command, values_given
 from gans.errors import (
     HANGUP,
     InputError,
@@ -57,7 +57,6 @@ def run_command(main: Callable[[], None]) -> None:
         settings = [text for text in arguments if option_of(text).startswith(("hydra.", "hydra/"))]
         refuse_hydra_settings(settings, sweeps=bool(SWEEP & {*arguments}))
         refuse_flags(arguments)
-        refuse_doubles(arguments)
         refuse_config_places(arguments)
         main()
         sys.stdout.flush()  # here an error of it is seen
@@ -269,16 +268,6 @@ def refuse_flags(arguments: Sequence[str]) -> None:
         if name in configs_of_others():
             command = {"config": "train"}.get(name, name)
             raise InputError(f"--config-name {name} is of {command}.py: call that command")
-
-
-def refuse_doubles(arguments: Sequence[str]) -> None:
-    """Refuse an option that is given twice: Hydra would take the last one, in silence."""
-    given: dict[Any, str] = {}
-    for text in arguments:
-        if "=" in text and not text.startswith(("-", "~")):
-            other = given.setdefault(replaced_by(text), text)
-            if other is not text:
-                raise InputError(f"{other} and {text} are the same option: give it once")
 
 
 def refuse_config_places(arguments: Sequence[str]) -> None:

@@ -26,12 +26,6 @@ def option_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def replaced_by(override: str) -> tuple[str, bool] | None:
-    """What a later override must share to take this one's place; None for one that removes. A group's choice and a
-    dictionary that adds to it are two things."""
-    return None if override.startswith("~") else (option_of(override), override.partition("=")[2].startswith("{"))
-
-
 def shell_command(script: str, options: Mapping[str, Any]) -> str:
     """A command to paste into a shell: ``python train.py 'resume="/tmp/my, runs/a"'``."""
     return shlex.join(["python", *command_words(script), *hydra_overrides(options)])

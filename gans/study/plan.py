@@ -12,7 +12,6 @@ from omegaconf.errors import OmegaConfBaseException
 from gans.config.command_line import checked_options
 from gans.config.explain import message_of
 from gans.config.resolve import resolve, without_replaced
-from gans.config.shell import replaced_by
 from gans.config.validate import find_target, validate
 from gans.errors import InputError
 from gans.metrics.name import of_class
@@ -40,7 +39,7 @@ class Planner:
     """
 
     def __init__(self, definition: StudyDefinition) -> None:
-        self.overrides = {arm: last_of_each((*definition.common, *own)) for arm, own in definition.all_arms.items()}
+        self.overrides = {arm: (*definition.common, *own) for arm, own in definition.all_arms.items()}
         self.composed = {arm: composed(arm, overrides) for arm, overrides in self.overrides.items()}
         self.plans: dict[tuple[str, int], PlannedRun] = {}
         first: dict[str, str] = {}
@@ -78,12 +77,6 @@ class Planner:
         config = self.composed[arm].copy()
         config["seed"] = seed
         return config
-
-
-def last_of_each(overrides: Sequence[str]) -> tuple[str, ...]:
-    """Overrides without those that a later one replaces: a command takes each option once."""
-    last: dict[Any, int] = {key: number for number, text in enumerate(overrides) if (key := replaced_by(text))}
-    return tuple(text for number, text in enumerate(overrides) if last.get(replaced_by(text), number) == number)
 
 
 def composed(arm: str, overrides: Sequence[str]) -> DictConfig:

@@ -410,16 +410,6 @@ def test_arms_are_judged_on_the_same_images(tmp_path: Path) -> None:
     assert "judged on other data" in ask(asked | {"allow_differences": True}, None).read_text(encoding="utf-8")
 
 
-def test_what_an_arm_changes_of_what_is_common_is_given_once() -> None:
-    common = ["data=digits", "trainer.max_epochs=3", "stabilize=ema", "stabilize.ema.decay=0.9"]
-    arms = {"none": [], "long": ["trainer.max_epochs=6"]}
-    asked = definition(common=common, arms=arms, baseline="none", claims=[], figures=["fid"])
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        planner = Planner(asked)
-    assert planner.plan("long", 1).overrides == (*common[:1], *common[2:], *arms["long"], "seed=1")
-    assert planner.plan("none", 1).overrides == (*common, "seed=1")
-
-
 def test_tests_of_other_sizes_are_refused_before_training() -> None:
     arms = {"eight": ["data.classes=[8]"], "one": ["data.classes=[1]"]}
     for common, is_refused in ((["data=digits"], True), (["data=digits", "evaluated_images=30"], False)):
