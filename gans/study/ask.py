@@ -41,7 +41,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
         The path of the page; that of the study's folder if no run is over yet and SLURM goes on with them.
 
     Raises:
-        InputError: after publishing, if runs could not be made. One that a value that is not finite has ended is made.
+        InputError: after publishing, if runs could not be made. A run that ended with a non-finite value is made.
     """
     checked = check_options(StudyOptions, options)
     figures = [check_options(FigureOptions, each if isinstance(each, dict) else {"name": each})
@@ -52,14 +52,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     require_writable(Path(checked.output))
     if name is None:
         return compare_existing(checked, figures)
-    own_figures = {"figures": as_in_study(options["figures"], options["study"])} if figures else {}
-    try:
-        definition = check_options(StudyDefinition, options["study"] | own_figures)
-        if checked.seeds is not None:
-            definition = definition.model_copy(update={"seeds": checked.seeds})
-        planner = Planner(definition)
-    except InputError as error:
-        raise InputError(f"study={name}: {error}") from error
+    definition, planner = planned(options, checked, name)
     tried, go_on = run_missing(definition, planner, checked, name, hydra) if checked.run else (set(), "")
     runs = Runs(checked.runs)
     plans = runs_that_count(definition, planner, runs)
@@ -78,6 +71,17 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     if failed and not go_on:
         raise InputError(f"could not be made, for the reasons above: {some_of(failed)}. The page is of the others")
     return page
+
+
+def planned(options: dict[str, Any], checked: StudyOptions, name: str) -> tuple[StudyDefinition, Planner]:
+    """The study with what the command changes of it, and its runs; an InputError that names the study."""
+    own_figures = {"figures": as_in_study(options["figures"], options["study"])} if checked.figures else {}
+    own_seeds = {} if checked.seeds is None else {"seeds": checked.seeds}
+    try:
+        definition = check_options(StudyDefinition, options["study"] | own_figures).model_copy(update=own_seeds)
+        return definition, Planner(definition)
+    except InputError as error:
+        raise InputError(f"study={name}: {error}") from error
 
 
 def as_in_study(figures: Sequence[Any], study: Mapping[str, Any]) -> list[Any]:
