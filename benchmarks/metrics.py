@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 
-from gans.config.build import build_data, build_metrics
+from gans.config.build import build_data, build_each
 from gans.config.resolve import resolve
 from gans.config.validate import validate
 from gans.data.batches import Dataset
@@ -35,7 +35,7 @@ def main(overrides: list[str]) -> None:
         config = validate(resolve(compose("config", overrides=overrides)))
     data = build_data(config)
     features = load_features(data.source)
-    metrics: dict[str, Metric] = build_metrics(config)
+    metrics: dict[str, Metric] = build_each(config.metric, "metric")
     real, training = enough(data.test_images), data.train_images
     images = enough(training).to_batch().images
     fake = jitter(images, torch.Generator().manual_seed(0)).mul(255).round().to(torch.uint8)

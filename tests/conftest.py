@@ -1,6 +1,8 @@
 """What pytest does before and around all tests. The process that hands them to others does not import torch."""
 
 from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import entry_points
 
 import pytest
 from hypothesis import settings
@@ -35,8 +37,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 @pytest.fixture(autouse=True, scope="session")
 def _environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache of its own, and no data root but for the tests that name it."""
+    """A cache of its own, and no data root but for the tests that name it. Installed packages are looked up once."""
     with pytest.MonkeyPatch.context() as patch:
+        # by each trainer, for as long as a training step takes
+        patch.setattr("lightning.fabric.utilities.registry.entry_points", cache(entry_points))
         patch.setenv("GANS_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("GANS_DATA_ROOT", raising=False)
         yield

@@ -28,6 +28,8 @@ from gans.randomness import derive_seed
 from gans.sampling import Sampling
 from gans.stabilize.base import Stabilizers, require_hooks
 
+AS_PARTIAL = {"_convert_": "all", "_partial_": True}
+"""What makes Hydra return a function of further arguments, with plain Python's values."""
 SET_BY_BASES: dict[type, str] = {nn.Module: "_modules", Metric: "during_training", Source: "is_set_up"}
 """An attribute that the initializer of a base class sets, and without which objects fail late."""
 
@@ -56,7 +58,8 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
     require_trainer(config.trainer)
     data, gan = build_data(config), build_gan(config, branch)
     require_match(gan, data)
-    evaluator, sampling = build_evaluator(config, data), build_sampling(config.sampling)
+    evaluator = build_evaluator(config, data)
+    sampling = build(config.sampling, "sampling")
     sampling.require_match(gan)
     if evaluator is None and sampling.protocol is not None:
         raise InputError(
@@ -69,7 +72,7 @@ def build_run(config: RunConfig, branch: int = 0) -> RunComponents:
 
 def build_evaluator(config: RunConfig, data: Source) -> Evaluator | None:
     """The evaluator, which can describe the data; None without metrics."""
-    return make_evaluator(build_metrics(config), config.data, data, config.evaluated_images)
+    return make_evaluator(build_each(config.metric, "metric"), config.data, data, config.evaluated_images)
 
 
 def make_evaluator(
@@ -150,17 +153,9 @@ def build_gan(config: RunConfig, branch: int = 0) -> GAN:
     )
 
 
-def build_metrics(config: RunConfig) -> dict[str, Metric]:
-    return build_each(config.metric, "metric")
-
-
-def build_sampling(node: dict[str, Any]) -> Sampling:
-    return build(node, "sampling")
-
-
 def build_figures(config: RunConfig) -> dict[str, Draw]:
     """The functions that draw figures, by name."""
-    return {name: instantiate(node, _convert_="all", _partial_=True) for name, node in config.figure.items()}
+    return {name: instantiate(node | AS_PARTIAL) for name, node in config.figure.items()}
 
 
 def build_each(group: dict[str, dict[str, Any]], path: str) -> dict[str, Any]:
@@ -179,7 +174,7 @@ def build(node: dict[str, Any], path: str, **supplied: Any) -> Any:
         InputError: if the class refuses the values.
     """
     try:
-        made = instantiate(node, _convert_="all", _partial_=True)(**supplied)
+        made = instantiate(node | AS_PARTIAL)(**supplied)
     except (InputError, MemoryError):
         raise
     except Exception as error:

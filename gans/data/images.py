@@ -204,7 +204,7 @@ class ImageData(Source):
             undivided = {"val_size": "0", "limit": "null"}[option]
             raise InputError(
                 f"data.{option}={getattr(self, option)}: {listed(rare)} has one training image, which can't be "
-                f"divided: add images, remove the class, or use data.{option}={undivided}"
+                f"divided, whichever classes are chosen: add images, remove the class, or use data.{option}={undivided}"
             )
         total, classes = len(images.labels), len(images.labels.unique())
         if not classes <= size <= total - classes:
@@ -228,9 +228,14 @@ def fitted(images: Dataset, size: int | None, channels: int | None) -> Dataset:
     """Images of this side and number of channels; None leaves them as they are.
 
     Raises:
-        InputError: for images that are not square, which can't be resized.
+        InputError: for images that are not square, which can't be resized, or are neither grey nor RGB.
     """
     content = images.content
+    if channels not in (None, content.shape[1]) and content.shape[1] not in (1, 3):
+        raise InputError(
+            f"data.channels={channels}: images with {content.shape[1]} channels can't be made grey or RGB: give them 1 "
+            "or 3 channels, or leave data.channels out"
+        )
     content = content if channels is None else with_channels(content, channels)
     height, width = content.shape[2:]
     if size is None or (height, width) == (size, size):

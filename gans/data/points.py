@@ -11,6 +11,7 @@ from torch import Tensor
 from gans.data.batches import Dataset
 from gans.data.extractor import ExtractedFeatures
 from gans.data.source import Source
+from gans.errors import InputError
 from gans.randomness import derive_seed
 
 
@@ -46,7 +47,7 @@ class Mixture:
 class PointData(Source):
     """Points drawn from a mixture, independently for training, validation and test.
 
-    A subclass sets ``feature_extractor``, the mixture.
+    A subclass sets ``feature_extractor``, the mixture, and ``extent``.
 
     Args:
         train_size, val_size, test_size: numbers of points.
@@ -70,6 +71,11 @@ class PointData(Source):
         return list(range(len(self.feature_extractor.modes)))
 
     def split(self) -> tuple[Dataset, Dataset, Dataset]:
+        for name in ("feature_extractor", "extent"):
+            if getattr(self, name, None) is None:
+                raise InputError(
+                    f"data={self.source}: {type(self).__name__} has no {name}: set self.{name} in its __init__"
+                )
         streams = {name: torch.Generator().manual_seed(derive_seed(self.split_seed, name)) for name in self.sizes}
         train, val, test = (self.feature_extractor.draw(size, streams[name]) for name, size in self.sizes.items())
         return train, val, test

@@ -9,7 +9,7 @@ class ClassAgreement(Metric):
     values = ("class_agreement",)
 
     def applies(self, data: EvaluationData) -> bool:
-        return data.conditional
+        return data.conditional and data.classes_are_known
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         return {"class_agreement": (data.fake.predicted == data.fake.labels).float().mean().item()}

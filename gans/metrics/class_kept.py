@@ -9,7 +9,7 @@ class ClassKept(ImageMetric):
     values = ("class_kept",)
 
     def applies(self, data: EvaluationData) -> bool:
-        return super().applies(data) and data.answers is not None
+        return super().applies(data) and data.answers is not None and data.classes_are_known
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         return {"class_kept": (data.fake.predicted == data.fake.labels).float().mean().item()}

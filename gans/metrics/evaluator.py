@@ -1,15 +1,13 @@
 """From generated samples to named metric values, and the values that real samples reach."""
 
 import hashlib
-import io
 import json
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from numbers import Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,7 +17,7 @@ from gans.data.extractor import FeatureExtractor
 from gans.data.progress import ProgressBar
 from gans.data.source import Source
 from gans.errors import InputError, TrainingError, one_line, warn_once
-from gans.files import cache_folder, code_sha256, write_json
+from gans.files import cache_folder, write_json
 from gans.metrics.base import EvaluationData, Metric, SampleFeatures
 from gans.metrics.name import MetricName
 from gans.randomness import derive_seed
@@ -146,8 +144,8 @@ class Evaluator:
             answers=fake.images if transforms else None,
         )
         sets = (self.data.train_images.select(others), pool, self.data.val_images)
-        contents = (self.data.to_metric_format(samples).content for samples in sets)
-        key = _digest(real.images, fake.images, *contents, self.features.sha256)
+        others_read = (part for samples in sets for part in self.data.to_metric_format(samples))
+        key = _digest(real.images, real.labels, fake.images, fake.labels, *others_read, self.features.sha256)
         return self._compute(subset, evaluation_data, cache_key=key).values
 
     def name(self, metric: str, subset: Subset) -> str | None:
@@ -222,43 +220,23 @@ def compute(name: str, metric: Metric, data: EvaluationData) -> dict[str, float]
     return {figure: float(value) for figure, value in values.items()}
 
 
-def _digest(*parts: Tensor | str | bytes) -> str:
+def _digest(*parts: Tensor | str) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        data = part.contiguous().reshape(-1).numpy().data if isinstance(part, Tensor) else part
-        digest.update(data.encode() if isinstance(data, str) else data)
+        digest.update(part.encode() if isinstance(part, str) else part.contiguous().reshape(-1).numpy().data)
     return digest.hexdigest()
-
-
-class _ByValue(pickle.Pickler):
-    """Pickles tensors by their values: torch's own way has an address in it."""
-
-    def reducer_override(self, value: Any) -> Any:
-        is_tensor = isinstance(value, Tensor)
-        return (torch.from_numpy, (value.detach().cpu().numpy(),)) if is_tensor else NotImplemented
-
-
-def _pickled(value: Any) -> bytes | None:
-    """The same bytes for the same value; None for one that can't be pickled, such as a lambda function."""
-    buffer = io.BytesIO()
-    try:
-        _ByValue(buffer).dump(value)
-    except Exception:  # of whatever class: it is only not remembered
-        return None
-    return buffer.getvalue()
 
 
 def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[str, float]:
     """The metric's values, from the user's cache if the same code has computed them of the same samples.
 
-    A user's own metric and what it imports from beside it count as its code; a file that it reads later does not.
+    Those of a user's own metric are computed each time: it may depend on anything.
     """
-    own = [code_sha256(level.__module__) for level in type(metric).__mro__]
-    package = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
-    options = _pickled((own, package, sorted(vars(metric).items()), data.conditional, data.inverted))
-    if None in own or options is None:  # there is no telling whether it changes
+    if not type(metric).__module__.startswith(f"{__package__}."):
         return compute(name, metric, data)
-    path = cache_folder() / "floors" / f"{name}-{_digest(key, options)[:24]}.json"
+    code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
+    made_of = repr((code, sorted(vars(metric).items()), data.conditional, data.inverted, data.answers is None))
+    path = cache_folder() / "floors" / f"{name}-{_digest(key, made_of)[:24]}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -31,13 +31,19 @@ class KID(Metric):
     def compute(self, data: EvaluationData) -> dict[str, float]:
         count = min(len(data.real.features), len(data.fake.features))
         subsets = max(10, count // self.subset)
-        parts = (_shuffled(sample.features).tensor_split(subsets) for sample in (data.real, data.fake))
+        parts = (
+            _shuffled(sample.features, stream).tensor_split(subsets)
+            for stream, sample in {"kid/real": data.real, "kid/fake": data.fake}.items()
+        )
         values = torch.stack([poly_mmd(real, fake) for real, fake in zip(*parts, strict=True)])
         return {"kid": values.mean().item(), "kid_error": (values.std() / subsets**0.5).item()}
 
 
-def _shuffled(features: Tensor) -> Tensor:
-    """The rows, float64, in a random order that does not depend on their original order."""
+def _shuffled(features: Tensor, stream: str) -> Tensor:
+    """The rows, float64, in a random order that does not depend on their original order.
+
+    Real and generated images need different streams: the same one pairs images of equal rank, which are alike.
+    """
     sorted_rows = features[torch.from_numpy(numpy.lexsort(features.numpy().T))].double()
-    random = torch.Generator().manual_seed(derive_seed(0, "kid"))
+    random = torch.Generator().manual_seed(derive_seed(0, stream))
     return sorted_rows[torch.randperm(len(features), generator=random)]

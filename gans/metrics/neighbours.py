@@ -53,9 +53,13 @@ class Neighbours(ImageMetric):
         per_class = PAIRS // len(classes)
         nearest_of_each = [order[predicted == label][:per_class] for label in classes]
         shown = torch.cat(nearest_of_each) if per_class else order[:PAIRS]
+
+        def seen_by_run(images: Tensor) -> Tensor:
+            return 255 - images if data.inverted else images
+
         return {
-            "images": to_display(data.fake.images[shown]),
-            "neighbours": to_display(data.training().images[indices[shown]]),
+            "images": to_display(seen_by_run(data.fake.images[shown])),
+            "neighbours": to_display(seen_by_run(data.training().images[indices[shown]])),
             "distances": distances,
             "held_out_distances": held_out,
         }

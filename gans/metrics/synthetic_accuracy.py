@@ -61,7 +61,7 @@ class SyntheticAccuracy(ImageMetric):
 
     def applies(self, data: EvaluationData) -> bool:
         is_large = super().applies(data) and min(data.real.images.shape[-2:]) >= LEAST_PIXELS
-        return is_large and data.conditional and data.source_size >= LEAST
+        return is_large and data.conditional and data.classes_are_known and data.source_size >= LEAST
 
     def compute(self, data: EvaluationData) -> dict[str, float]:
         assert self.epochs is not None

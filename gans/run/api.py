@@ -329,8 +329,7 @@ def load(
     with input_errors():
         if ONE_RUN.locked():
             raise InputError("a run trains in this process: load others when it has ended, or in another process")
-        own_folders(config_dir)
-        with usual_torch(), own_random_numbers():
+        with named(own_folders(config_dir)), usual_torch(), own_random_numbers():
             return Generator(load_sampler(as_path(path), packages(trust), data_root))
 
 

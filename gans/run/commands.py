@@ -64,15 +64,18 @@ def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
             stack.enter_context(lock(folder))
             run = RunFolder.create(folder, options)
         images = {"data_sha256": components.data.data_sha256, "test_sha256": components.data.test_sha256}
-        run.history.add("started", **images, **made_by(run))
+        run.history.add("started", **images, **made_by(run, components))
         with removing_refused(run, components.gan):
             return complete(run, config, components)
 
 
-def made_by(run: RunFolder) -> dict[str, Any]:
-    """What trains a run from now on, for its history: the job, and the user's own code."""
-    own_code = own_code_sha256(settings_text(run.config))
-    return {"slurm_job": slurm.job()} | ({"own_code_sha256": own_code} if own_code else {})
+def made_by(run: RunFolder, components: RunComponents) -> dict[str, Any]:
+    """What trains and evaluates a run from now on, for its history: the job, the user's own code, the features."""
+    facts = {
+        "own_code_sha256": own_code_sha256(settings_text(run.config)),
+        "features_sha256": components.evaluator and components.evaluator.features.sha256,
+    }
+    return {"slurm_job": slurm.job()} | {name: value for name, value in facts.items() if value}
 
 
 @contextmanager
@@ -151,7 +154,6 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
         config: the run's config; ``trainer.max_epochs`` and ``max_steps`` may be others, but not fewer steps than it
             has trained, and ``data.root`` may be another folder with the same images.
     """
-    run.refuse_links_out()
     with lock(run.path):
         remove_parts(run.path)
         checkpoint = last_checkpoint(run)
@@ -159,6 +161,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
         components = build_run(config, branch=run.history.count("rolled back"))
         require_same_images(run, components.data)
         warn_of_changed_code(run)
+        warn_of_changed_features(run, components)
         if checkpoint:
             require_same_weights(components.gan, checkpoint, run)
         budget = planned_steps(config.trainer, components.data)
@@ -173,7 +176,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
             rewind(run, checkpoint)
         run = RunFolder.create(run.path, config.model_dump())
         print(f"resuming from training step {step:,} of {run.path}", flush=True)
-        run.history.add("resumed", training_step=step, **made_by(run))
+        run.history.add("resumed", training_step=step, **made_by(run, components))
         return complete(run, config, components)
 
 
@@ -183,7 +186,6 @@ def test(run: RunFolder, config: RunConfig) -> RunFolder:
     Replaces test.json, verdict.json, the figures and the samples of the test, and ``sampling`` in config.yaml if the
     config has another.
     """
-    run.refuse_links_out()
     with lock(run.path):
         remove_parts(run.path)
         checkpoint = last_checkpoint(run)
@@ -225,7 +227,6 @@ def redraw(run: RunFolder, config: RunConfig, own_figures: bool = False) -> None
         InputError: if the run has no data for any of them, or has one of a package that ``trust`` does not list.
         Exception: of the first figure that fails, after all others are drawn.
     """
-    run.refuse_links_out()
     figures = run.config.get("figure")
     if figures and own_figures:
         for name, node in figures.items():
@@ -340,6 +341,16 @@ def warn_of_changed_code(run: RunFolder) -> None:
         warn(
             f"'{run.path}' was trained with another version of your own code: what follows mixes both. Restore the old "
             "code, or start a new run"
+        )
+
+
+def warn_of_changed_features(run: RunFolder, components: RunComponents) -> None:
+    """Say so where the feature network was trained anew since the run was evaluated: its curves are of both."""
+    before, now = run.history.features, components.evaluator.features.sha256 if components.evaluator else ""
+    if before and now and before != now:
+        warn(
+            f"'{run.path}' was evaluated with another feature network, so that its validation metrics and the best "
+            "checkpoint mix both: restore that one in your cache, or start a new run"
         )
 
 

@@ -111,22 +111,22 @@ def saturation(run: RunFolder) -> LabelPeriod | None:
     """
     objective = _objective(run)
     undecided = math.nan if objective is None else loss_if_undecided(objective)
-    periods = []  # the generator may have fewer points, since it learns in some steps only
-    for curve, why, holds in (
-        (
-            "discriminator_accuracy",
-            "its accuracy stays at 0.99 or more",
-            lambda window: (window.min(1) >= 0.99) & _one_score_tells(objective),
-        ),
-        (
-            "generator_loss",
-            "the generator's loss stands still",
-            lambda window: (numpy.ptp(window, 1) < 1e-3) & ~(numpy.abs(window.mean(1) - undecided) < 0.01),
-        ),
-    ):
-        steps, values = run.curve(f"train/{curve}")
-        if len(values) >= POINTS and (found := numpy.flatnonzero(holds(_windows(values)))).size:
-            periods.append(LabelPeriod(int(steps[found[0]]), int(steps[found[-1] + POINTS - 1]), why))
+
+    def held(curve: str, why: str, holds: Callable[[NDArray[Any]], NDArray[numpy.bool_]]) -> list[LabelPeriod]:
+        """The period of windows of points in which something holds, as a list of one; or none."""
+        steps, values = run.curve(f"train/{curve}")  # the generator may learn in some steps only
+        if len(values) < POINTS or not (found := numpy.flatnonzero(holds(_windows(values)))).size:
+            return []
+        return [LabelPeriod(int(steps[found[0]]), int(steps[found[-1] + POINTS - 1]), why)]
+
+    def is_sure(accuracy: NDArray[Any]) -> NDArray[numpy.bool_]:
+        return (accuracy.min(1) >= 0.99) & _one_score_tells(objective)
+
+    def stands_still(loss: NDArray[Any]) -> NDArray[numpy.bool_]:
+        return (numpy.ptp(loss, 1) < 1e-3) & ~(numpy.abs(loss.mean(1) - undecided) < 0.01)
+
+    periods = held("discriminator_accuracy", "its accuracy stays at 0.99 or more", is_sure)
+    periods += held("generator_loss", "the generator's loss stands still", stands_still)
     if not periods:
         return None
     first = min(periods, key=lambda period: period.first_step)

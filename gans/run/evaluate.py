@@ -60,6 +60,8 @@ def evaluate(options: dict[str, Any]) -> Path:
     evaluator = make_evaluator(build_each(config.metric, "metric"), config.data, data, count)
     if evaluator is None:
         raise InputError("metric=none computes nothing: use metric=[fid], for example")
+    if training := [f"metric.{name}" for name, metric in evaluator.metrics.items() if metric.epochs is not None]:
+        raise InputError(f"{training[0]} trains on images that a generator makes, and there is none: leave it out")
     results = judge(evaluator, given)
     if not results.checkpoints["given"].results:
         classes = "" if bool((given.labels != NO_CLASS).all()) else ", which have no classes"
@@ -118,6 +120,4 @@ def judge(evaluator: Evaluator, given: Dataset) -> TestResults:
 
 
 def no_more(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    raise InputError(
-        f"metric.synthetic_accuracy needs {count:,} further images of a generator, and there is none: leave it out"
-    )
+    raise InputError(f"a metric needs {count:,} further images of a generator, and there is none: leave it out")

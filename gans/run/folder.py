@@ -238,14 +238,6 @@ class RunFolder:
         """Read the files whose damage would be found only after a resumed run has changed others."""
         _ = self.history, self.versions, self.floors
 
-    def refuse_links_out(self) -> None:
-        """Refuse a folder with a link that leads out of it: writing to the run must not change other files."""
-        home = self.path.resolve()
-        for path in self.path.rglob("*"):
-            if path.is_symlink() and not path.resolve().is_relative_to(home):
-                target = path.resolve()
-                raise InputError(f"'{path}' leads out of the run folder, to '{target}': put the file itself there")
-
 
 def run_of(path: Path) -> RunFolder | None:
     """The run folder that a path names, or lies in; None for a file elsewhere."""

@@ -51,6 +51,11 @@ class History:
         return any(one and other and one != other for one, other in zip(self.images, now, strict=True))
 
     @property
+    def features(self) -> str:
+        """The hash of the feature network with which the run was evaluated last; "" if it is not known."""
+        return next((event["features_sha256"] for event in reversed(self.events) if event.get("features_sha256")), "")
+
+    @property
     def own_code(self) -> set[str]:
         """The hash of each version of the user's own code with which the run was started or resumed, where known."""
         return {event["own_code_sha256"] for event in self.events if event.get("own_code_sha256")}

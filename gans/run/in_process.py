@@ -65,16 +65,20 @@ def as_a_command(folders: Sequence[str]) -> Iterator[None]:
 
 def own_random_numbers() -> AbstractContextManager[None]:
     """Afterwards PyTorch's global random numbers go on as if nothing had used them."""
-    return torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else [])
+    return torch.random.fork_rng([*range(torch.cuda.device_count())])
 
 
 @contextmanager
 def usual_torch() -> Iterator[None]:
-    """PyTorch's usual type of numbers, and gradients; afterwards the caller's settings."""
-    before = torch.get_default_dtype()
+    """PyTorch's usual type and place of new tensors, and gradients; afterwards the caller's settings."""
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
     with torch.inference_mode(False), torch.enable_grad():
         torch.set_default_dtype(torch.float32)
+        if device.type != "cpu":  # else nothing is set, and setting it would make every operation slower
+            torch.set_default_device(None)
         try:
             yield
         finally:
-            torch.set_default_dtype(before)
+            torch.set_default_dtype(dtype)
+            if device.type != "cpu":
+                torch.set_default_device(device)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gans.config.build import build_sampling, read_data
+from gans.config.build import build, read_data
 from gans.config.schema import USE_ALL, SampleChoice
 from gans.config.validate import validate_choice
 from gans.data.batches import Batch, Dataset
@@ -281,7 +281,7 @@ def load_sampler(
         InputError: if it is none of these, is damaged, or can't be sampled in this way.
     """
     validate_choice(sampling_config, "sampling", "sampling")
-    sampling = build_sampling(dict(sampling_config))
+    sampling: Sampling = build(dict(sampling_config), "sampling")
     file = find_weights(path, whole=sampling.needs_discriminator)
     trained = load_generator(file, trust)
     gan = load_gan(file, trust) if sampling.needs_discriminator else None

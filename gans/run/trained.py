@@ -105,7 +105,6 @@ def find_weights(path: Path, *, whole: bool = False) -> Path:
     if path.is_file() and path.suffix not in (".yaml", ".json", ".csv"):
         return path
     run = RunFolder.around(path)
-    run.refuse_links_out()
     exported = run.generator_file if run.generator_file.is_file() and not whole else None
     is_finished = run.history.last == "finished"  # a run that trains on has an exported generator of before
     file = (exported if is_finished else None) or newest_whole(run.checkpoints, "last") or exported

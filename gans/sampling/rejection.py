@@ -28,7 +28,7 @@ class RejectionSampling(Sampling):
     F(x) = s - m - log(1 - exp(s - m - 1e-8)) - gamma (Azadi et al. 2019, equation 8), where s is the score of x and m
     the largest score that was seen. With gamma = 0 and the best discriminator, whose score is the log ratio of data and
     generated densities, the kept samples have the data's distribution, but few are kept. So gamma is a percentile of
-    the other terms of F among the samples scored at once: the higher, the fewer are kept, and the closer the kept
+    the other terms of F among the 500 latest samples: the higher, the fewer are kept, and the closer the kept
     samples' distribution is to the data's.
 
     m and gamma are those of the sample's class, if the generator takes classes. The paper trains the discriminator
@@ -97,21 +97,23 @@ class RejectionSampling(Sampling):
         return make_inputs
 
     def chooser(self, score: Callable[[Inputs], Tensor]) -> Callable[[Inputs, torch.Generator], Tensor]:
-        """A function that says which samples are kept, bool, shape (n,). It remembers the largest scores."""
-        largest: dict[int, float] = {}  # by class
+        """A function that says which samples are kept, bool, shape (n,). It remembers scores."""
+        latest: dict[int, Tensor] = {}  # by class
+        largest: dict[int, float] = {}
 
         def kept(inputs: Inputs, random: torch.Generator) -> Tensor:
-            scores = score(inputs).double()
+            scores, labels = score(inputs).cpu().double(), inputs.labels.cpu()
             if not bool(scores.isfinite().all()):
                 raise TrainingError("the discriminator's scores of samples are not finite: its weights have diverged")
             terms = torch.empty_like(scores)
-            for label in inputs.labels.unique().tolist():
-                of_class = inputs.labels == label
+            for label in labels.unique().tolist():
+                of_class = labels == label
                 found = scores[of_class]
+                latest[label] = torch.cat((latest.get(label, found[:0]), found))[-TRIED:]
                 largest[label] = max(largest.get(label, -math.inf), found.max().item())
-                terms[of_class] = logit_of_share(found - largest[label])
-                terms[of_class] -= terms[of_class].quantile(self.percentile / 100)
-            return torch.rand(scores.shape, generator=random, device=scores.device) < terms.sigmoid()
+                gamma = logit_of_share(latest[label] - largest[label]).quantile(self.percentile / 100)
+                terms[of_class] = logit_of_share(found - largest[label]) - gamma
+            return torch.rand(scores.shape, generator=random, device=random.device).cpu() < terms.sigmoid()
 
         return kept
 

@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 from gans.config.validate import foreign_targets
 from gans.data.class_names import listed
@@ -86,7 +87,13 @@ def analyse(definition: StudyDefinition, records: Sequence[RunRecord], warnings:
         records=records,
         troubles=count_troubles(by_arm, definition.baseline),
         protocols=protocols,
-        warnings=[*warnings, *off_scale(definition.merits, records), *other_images(records), *other_code(records)],
+        warnings=[
+            *warnings,
+            *off_scale(definition.merits, records),
+            *other_images(records),
+            *other_code(records),
+            *other_features(records),
+        ],
     )
 
 
@@ -226,32 +233,54 @@ def off_scale(merits: Sequence[FigureOfMerit], records: Sequence[RunRecord]) -> 
 
 def other_images(records: Sequence[RunRecord]) -> list[str]:
     """A warning for each data set whose images have changed between two runs."""
-    first: dict[tuple[str, int], RunFolder] = {}
-    changed: dict[str, str] = {}
+    of_data = []
     for run in (record.run for record in records):
-        options = {name: run.config["data"].get(name) for name in ("_target_", "root", "size", "channels")}
-        text = json.dumps(options)
-        for part, own in enumerate(run.history.images):  # of training and of test
-            before = first.setdefault((text, part), run) if own else run
-            if before.history.images[part] != own:
-                both = f"'{before.path}' and '{run.path}'"
-                changed.setdefault(text, f"the images changed between {both}, which may be what makes a difference")
-    return list(changed.values())
+        options = json.dumps({name: run.config["data"].get(name) for name in ("_target_", "root", "size", "channels")})
+        of_data += [(options, part, own, run) for part, own in enumerate(run.history.images)]  # of training and of test
+    where = changes(of_data)
+    return [f"the images changed between {both}, which may be what makes a difference" for both in where.values()]
 
 
 def other_code(records: Sequence[RunRecord]) -> list[str]:
     """A warning for each class of the user's own whose code has changed between two runs."""
-    first: dict[str, RunFolder] = {}
+    of_classes = [
+        (", ".join(sorted(foreign_targets(result_settings(run.config)))), 0, run.history.own_code, run)
+        for run in (record.run for record in records)
+    ]
+    return [
+        f"the code of {classes} changed between {both}, which may be what differs: make them anew"
+        for classes, both in changes(of_classes).items()
+    ]
+
+
+def other_features(records: Sequence[RunRecord]) -> list[str]:
+    """A warning for each feature network that has changed between the tests of two runs."""
+    of_names = [
+        (parsed.features, 0, record.features, record.run)
+        for record in records
+        for full in record.protocols.values()
+        if (parsed := MetricName.parse(full)) and parsed.features
+    ]
+    return [
+        f"the feature network {name} changed between {both}, so that their figures can't be compared: test the runs of "
+        "the old one again with train.py test=..."
+        for name, both in changes(of_names).items()
+    ]
+
+
+def changes(found: Iterable[tuple[str, int, Any, RunFolder]]) -> dict[str, str]:
+    """The first two runs that differ in a part of something that they share: by its name, its part, and their value.
+
+    What is not known of a run, an empty value, does not differ.
+    """
+    first: dict[tuple[str, int], tuple[Any, RunFolder]] = {}
     changed: dict[str, str] = {}
-    for run in (record.run for record in records if record.run.history.own_code):
-        classes = ", ".join(sorted(foreign_targets(result_settings(run.config))))
-        before = first.setdefault(classes, run)
-        if before.history.own_code != run.history.own_code:
-            both = f"'{before.path}' and '{run.path}'"
-            changed.setdefault(
-                classes, f"the code of {classes} changed between {both}, which may be what differs: make them anew"
-            )
-    return list(changed.values())
+    for name, part, value, run in found:
+        if value:
+            known, before = first.setdefault((name, part), (value, run))
+            if known != value:
+                changed.setdefault(name, f"'{before.path}' and '{run.path}'")
+    return changed
 
 
 def tested_figures(run: RunFolder) -> list[str]:

@@ -18,11 +18,11 @@ from gans.study.analyse import StudyResult, analyse
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.existing import existing_study, without
 from gans.study.find import Runs, different_spacings
-from gans.study.gather import read_planned
 from gans.study.make_runs import run_missing
 from gans.study.page import Commands
 from gans.study.plan import PlannedRun, Planner
 from gans.study.publish import publish
+from gans.study.record import read_records
 
 FEW = 6
 """How many missing runs a warning names."""
@@ -56,14 +56,15 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     tried, go_on = run_missing(definition, planner, checked, name, hydra) if checked.run else (set(), "")
     runs = Runs(checked.runs)
     plans = runs_that_count(definition, planner, runs)
-    records, warnings = read_planned(plans, runs, definition.merits)
+    existing = runs.planned(plans)
+    records, warnings = read_records(existing, definition.merits)
     warnings += [f"left out: {line}" for line in runs.damaged]
     if not records and go_on:  # which has said so
         return Path(checked.output) / name
     if not records:
-        why = why_none(any(runs.of(plan) for plan in plans), checked.run, tried)
+        why = why_none(bool(existing), checked.run, tried)
         raise InputError(without(f"no run of this study can be used: {why}", warnings))
-    spacings = different_spacings([run for plan in plans if (run := runs.of(plan))], definition.merits)
+    spacings = different_spacings([run for run, _ in existing], definition.merits)
     warnings += [*planner.warnings, *spacings, *runs.of_other_code(plans), *twins(plans, runs)]
     result = analyse(definition, records, [*warnings, *missing_runs(plans, definition.seeds, runs)])
     page = publish(result, Path(checked.output) / name, commands_of(result, planner, checked))

@@ -14,10 +14,9 @@ from gans.run.identity import WITHOUT_EFFECT, result_settings, with_whole_number
 from gans.study.define import FigureOptions, StudyDefinition
 from gans.study.figures_of_merit import figure_of_merit
 from gans.study.find import different_spacings, run_folders
-from gans.study.gather import read_records
 from gans.study.known_figures import KNOWN
 from gans.study.plan import split_differences
-from gans.study.record import RunRecord, is_over
+from gans.study.record import RunRecord, is_over, read_records
 
 FEW = 6
 """How many figures are chosen of runs that exist if none are named, and how many differences are named."""

@@ -31,6 +31,10 @@ class Runs:
         """The run that counts for these settings; None if none is over."""
         return next(iter(self.over(planned)), None)
 
+    def planned(self, plans: Iterable[PlannedRun]) -> list[tuple[RunFolder, str]]:
+        """The runs that count for these, with their arms."""
+        return [(run, plan.arm) for plan in plans if (run := self.of(plan))]
+
     def over(self, planned: PlannedRun) -> list[RunFolder]:
         """The runs that have these settings and are over: those of the present code first, then finished ones."""
         over = [run for run in self.begun(planned) if is_over(run)]

@@ -18,9 +18,8 @@ from gans.study.analyse import StudyResult, analyse, require_figures
 from gans.study.define import StudyDefinition
 from gans.study.figures_of_merit import is_of_samples
 from gans.study.find import Runs
-from gans.study.gather import read_planned
 from gans.study.plan import PlannedRun, Planner
-from gans.study.record import RunRecord
+from gans.study.record import RunRecord, read_records
 from gans.sweep.engine import Engine
 from gans.sweep.launch import make_engine, run_members
 from gans.sweep.member import STOPPED, Member
@@ -175,7 +174,8 @@ def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
 
 def present_records(definition: StudyDefinition, planner: Planner, runs: Runs) -> list[RunRecord]:
     """The records of the runs that are over."""
-    return read_planned(runs_that_count(definition, planner, runs), runs, definition.merits, whole=False)[0]
+    planned = runs.planned(runs_that_count(definition, planner, runs))
+    return read_records(planned, definition.merits, whole=False)[0]
 
 
 def present_result(definition: StudyDefinition, records: Sequence[RunRecord]) -> StudyResult | None:

@@ -1,16 +1,17 @@
 """What a study knows of one run, read from its folder."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from gans.errors import InputError
 from gans.metrics.name import MetricName
-from gans.run.diagnose import read_verdict
+from gans.run.diagnose import Verdict, read_verdict
 from gans.run.folder import RunFolder
 from gans.run.history import History
-from gans.run.test_results import CheckpointResults, read_results
+from gans.run.test_results import CheckpointResults, TestResults, read_results
 from gans.study.figures_of_merit import FigureOfMerit
 from gans.study.known_figures import LATE_FLUCTUATION, RANK_CORRELATION, curve_and_figure
 from gans.study.rank_correlation import rank_correlation
@@ -40,6 +41,27 @@ class RunRecord:
     floors: dict[str, float] = field(default_factory=dict)
     """The figures of real images in place of generated ones, where there are some."""
     seconds: float = math.nan
+    features: str = ""
+    """The hash of the feature network of its test; "" if there is none."""
+
+
+def read_records(
+    runs: Iterable[tuple[RunFolder, str]], figures: Sequence[FigureOfMerit], whole: bool = True
+) -> tuple[list[RunRecord], list[str]]:
+    """The records of runs with their arms, and a warning for each damaged one.
+
+    Args:
+        whole: whether damaged curves count too, which takes long to read of many runs.
+    """
+    records, warnings = [], []
+    for run, arm in runs:
+        try:
+            record = read_record(run, arm, figures)
+            _ = run.curves if whole else None
+            records.append(record)
+        except InputError as error:
+            warnings.append(f"left out: {arm}: {error}")
+    return records, warnings
 
 
 def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> RunRecord:
@@ -51,30 +73,9 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
     failed = run.history.failure is not None
     tested = None if failed else read_results(run.test_results_file)
     verdict = read_verdict(run)
-    found: dict[str, float] = {}
-    protocols: dict[str, str] = {}
-    floors: dict[str, float] = {}
-    for figure in figures:
-        found[figure.name] = math.nan
-        name = figure.name.removeprefix("best.")
-        checkpoint = "best" if name != figure.name else "last"
-        if "@" in name:
-            found[figure.name] = value_at(run, *name.split("@"))
-        elif failed:  # what it has is of another moment of training than in other runs
-            continue
-        elif name == "seconds":
-            found[figure.name] = seconds_of(run.history) or math.nan  # 0: too short for whole seconds
-        elif name.startswith(LATE_FLUCTUATION):
-            found[figure.name] = float(verdict.late_fluctuation.get(name.removeprefix(LATE_FLUCTUATION), math.nan))
-        elif name.startswith(RANK_CORRELATION):
-            found[figure.name] = rank_correlation(run, *curve_and_figure(name))
-        elif tested and checkpoint in tested.checkpoints:
-            full = full_name(tested.checkpoints[checkpoint], name)
-            if full:
-                found[figure.name] = tested.checkpoints[checkpoint].results[full]
-                protocols[figure.name] = full
-                of_real = of_real_images(full)
-                floors |= {figure.name: tested.floors[of_real]} if of_real in tested.floors else {}
+    values = {figure.name: value_of(figure.name, run, tested, verdict) for figure in figures}
+    protocols = {name: full for name, (_, full) in values.items() if full is not None}
+    of_real = {name: of_real_images(full) for name, full in protocols.items()}
     return RunRecord(
         arm,
         int(run.config["seed"]),
@@ -82,11 +83,35 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
         "failed" if failed else "finished",
         {label: period.first_step for label, period in verdict.labels.items() if label not in HEALTHY},
         tuple(verdict.not_judged),
-        found,
+        {name: value for name, (value, _) in values.items()},
         protocols,
-        floors,
+        {name: tested.floors[full] for name, full in of_real.items() if tested and full in tested.floors},
         seconds_of(run.history),
+        (tested.features if tested else None) or "",
     )
+
+
+def value_of(figure: str, run: RunFolder, tested: TestResults | None, verdict: Verdict) -> tuple[float, str | None]:
+    """A figure of merit, NaN if the run lacks it, and its full name if it is of the test.
+
+    Args:
+        tested: None for a failed run, which has only figures of a training step: all others are of another moment of
+            training than in other runs.
+    """
+    name = figure.removeprefix("best.")
+    if "@" in name:
+        return value_at(run, *name.split("@")), None
+    if tested is None:
+        return math.nan, None
+    if name == "seconds":
+        return seconds_of(run.history) or math.nan, None  # 0: too short for whole seconds
+    if name.startswith(LATE_FLUCTUATION):
+        return float(verdict.late_fluctuation.get(name.removeprefix(LATE_FLUCTUATION), math.nan)), None
+    if name.startswith(RANK_CORRELATION):
+        return rank_correlation(run, *curve_and_figure(name)), None
+    checkpoint = tested.checkpoints.get("last" if name == figure else "best")
+    full = full_name(checkpoint, name) if checkpoint else None
+    return (checkpoint.results[full], full) if checkpoint and full else (math.nan, None)
 
 
 def full_name(tested: CheckpointResults, figure: str) -> str | None:

@@ -15,6 +15,7 @@ from gans.data.dirac import Dirac
 from gans.data.grid import Grid
 from gans.data.points import PointData
 from gans.data.ring import Ring
+from gans.errors import InputError
 from gans.metrics.base import EvaluationData, SampleFeatures
 from gans.metrics.mixture import Mixture
 from tests.training import option
@@ -34,6 +35,16 @@ def evaluation_of(data: PointData, points: Tensor) -> EvaluationData:
     return EvaluationData(
         real=fake, fake=fake, classes=data.classes, training=lambda: fake, more=NotImplemented, source_size=0
     )
+
+
+class Unplaced(PointData):
+    source = "unplaced"
+    feature_extractor = source_of("ring").feature_extractor
+
+
+def test_points_without_a_place_for_their_figures_are_refused() -> None:
+    with pytest.raises(InputError, match="Unplaced has no extent"):
+        Unplaced(batch_size=10).setup()
 
 
 def judged(data: PointData, points: Tensor) -> dict[str, float]:

@@ -15,7 +15,8 @@ from gans.data.batches import Batch
 from gans.errors import InputError
 from gans.explore.write import explore
 from gans.export.facts import facts_of
-from gans.export.formats import FORMATS
+from gans.export.formats import FORMATS, Safetensors
+from gans.export.network import Exportable
 from gans.export.write import TOLERANCE, difference_from_pytorch, export
 from gans.generator import Generator, Inputs
 from gans.run.folder import RunFolder
@@ -137,6 +138,20 @@ def test_models_of_points_are_exported_too(
     made = export(request(ExportConfig, run.path, format=name))
     assert made.file.parent == run.path / "exported"
     assert use(made.card, monkeypatch)["points"].ndim == 2
+
+
+class DividesByDeviation(Safetensors):
+    """Makes no number of a sample alone, as a network that divides by the deviation within a batch."""
+
+    def run(self, path: Path, made: Exportable, inputs: tuple[Tensor, ...]) -> Tensor:
+        images = super().run(path, made, inputs)
+        return images if len(images) > 1 else torch.full_like(images, torch.nan)
+
+
+def test_what_is_wrong_with_a_sample_alone_is_noticed(trained: Callable[..., RunFolder], tmp_path: Path) -> None:
+    made, path = loaded(trained(*TESTED)), tmp_path / "file.safetensors"
+    DividesByDeviation().write(made, path)
+    assert not difference_from_pytorch(DividesByDeviation(), path, made) <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", mostly_slow(2, sorted(FORMATS, reverse=True)))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from gans.config.build import build_data, build_evaluator, build_metrics, features_command, make_evaluator
+from gans.config.build import build_data, build_each, build_evaluator, features_command, make_evaluator
 from gans.data.batches import Dataset
 from gans.data.source import Source
 from gans.errors import InputError
@@ -317,7 +317,10 @@ def test_one_with_weights_that_are_not_finite_is_not_saved(cache: Path) -> None:
 
 def test_none_is_needed_for_metrics_that_too_few_images_leave_out() -> None:
     data = build_data(run_config("data=digits"))
-    metrics, node = build_metrics(run_config("data=digits", "metric=[fid]")), composed("data=digits")["data"]
+    metrics, node = (
+        build_each(run_config("data=digits", "metric=[fid]").metric, "metric"),
+        composed("data=digits")["data"],
+    )
     for images, needed in ((24, False), (70, True)):
         evaluator = make_evaluator(metrics, node, data, images)
         assert evaluator is not None

@@ -18,7 +18,7 @@ from torch.utils import data as torch_data
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torchvision.transforms.functional import gaussian_blur
 
-from gans.config.build import build_data, build_metrics
+from gans.config.build import build_data, build_each
 from gans.data.batches import Dataset
 from gans.data.images import ImageData
 from gans.errors import InputError
@@ -28,6 +28,7 @@ from gans.metrics import neighbours
 from gans.metrics.base import EvaluationData, Metric, SampleFeatures
 from gans.metrics.class_agreement import ClassAgreement
 from gans.metrics.class_histogram import ClassHistogram
+from gans.metrics.class_kept import ClassKept
 from gans.metrics.density_coverage import DensityCoverage
 from gans.metrics.fid import FID
 from gans.metrics.inception_score import InceptionScore
@@ -145,6 +146,28 @@ def test_kid_is_unbiased_and_its_error_is_one() -> None:
     values, errors = (numpy.array([each[name] for each in found]) for name in ("kid", "kid_error"))
     assert abs(values.mean()) < 4 * values.std() / len(values) ** 0.5
     assert numpy.sqrt((errors**2).mean()) == pytest.approx(values.std(), rel=0.4)
+
+
+def test_kid_of_images_in_clusters_is_unbiased() -> None:
+    """Real images have classes, so that images of equal rank are alike: no subset may pair them."""
+    centres = 8 * gaussian(10, seed=1000)
+    random = torch.Generator().manual_seed(0)
+
+    def images(seed: int) -> SampleFeatures:
+        return synthetic(centres[torch.randint(10, (100,), generator=random)] + gaussian(100, seed=seed))
+
+    found = [KID(subset=10).compute(between(images(2 * i), images(2 * i + 1))) for i in range(60)]
+    values = numpy.array([each["kid"] for each in found])
+    assert abs(values.mean()) < 4 * values.std() / len(values) ** 0.5
+
+
+def test_metrics_of_classes_need_classes_that_are_known() -> None:
+    """Of images without classes the features' own classes say nothing."""
+    images = synthetic(gaussian(30))
+    known = replace(between(images, images), answers=images.images, source_size=30)
+    for metric in (ClassAgreement(), ClassKept(), SyntheticAccuracy(), ClassHistogram()):
+        assert metric.applies(known)
+        assert not metric.applies(replace(known, classes_are_known=False))
 
 
 def test_inception_score_between_one_and_the_number_of_classes() -> None:
@@ -323,7 +346,9 @@ def test_the_full_protocol_is_the_published_one_and_the_short_one_a_small_part_o
     assert short.images * short.epochs < 60_000 * 10 / 50
     assert run_config("experiment=conditional").metric["synthetic_accuracy"]["protocol"] == "full"
     with pytest.raises(InputError, match="protocol=full"):
-        build_metrics(run_config("metric.synthetic_accuracy.protocol=full", "metric.synthetic_accuracy.epochs=2"))
+        build_each(
+            run_config("metric.synthetic_accuracy.protocol=full", "metric.synthetic_accuracy.epochs=2").metric, "metric"
+        )
 
 
 # --- laws ------------------------------------------------------------------------------------------------------------
@@ -331,7 +356,7 @@ def test_the_full_protocol_is_the_published_one_and_the_short_one_a_small_part_o
 
 @pytest.fixture(scope="module")
 def all_metrics() -> dict[str, Metric]:
-    return build_metrics(run_config("data=digits", "metric.synthetic_accuracy.epochs=1"))
+    return build_each(run_config("data=digits", "metric.synthetic_accuracy.epochs=1").metric, "metric")
 
 
 def test_metrics_do_not_depend_on_the_order_of_images(

@@ -278,13 +278,16 @@ def test_what_the_caller_has_set_in_pytorch_changes_nothing_and_stays(run: gans.
     command = start(tmp_path / "command", "trainer.max_steps=1")
     try:
         torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
         torch.manual_seed(3)
         with torch.inference_mode():
             assert numpy.array_equal(gans.load(run.path).sample(9, seed=4), images)
             made = gans.train(*ONE_STEP, f"runs={tmp_path / 'python'}")
         assert torch.get_default_dtype() == torch.float64
+        assert torch.get_default_device().type == "meta"
     finally:
         torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
     assert torch.equal(torch.rand(1), number)
     assert_same_training(RunFolder(made.path), command)
 

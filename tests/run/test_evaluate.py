@@ -86,7 +86,8 @@ def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path)
     ("options", "message"),
     mostly_slow(3, [
         (["metric=[class_agreement]"], "no classes"), (["images=/nowhere"], "nowhere"), (["images=/"], "root"),
-        (["metric=none"], "metric=none"), (["metric=[]"], "metric=none"), (["data=ring"], "points"),
+        (["metric=none"], "metric=none"), (["metric=[synthetic_accuracy]"], "synthetic_accuracy"),
+        (["metric=[]"], "metric=none"), (["data=ring"], "points"),
         (["data=stacked_digits"], "stacked"),
         (["output=/proc/none.json"], "proc"), (["output=/proc"], "folder"), (["data.label_noise=0.1"], "label_noise"),
         (["data.replacement=true"], "replacement"), (["data.batch_size=2"], "batch_size"),

@@ -65,6 +65,15 @@ def test_a_class_that_the_discriminator_likes_less_is_kept_as_often() -> None:
     assert values[chosen].mean() > 0.5
 
 
+def test_a_rare_class_is_kept_as_often() -> None:
+    """Though there are a few of it among the samples that are scored at once."""
+    kept = RejectionSampling(80, 1).chooser(lambda inputs: inputs.arguments[0])
+    labels, random = (torch.arange(500) < 2).long(), stream()
+    values = torch.randn(1000, 500, generator=random)
+    chosen = torch.stack([kept(numbers(each, labels), random) for each in values]).float()
+    assert chosen[500:, :2].mean().item() == pytest.approx(chosen[500:, 2:].mean().item(), rel=0.15)
+
+
 def test_every_slot_gets_a_kept_input_of_its_own() -> None:
     asked = 0
 

@@ -28,12 +28,14 @@ def write_run(
     images: int = 20,
     moments: int = 6,
     protocol: str = PROTOCOL,
+    features: str = "0" * 64,
 ) -> RunFolder:
     """A run that is over.
 
     Args:
         figures: of the test, without their protocol.
         labels: of the verdict, each from half of the training on.
+        features: the hash of the network that the test used.
         failed_at: the step at which a value was not finite; such a run has no test results.
     """
     folder.mkdir(parents=True)
@@ -75,7 +77,7 @@ def write_run(
     TestResults(
         held_out_images=1000,
         evaluated_images=1000,
-        features="0" * 64,
+        features=features,
         checkpoints={"last": CheckpointResults(training_steps=STEPS, results=results)},
         floors=floors,
         left_out={},

@@ -112,6 +112,16 @@ def test_other_settings_are_never_mixed_in_silence(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_figures")
+def test_figures_of_two_feature_networks_of_one_name_are_compared_with_a_warning(tmp_path: Path) -> None:
+    """As where it was trained again, or on another machine."""
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=3)
+    config = composed("data=digits", "stabilize=ema") | {"seed": 3}
+    write_run(tmp_path / "runs" / "more", config, figures_of("better", 3), features="1" * 64)
+    page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]"), None)
+    assert "the feature network digits1 changed between" in (page.parent / "study.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize(("figure", "warns"), [("late_fluctuation.discriminator_loss", True), ("fid", False)])
 def test_fluctuations_of_curves_with_different_spacings_are_compared_with_a_warning(
     tmp_path: Path, figure: str, warns: bool
