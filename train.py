@@ -47,10 +47,12 @@ def main(config: DictConfig) -> None:
         from gans.run.folder import RunFolder
         from gans.run.identity import run_name
         from gans.run.prepare import prepare
+        from gans.run.slurm import requeue_when_asked
         from gans.run.stops import say_how_to_repeat
         from gans.sweep.member import follow_leader
 
         prepare()
+        requeue_when_asked()
         is_member = follow_leader()
         group = {option.partition(".")[0] for option in changed}
         if command == "draw":

@@ -91,7 +91,8 @@ def read_given(source: Path, data: ImageData) -> Dataset:
     if names == [ONLY]:
         return images._replace(labels=torch.full_like(images.labels, NO_CLASS))
     own = [data.class_names[number] for number in data.classes]
-    of_folder = dict(zip(safe_names(own), own, strict=True))  # as generate.py calls the folders of its PNGs
+    every = data.class_names
+    of_folder = dict(zip(safe_names(every), every, strict=True))  # as generate.py calls the folders of its PNGs
     names = [name if name in own else of_folder.get(name, name) for name in names]
     if unknown := [name for name in names if name not in own]:
         raise InputError(

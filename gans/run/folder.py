@@ -27,7 +27,11 @@ YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def is_run(path: Path) -> bool:
-    return (path / "config.yaml").is_file()
+    """Whether it is a run folder; not so of one that can't be looked into."""
+    try:
+        return (path / "config.yaml").is_file()
+    except OSError:
+        return False
 
 
 def runs_in(parent: Path) -> "list[RunFolder]":
@@ -81,7 +85,7 @@ class RunFolder:
     figures = Child("figures")
 
     def __post_init__(self) -> None:
-        if not self.config_file.is_file():
+        if not is_run(self.path):
             raise InputError(f"'{self.path}' is not a run folder: it has no config.yaml (train.py makes run folders)")
 
     @classmethod
@@ -92,11 +96,11 @@ class RunFolder:
         """
         is_inside = path.exists() or path.parent.name == "checkpoints"
         around = (path, *path.absolute().parents[:2]) if is_inside else (path,)
-        return cls(next((folder for folder in around if (folder / "config.yaml").is_file()), path))
+        return cls(next((folder for folder in around if is_run(folder)), path))
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return self.path.absolute().name
 
     @property
     def history(self) -> History:

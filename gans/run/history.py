@@ -27,6 +27,8 @@ class History:
                 if event["event"] == "failed":
                     _ = event["training_step"], event["why"]
             self.last = self.events[-1]["event"] if self.events else None
+        except OSError as error:
+            raise InputError(f"'{self.path}' can't be read: {error.strerror or error}") from error
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"'{self.path}' is damaged ({error}): delete it to start a new one") from error
 

@@ -28,9 +28,13 @@ class FilePositions(BaseModel):
 
 
 def file_positions(run: RunFolder, loggers: list[Logger]) -> dict[str, Any]:
-    """Flush the loggers, and return the current ``FilePositions`` as plain values."""
+    """Write what the loggers hold to the disk, and return the current ``FilePositions`` as plain values."""
     for logger in loggers:
         logger.save()
+    for path in [run.metrics_file, *run.tensorboard.glob("*tfevents*")]:
+        if path.exists():
+            with path.open("r+b") as file:  # Windows asks for the right to write
+                os.fsync(file.fileno())  # a checkpoint outlives a power failure, and so must what it counts on
     rows = next((logger.written for logger in loggers if isinstance(logger, MetricsLogger)), 0)
     events = {path.name: path.stat().st_size for path in run.tensorboard.glob("*tfevents*")}
     return FilePositions(rows=rows, events=events).model_dump()

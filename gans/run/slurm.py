@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from gans.errors import HANGUP
+from gans.errors import HANGUP, InterruptedTraining
 
 REQUEUE_SIGNAL = getattr(signal, "SIGUSR1", None)
 """``sbatch --signal=USR1@90`` sends it 90 seconds before the time limit or preemption."""
@@ -21,6 +21,16 @@ def job() -> str | None:
 
 def was_requeued() -> bool:
     return job() is not None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+
+
+def requeue_when_asked() -> None:
+    """Until training hears it too, ``REQUEUE_SIGNAL`` ends this process, and requeues its job."""
+
+    def stop(number: int, _: object) -> None:
+        raise InterruptedTraining(f"stopped by {signal.Signals(number).name}: {requeue()}", number)
+
+    if REQUEUE_SIGNAL is not None and job() is not None:
+        signal.signal(REQUEUE_SIGNAL, stop)
 
 
 def stop_signals() -> list[int]:

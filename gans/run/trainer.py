@@ -45,8 +45,7 @@ class EndOfEpoch(Callback):
         step = pl_module.training_steps
         if step == 0 or not trainer.ends_epoch(step):
             return
-        epoch = (step - 1) // trainer.num_training_batches + 1
-        if trainer.enable_validation and epoch % trainer.check_val_every_n_epoch == 0:
+        if trainer.validates_after(step):
             loop = trainer.fit_loop.epoch_loop.val_loop
             trainer.validating = True
             loop.run()
@@ -111,3 +110,9 @@ class Trainer(L.Trainer):
     def ends_epoch(self, step: int) -> bool:
         """Whether a training step, counted from 1, is the last of its epoch or of training."""
         return step % int(self.num_training_batches) == 0 or step >= self.planned_steps
+
+    def validates_after(self, step: int) -> bool:
+        """Whether a validation follows a training step, counted from 1."""
+        assert self.check_val_every_n_epoch is not None
+        epoch = (step - 1) // int(self.num_training_batches) + 1
+        return self.enable_validation and self.ends_epoch(step) and epoch % self.check_val_every_n_epoch == 0

@@ -256,14 +256,14 @@ def other_code(records: Sequence[RunRecord]) -> list[str]:
 def other_features(records: Sequence[RunRecord]) -> list[str]:
     """A warning for each feature network that has changed between the tests of two runs."""
     of_names = [
-        (parsed.features, 0, record.features, record.run)
+        (parsed.features, "@" in figure, record.networks[figure], record.run)
         for record in records
-        for full in record.protocols.values()
+        for figure, full in record.protocols.items()
         if (parsed := MetricName.parse(full)) and parsed.features
     ]
     return [
         f"the feature network {name} changed between {both}, so that their figures can't be compared: test the runs of "
-        "the old one again with train.py test=..."
+        "the old one again with train.py test=..., and compare no figures of validations"
         for name, both in changes(of_names).items()
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from gans.errors import InputError
+from gans.errors import InputError, one_line
 from gans.run.folder import RunFolder, is_run, runs_in
 from gans.run.identity import of_this_code, settings_text
 from gans.study.figures_of_merit import FigureOfMerit
@@ -36,10 +36,14 @@ class Runs:
         return [(run, plan.arm) for plan in plans if (run := self.of(plan))]
 
     def over(self, planned: PlannedRun) -> list[RunFolder]:
-        """The runs that have these settings and are over: those of the present code first, then finished ones."""
+        """The runs that have these settings and are over: those of the present code, finished and tested come first."""
         over = [run for run in self.begun(planned) if is_over(run)]
         of_now = of_this_code(planned.settings, over)
-        return sorted(over, key=lambda run: (run not in of_now, run.history.last != "finished"))
+
+        def rank(run: RunFolder) -> tuple[bool, bool, bool]:
+            return run not in of_now, run.history.last != "finished", not run.test_results_file.is_file()
+
+        return sorted(over, key=rank)
 
     def begun(self, planned: PlannedRun) -> list[RunFolder]:
         """The runs that have these settings, whether they are over or not."""
@@ -83,4 +87,7 @@ def expand(pattern: str) -> list[Path]:
     if path.exists():
         return [path]
     anchor = Path(path.anchor)
-    return sorted(anchor.glob(str(path.relative_to(anchor)))) if path.parts else []
+    try:
+        return sorted(anchor.glob(str(path.relative_to(anchor)))) if path.parts else []
+    except ValueError as error:
+        raise InputError(f"runs: '{pattern}' is no pattern of paths ({one_line(error)})") from error

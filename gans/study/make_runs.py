@@ -14,12 +14,12 @@ from gans.errors import InputError
 from gans.files import file_name
 from gans.run.folder import is_run
 from gans.study.allocate import arms_of, next_runs, runs_that_count, undecided_arms
-from gans.study.analyse import StudyResult, analyse, require_figures
+from gans.study.analyse import StudyResult, analyse, common_protocols, require_figures
 from gans.study.define import StudyDefinition
 from gans.study.figures_of_merit import is_of_samples
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun, Planner
-from gans.study.record import RunRecord, read_records
+from gans.study.record import read_records
 from gans.sweep.engine import Engine
 from gans.sweep.launch import make_engine, run_members
 from gans.sweep.member import STOPPED, Member
@@ -40,18 +40,15 @@ def run_missing(
         The runs that it has tried to make, and what to know of those that go on without this process; "" if none does.
 
     Raises:
-        InputError: before more runs are made, if a finished run of every arm lacks a figure that depends on how long
-            they train.
+        InputError: as soon as a run of every arm is finished, if they can't be compared, as where a figure is missing.
+            Members that run are saved and stopped.
     """
     budget = options.budget
     tried: set[PlannedRun] = set()
     while budget is None or budget > 0:
         runs = Runs(options.runs)
-        records = present_records(definition, planner, runs)
-        if {record.arm for record in records if record.state == "finished"} == set(definition.all_arms):
-            require_figures([merit for merit in definition.merits if merit.depends_on_length], records)
-        result = present_result(definition, records) if budget is not None else None
-        plans = next_runs(definition, planner, result)
+        result = present_result(definition, planner, runs)
+        plans = next_runs(definition, planner, result if budget is not None else None)
         missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
         if not missing:
             if budget:
@@ -127,16 +124,11 @@ def make_runs(
     ]
 
     def state_of_claims() -> list[str]:
-        records = present_records(definition, planner, Runs(runs))
+        result = present_result(definition, planner, Runs(runs))
         waiting = [
             plan.arm for plan, member in zip(plans, members, strict=True) if member.exit_code in (None, *STOPPED)
         ]
-        try:
-            return claim_lines(analyse(definition, records), waiting) if records else []
-        except InputError as error:
-            have_finished = {record.arm for record in records if record.state == "finished"}
-            hope = "" if have_finished == {*definition.all_arms} else ", which more runs may mend"
-            return [f"so far nothing is judged{hope}: {error}"]
+        return claim_lines(result, waiting) if result else []
 
     return run_members(members, engine, StudyView(members, state_of_claims))
 
@@ -172,15 +164,18 @@ def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
     return lines
 
 
-def present_records(definition: StudyDefinition, planner: Planner, runs: Runs) -> list[RunRecord]:
-    """The records of the runs that are over."""
+def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) -> StudyResult | None:
+    """The result of the runs that are over; None while there is too little to analyse.
+
+    Raises:
+        InputError: if a run of every arm is finished, so that more runs can't mend what is wrong.
+    """
     planned = runs.planned(runs_that_count(definition, planner, runs))
-    return read_records(planned, definition.merits, whole=False)[0]
-
-
-def present_result(definition: StudyDefinition, records: Sequence[RunRecord]) -> StudyResult | None:
-    """The result of the runs that are over; None while there is too little to analyse."""
+    records, _ = read_records(planned, definition.merits, whole=False)
     try:
         return analyse(definition, records) if records else None
     except InputError:
+        if {record.arm for record in records if record.state == "finished"} == set(definition.all_arms):
+            common_protocols(records)
+            require_figures(definition.merits, records)
         return None

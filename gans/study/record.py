@@ -41,8 +41,8 @@ class RunRecord:
     floors: dict[str, float] = field(default_factory=dict)
     """The figures of real images in place of generated ones, where there are some."""
     seconds: float = math.nan
-    features: str = ""
-    """The hash of the feature network of its test; "" if there is none."""
+    networks: dict[str, str] = field(default_factory=dict)
+    """The hash of the feature network of each figure that a metric computed, where it is known."""
 
 
 def read_records(
@@ -75,7 +75,13 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
     verdict = read_verdict(run)
     values = {figure.name: value_of(figure.name, run, tested, verdict) for figure in figures}
     protocols = {name: full for name, (_, full) in values.items() if full is not None}
-    of_real = {name: of_real_images(full) for name, full in protocols.items()}
+    floors: dict[str, float] = {}
+    networks: dict[str, str] = {}
+    for name, full in protocols.items():
+        is_of_test = tested is not None and "@" not in name
+        of_real = (tested.floors if tested and is_of_test else run.floors).get(of_real_images(full))
+        floors |= {} if of_real is None else {name: of_real}
+        networks[name] = (tested.features if tested and is_of_test else run.history.features) or ""
     return RunRecord(
         arm,
         int(run.config["seed"]),
@@ -85,14 +91,14 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
         tuple(verdict.not_judged),
         {name: value for name, (value, _) in values.items()},
         protocols,
-        {name: tested.floors[full] for name, full in of_real.items() if tested and full in tested.floors},
+        floors,
         seconds_of(run.history),
-        (tested.features if tested else None) or "",
+        networks,
     )
 
 
 def value_of(figure: str, run: RunFolder, tested: TestResults | None, verdict: Verdict) -> tuple[float, str | None]:
-    """A figure of merit, NaN if the run lacks it, and its full name if it is of the test.
+    """A figure of merit, NaN if the run lacks it, and its full name if a metric computed it.
 
     Args:
         tested: None for a failed run, which has only figures of a training step: all others are of another moment of
@@ -100,7 +106,8 @@ def value_of(figure: str, run: RunFolder, tested: TestResults | None, verdict: V
     """
     name = figure.removeprefix("best.")
     if "@" in name:
-        return value_at(run, *name.split("@")), None
+        metric, step = name.split("@")
+        return value_at(run, metric, step), (run.validation_name(metric) or "").removeprefix("val/") or None
     if tested is None:
         return math.nan, None
     if name == "seconds":

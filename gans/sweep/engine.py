@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from gans.config.schema import Options
-from gans.errors import let_go_of_terminal
+from gans.errors import InputError, let_go_of_terminal
 from gans.run import slurm
 from gans.sweep.member import Member
 
@@ -61,7 +61,8 @@ class Engine(Options, ABC):
         """Run all members that have not ended, and call ``show`` while they run.
 
         Returns the signals that have come, and what to say of members that go on without this process. The first
-        signal asks members to save and stop, and no other starts; a later Ctrl-C kills them.
+        signal asks members to save and stop, and no other starts; a later Ctrl-C kills them. An InputError of ``show``
+        stops them too.
         """
         waiting = [member for member in members if member.exit_code is None]
         running: list[Member] = []
@@ -85,6 +86,10 @@ class Engine(Options, ABC):
                     show()
                     left = self.left(running, stopped=answered > 0)
                     time.sleep(POLL_SECONDS)
+            except InputError as error:  # what they make is of no use
+                self.stop(running, kill=False)
+                left = self.left(running, stopped=True)
+                raise InputError(f"{error}. {left}" if left else str(error)) from error
             finally:
                 self.close()
         show()

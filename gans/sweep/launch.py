@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -125,11 +126,14 @@ def identity_of(options: Mapping[str, Any]) -> str:
 def skip_if_finished(member: Member, options: dict[str, Any], runs: Sequence[RunFolder]) -> None:
     """End a member that would start a run, if the same one of these runs is finished.
 
-    A member whose images may have changed looks at them itself.
+    A member whose images may have changed looks at them itself, and one whose run is damaged says so.
     """
-    starts = all(options[name] is None for name in ("resume", "test", "draw")) and not may_have_changed(options)
-    run = next(iter(same_runs(options, runs)), None) if starts else None
-    if run and run.history.last == "finished":
+    if any(options[name] is not None for name in ("resume", "test", "draw")) or may_have_changed(options):
+        return
+    with suppress(InputError):
+        run = next(iter(same_runs(options, runs)), None)
+        if run is None or run.history.last != "finished":
+            return
         with member.log.open("a", encoding="utf-8") as log:
             print(finished_before(run, options), file=log)
         member.exit_code = 0

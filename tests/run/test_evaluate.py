@@ -1,5 +1,6 @@
 """Images from anywhere are judged as a run's test judges those of its generator."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +61,24 @@ def test_noise_is_far_worse_than_training_images(digits: Source, tmp_path: Path)
 
 def test_folders_of_generated_images_are_matched_by_the_classes_names(tmp_path: Path) -> None:
     """Folders that generate.py named after classes stand for them."""
-    names = ["great tit", "fünf", "a:b", "x/y"]
+    names = ["great tit", "fünf", "a:b", "5_x/y"]
     pixels = numpy.random.default_rng(0).integers(256, size=(80, 8, 8), dtype=numpy.uint8)
     numpy.savez(tmp_path / "mine.npz", images=pixels, labels=numpy.arange(80) % 4, class_names=names)
     for name in safe_names(names):
         (tmp_path / "pngs" / name).mkdir(parents=True)
         Image.fromarray(pixels[0]).save(tmp_path / "pngs" / name / "0.png")
-    data = read_data(composed("data=folder", f"data.root='{tmp_path}/mine.npz'", "data.size=8")["data"], seed=0)
+    node = composed("data=folder", f"data.root='{tmp_path}/mine.npz'", "data.size=8")["data"]
+    data = read_data(node, seed=0)
     assert isinstance(data, ImageData)
     given = read_given(tmp_path / "pngs", data)
     found = [data.class_names[number] for number in sorted(given.labels.tolist())]
     assert sorted(found) == sorted(names)
     assert "great tit" in safe_names(names)  # no file system refuses spaces
+    for name in safe_names(names)[:-1]:
+        shutil.rmtree(tmp_path / "pngs" / name)
+    some = read_data(node | {"classes": ["5_x/y"], "batch_size": 8}, seed=0)
+    assert isinstance(some, ImageData)
+    assert len(read_given(tmp_path / "pngs", some).labels) == 1
 
 
 def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +123,15 @@ def test_a_run_resumes_to_the_same_bits(
     assert run.history.last == "finished"
 
 
-@pytest.mark.parametrize("hook", ["on_validation_start", pytest.param("on_train_epoch_start", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("hook", "saved"), [("on_validation_start", 3), pytest.param("on_train_epoch_start", 4, marks=pytest.mark.slow)]
+)
 def test_a_signal_between_two_steps_waits_for_a_checkpoint(
-    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str, saved: int
 ) -> None:
-    """The third step is not saved: epochs are so short that their checkpoints are left out."""
+    """Epochs are so short that their checkpoints are left out, but before a validation that may be long."""
+    if hook == "on_train_epoch_start":
+        monkeypatch.setattr("gans.run.callbacks.checkpoints.LONG", inf)
     monkeypatch.setattr("gans.run.callbacks.checkpoints.EPOCHS_SHARE", -1)
 
     def stop(_self: Any, _trainer: Any, gan: GAN) -> None:
@@ -137,6 +142,23 @@ def test_a_signal_between_two_steps_waits_for_a_checkpoint(
         patch.setattr(Progress, hook, stop, raising=False)
         with pytest.raises(InterruptedTraining):
             start(tmp_path)
+    assert checkpoint(only_run(tmp_path))["training_steps"] == saved
+    assert_same_training(unbroken(), resume(only_run(tmp_path)))
+
+
+def test_ctrl_c_again_stops_at_once(unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the checkpoint of an earlier step, and in a notebook without an end of its process."""
+
+    def stop(_: GAN) -> None:
+        for number in [signal.SIGINT] * 3:
+            signal.raise_signal(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gans.run.slurm.REPEATED_SECONDS", 0.0)
+        do_at(patch, "between the players", 5, stop)
+        with pytest.raises(InterruptedTraining, match=r"SIGINT.*resume=") as end:
+            start(tmp_path)
+    assert end.value.exit_code == 130
     assert checkpoint(only_run(tmp_path))["training_steps"] == 4
     assert_same_training(unbroken(), resume(only_run(tmp_path)))
 

@@ -464,6 +464,20 @@ def test_a_slurm_job_is_requeued_and_resumes_by_itself(
     assert start_or_requeued(config, NAME).path.name == f"{run.name}_2"
 
 
+def test_a_slurm_job_is_requeued_before_training_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As while its data are read."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        slurm.requeue_when_asked()
+        with pytest.raises(InterruptedTraining, match=r"SIGUSR1: .*scontrol requeue 7") as stop:
+            signal.raise_signal(signal.SIGUSR1)
+        assert stop.value.exit_code == 128 + signal.SIGUSR1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
 def test_a_requeue_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "3")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "5")

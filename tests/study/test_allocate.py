@@ -74,6 +74,14 @@ def test_of_runs_with_the_same_settings_a_finished_one_counts_and_the_others_are
     assert not twins([planner.plan("better", 0)], runs)
 
 
+def test_of_runs_with_the_same_settings_one_that_was_tested_counts(tmp_path: Path, planner: Planner) -> None:
+    plan = planner.plan("none", 0)
+    for name in ("a", "b"):
+        write_run(tmp_path / name, composed(*plan.overrides), figures_of("none", 0))
+    (tmp_path / "a" / "test.json").unlink()
+    assert [run.name for run, _ in Runs([str(tmp_path)]).planned([plan])] == ["b"]
+
+
 def test_a_study_on_the_cpu_takes_cores() -> None:
     study = StudyDefinition.model_validate(DEFINITION.model_dump() | {"common": ["trainer.accelerator=cpu"]})
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -105,30 +113,31 @@ def test_first_seeds_come_before_a_budget_is_spent_on_more(
     assert (f"budget: {budget - 3} runs are not used" in capsys.readouterr().out) == (budget > 3)
 
 
-def test_a_figure_that_finished_runs_lack_is_told_while_others_run_and_refused_before_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_figure_that_finished_runs_lack_stops_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No validation was at this step, as only a finished run tells."""
     claims = [claim.model_dump() for claim in DEFINITION.claims]
     study = StudyDefinition.model_validate(DEFINITION.model_dump() | {"figures": ["fid", "fid@123"], "claims": claims})
     with initialize_config_dir(str(CONF), version_base="1.3"):
         planned = Planner(study)
-    shown: list[str] = []
+    made: list[str] = []
 
-    def make_one(_: Any, __: Any, view: Any) -> str:
+    def make_some(_: Any, __: Any, view: Any) -> str:
         for arm in study.all_arms:
+            view.state()
             make(tmp_path / "runs", planned.plan(arm, 0))
-        shown.extend(view.state())
-        return ""
+            made.append(arm)
+        view.state()
+        raise AssertionError("others would be made")
 
-    monkeypatch.setattr(make_runs, "run_members", make_one)
+    monkeypatch.setattr(make_runs, "run_members", make_some)
     monkeypatch.setattr(make_runs, "make_engine", lambda *_: SimpleNamespace(at_once=2))
     options = check_options(
         StudyOptions, composed(f"runs=[{tmp_path}/runs]", f"output={tmp_path}", config_name="study")
     )
-    with pytest.raises(InputError, match="fid@123"):
-        make_runs.run_missing(study, planned, options, "mine", None)
-    assert ["so far" in line and "fid@123" in line for line in shown] == [True]
+    for _ in range(2):  # and no more are made by the next command
+        with pytest.raises(InputError, match="fid@123"):
+            make_runs.run_missing(study, planned, options, "mine", None)
+    assert made == [*study.all_arms]
 
 
 @pytest.mark.slow

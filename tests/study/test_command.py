@@ -122,6 +122,18 @@ def test_figures_of_two_feature_networks_of_one_name_are_compared_with_a_warning
 
 
 @pytest.mark.usefixtures("without_figures")
+def test_figures_of_validations_have_a_protocol_too(tmp_path: Path) -> None:
+    runs_of(tmp_path / "runs", {"none": "none"}, seeds=3)
+    for seed in range(3):
+        config = composed("data=digits", "stabilize=ema") | {"seed": seed}
+        figures = figures_of("better", seed)
+        write_run(tmp_path / "runs" / f"better-{seed}", config, figures, protocol="100_digits1")
+    asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid@300]")
+    with pytest.raises(InputError, match=rf"fid@300.*fid_100_digits1.*fid_{PROTOCOL}"):
+        ask(asked, None)
+
+
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize(("figure", "warns"), [("late_fluctuation.discriminator_loss", True), ("fid", False)])
 def test_fluctuations_of_curves_with_different_spacings_are_compared_with_a_warning(
     tmp_path: Path, figure: str, warns: bool
@@ -139,6 +151,7 @@ def test_fluctuations_of_curves_with_different_spacings_are_compared_with_a_warn
     [
         ([], "study"),
         (["by=stabilize", "runs=[nowhere]"], "nowhere"),
+        (["by=stabilize", "runs=[a/**x]"], "pattern"),
         (["by=objective"], "same kind"),
         (["by=nothing"], "nothing"),
         (["by=seed"], "by=seed"),

@@ -56,6 +56,10 @@ def test_a_member_whose_run_is_finished_does_not_run_again(tmp_path: Path) -> No
 
     assert exit_code() is None
     run = commands.start(run_config(*options), "some")
+    events = (run.path / "history.json").read_text()
+    (run.path / "history.json").write_text("{")
+    assert exit_code() is None  # it says so itself, and others run
+    (run.path / "history.json").write_text(events)
     (tmp_path / "log").write_text("what training has said\n")
     assert exit_code() == 0
     assert (tmp_path / "log").read_text().startswith("what training has said\nfinished before")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gans.errors import InputError
 from gans.sweep.member import Member
 from gans.sweep.processes import Processes
 
@@ -87,6 +88,19 @@ def test_a_member_that_fails_or_is_killed_stops_no_other(tmp_path: Path) -> None
     run(members)
     assert [member.exit_code for member in members] == [3, 128 + signal.SIGKILL, 0, 1, 0]
     assert "ZeroDivisionError" in last_line(members[3])
+
+
+def test_what_shows_that_members_are_of_no_use_stops_them(tmp_path: Path) -> None:
+    members = members_of(tmp_path, WAITS, WAITS, "print('started')")
+    ready = printed(*members[:2])
+
+    def show() -> None:
+        if ready():
+            raise InputError("they can't be compared")
+
+    with pytest.raises(InputError, match="they can't be compared"):
+        run(members, show)
+    wait_until(lambda: [last_line(member) for member in members] == ["saved", "saved", ""])
 
 
 def test_members_that_have_ended_before_do_not_run(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from gans.run.trainer import Trainer, drop_validation_progress
 
 EPOCHS_SHARE = 0.005
 """The largest share of the time that checkpoints at the ends of epochs may take."""
+LONG = 10.0
+"""Seconds of a validation before which the step is saved: what stops the run meanwhile need not wait for its end."""
 
 
 class Checkpoints(Callback):
@@ -24,7 +26,8 @@ class Checkpoints(Callback):
     runs the end of the epoch (validation, the epoch's means, the best checkpoint) again.
 
     The last checkpoint is saved before the first step, every ``every_steps`` steps, every ``every_minutes`` minutes, at
-    the end of training, and at the end of each epoch unless this takes more than half a percent of the time.
+    the end of training, before a validation that may be long, and at the end of each epoch unless this takes more than
+    half a percent of the time.
 
     This callback must come after the callbacks that record a step.
 
@@ -46,6 +49,8 @@ class Checkpoints(Callback):
         self.saved_step = -1
         self._saved_at = monotonic()
         self._save_seconds = 0.0
+        self._validation_began = 0.0
+        self._validation_seconds = inf  # of the last one; the first one computes floors too
 
     def on_train_start(self, trainer: L.Trainer, pl_module: GAN) -> None:
         self.saved_step, self._saved_at = pl_module.training_steps, monotonic()
@@ -58,10 +63,15 @@ class Checkpoints(Callback):
         due_by_steps = self.every_steps is not None and step % self.every_steps == 0
         due_by_time = self.every_minutes is not None and since >= 60 * self.every_minutes
         due_by_epoch = trainer.ends_epoch(step) and self._save_seconds <= EPOCHS_SHARE * since
-        if due_by_steps or due_by_time or due_by_epoch or step >= trainer.planned_steps:
+        due_by_validation = self._validation_seconds > LONG and trainer.validates_after(step)
+        if due_by_steps or due_by_time or due_by_epoch or due_by_validation or step >= trainer.planned_steps:
             self.save(trainer, pl_module)
 
+    def on_validation_start(self, *_: Any) -> None:
+        self._validation_began = monotonic()
+
     def on_validation_end(self, trainer: L.Trainer, pl_module: GAN) -> None:
+        self._validation_seconds = monotonic() - self._validation_began
         if self.best_by is None:
             return
         value = float(trainer.callback_metrics[self.best_by])

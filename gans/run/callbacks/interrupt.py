@@ -1,9 +1,9 @@
 """Signal handling: a signal ends a run after the current step and a checkpoint."""
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType
@@ -34,7 +34,7 @@ class Interrupt(Callback):
     """Raises ``InterruptedTraining`` after Ctrl-C, SIGTERM, SIGHUP or, in a SLURM job, ``slurm.REQUEUE_SIGNAL``.
 
     Used as a context manager. After the first signal, it finishes and saves the current step, and raises; it raises at
-    once if the last step is saved, as in a test. A second Ctrl-C kills the process, without a new
+    once if the last step is saved, as in a test. A second Ctrl-C raises at once too, without a new
     checkpoint; other signals are heard once. Signals that the process ignores stay ignored. Python tells signals to
     its main thread only: in another, a warning says that nothing can stop the run in order.
 
@@ -99,8 +99,8 @@ class Interrupt(Callback):
         let_go_of_terminal(number)
         if self._received is not None:
             if slurm.insists(number, monotonic() - self._received_at):
-                signal.signal(number, signal.SIG_DFL)
-                os.kill(os.getpid(), number)
+                self._received_at = inf  # once
+                self._stop(number)
             return
         self._received, self._received_at = number, monotonic()
         if not self._in_step and self._step == self.checkpoints.saved_step:
