@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -262,27 +263,19 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
 def inline(svg: str) -> str:
     """An SVG file as a short element that takes the colour of its text from the page.
 
-    Places are to a hundredth of a point, those of straight lines to a tenth; the font is named once.
+    Places are to a hundredth of a point; equal styles, and the font, are written once.
     """
-    short = re.sub(r">\s+<", "><", svg[svg.index("<svg") :])
+    short = re.sub(r">\s+<", "><", svg[svg.index("<svg") :]).replace(INK, "currentColor")
     short = re.sub(r' (d|x|y|transform)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), short)
     short = re.sub(r' d="[^"]*"', lambda path: " " + re.sub(r"\s*([MLCQz])\s*", r"\1", path[0].strip()), short)
-    short = re.sub(r'(?<= d=")M[^"CQz]*(?=")', _by_steps, short)
+    short = re.sub('<g id="[^"]*">', "<g>", short)
     font = re.search(r'font-family: (?:[^;"&]|&\w+;)*; ', short)
     family = f' style="{font[0].strip()}"' if font else ""
     short = short.replace(font[0], "") if font else short
-    return short.replace(INK, "currentColor").replace("<svg ", f'<svg role="img"{family} ', 1)
-
-
-def _by_steps(lines: re.Match[str]) -> str:
-    """An SVG path of straight lines, each by the step from the last point; tenths, whose rounding does not add up."""
-    short, last = "", numpy.zeros(2)
-    for command, *place in re.findall(r"([ML])(\S+) ([^ML]+)", lines[0]):
-        point = numpy.array(place, float).round(1)
-        x, y = (point - last).round(1) if command == "L" else point
-        short += f"{command if command == 'M' else 'l'}{x:g} {y:g}"
-        last = point
-    return short
+    styles = {style: f"s{sha256(style.encode()).hexdigest()[:6]}" for style in re.findall(' style="([^"]*)"', short)}
+    short = re.sub(' style="([^"]*)"', lambda found: f' class="{styles[found[1]]}"', short)
+    rules = "".join(f".{name}{{{style}}}" for style, name in styles.items())
+    return re.sub("<svg ([^>]*)>", rf'<svg role="img"{family} \1><style>{rules}</style>', short, count=1)
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:

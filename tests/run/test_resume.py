@@ -305,6 +305,18 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(tmp_path: Path, capsys: p
     assert "trainer.max_epochs=4" in capsys.readouterr().out
 
 
+def test_results_of_an_earlier_end_do_not_outlive_it(tmp_path: Path) -> None:
+    """They are not those of a run that was trained longer, and stopped before it was tested."""
+    first = start(tmp_path, "trainer.max_epochs=1")
+    files = first.test_results_file, first.verdict_file
+    assert all(file.exists() for file in files)
+    with pytest.MonkeyPatch.context() as patch:
+        do_at(patch, "between the players", 5, lambda _: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(InterruptedTraining):
+            resume(first, budget={"max_epochs": 2})
+    assert not any(file.exists() for file in files)
+
+
 @pytest.mark.parametrize(
     ("short", "longer"),
     [

@@ -122,20 +122,18 @@ def assert_inside(figure: Figure) -> None:
 PLACE = st.floats(-1000, 1000).map(lambda value: round(value, 6))
 
 
-@given(st.lists(st.tuples(st.booleans(), PLACE, PLACE), min_size=2, max_size=200))
-def test_a_page_keeps_the_places_of_lines(points: list[tuple[bool, float, float]]) -> None:
-    """To a tenth of a point, however many there are, with gaps; the font is named once."""
+@given(st.lists(st.tuples(PLACE, PLACE), min_size=2, max_size=50))
+def test_a_page_keeps_places_and_styles(points: list[tuple[float, float]]) -> None:
+    """Places to a hundredth of a point; a style that many have, and the font, is written once."""
     text = "<text style=\"font-size: 9px; font-family: 'DejaVu Sans', sans-serif; fill: black\">0</text>"
-    path = " \n".join(f"{'ML'[number > 0 and joined]} {x:f} {y:f}" for number, (joined, x, y) in enumerate(points))
-    short = inline(f'<?xml?>\n<svg width="9pt">\n <g>\n  <path d="{path} \n"/>\n </g>\n {text}\n {text}\n</svg>')
-    found = re.search(r'<path d="([^"]*)"/></g><text', short)
+    path = "M " + " \nL ".join(f"{x:f} {y:f}" for x, y in points)
+    short = inline(f'<?xml?>\n<svg width="9pt">\n <g id="a">\n  <path d="{path} \n"/>\n </g>\n {text}\n {text}\n</svg>')
+    found = re.search(r'<path d="M([^"]*)"/></g><text class="(\w+)">0', short)
     assert found
-    places, last = [], numpy.zeros(2)
-    for command, *numbers in re.findall(r"([Ml])(\S+) ([^Ml]+)", found[1]):
-        last = numpy.array(numbers, float) + (last if command == "l" else 0)
-        places.append(last)
-    assert numpy.abs(numpy.array(places) - [place for _, *place in points]).max() < 0.0601
-    assert short.count("font-family: 'DejaVu Sans', sans-serif;") == 1
+    places = [[float(number) for number in place.split()] for place in found[1].split("L")]
+    assert numpy.abs(numpy.array(places) - points).max() < 0.0101
+    assert f".{found[2]}{{font-size: 9px; fill: black}}" in short
+    assert short.count("font-family: 'DejaVu Sans', sans-serif;") == short.count("9px") == 1
 
 
 @pytest.mark.parametrize("text", [LONG, LABELS[2], "label smoothing", "x" * 80])
