@@ -47,12 +47,11 @@ def main(config: DictConfig) -> None:
         from gans.run.folder import RunFolder
         from gans.run.identity import run_name
         from gans.run.prepare import prepare
-        from gans.run.slurm import requeue_when_asked
+        from gans.run.slurm import requeuing
         from gans.run.stops import say_how_to_repeat
         from gans.sweep.member import follow_leader
 
         prepare()
-        requeue_when_asked()
         is_member = follow_leader()
         group = {option.partition(".")[0] for option in changed}
         if command == "draw":
@@ -66,11 +65,13 @@ def main(config: DictConfig) -> None:
             sampling = options["sampling"] if "sampling" in group else None
             root = options["data"].get("root") if "data.root" in changed else None
             run_config = commands.read_config(run, options["trust"], budget, sampling, root)
-            {"resume": commands.resume, "test": commands.test}[command](run, run_config)
+            with requeuing():
+                {"resume": commands.resume, "test": commands.test}[command](run, run_config)
         else:
             start = commands.start_resume_or_return if is_member else commands.start_or_requeued
             run_config, choices = validate(options), HydraConfig.get().runtime.choices
-            start(run_config, run_name(choices, options, usual_options(choices, options)))
+            with requeuing():
+                start(run_config, run_name(choices, options, usual_options(choices, options)))
 
 
 if __name__ == "__main__":

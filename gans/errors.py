@@ -45,7 +45,7 @@ class TrainingError(Exception):
 
 
 class InterruptedTraining(BaseException):  # libraries may catch any Exception
-    """Training was stopped by Ctrl-C, SIGTERM or SIGHUP, after saving a checkpoint.
+    """Training was stopped by Ctrl-C, SIGTERM or SIGHUP, after saving a checkpoint; by a second Ctrl-C without.
 
     Args:
         signal_number: the signal's number; the exit code is 128 + this number, as in shells.

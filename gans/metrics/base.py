@@ -53,7 +53,7 @@ class EvaluationData:
     conditional: bool = False
     """Whether the generator takes classes."""
     classes_are_known: bool = True
-    """Whether the features' logits are of the source's classes; not so for a source without classes."""
+    """Whether the source has classes, so that labels and the features' logits mean them."""
     inverted: bool = False
     """Whether the run's images are black on white. Here all images are white on black."""
     answers: Tensor | None = None

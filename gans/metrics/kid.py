@@ -31,11 +31,9 @@ class KID(Metric):
     def compute(self, data: EvaluationData) -> dict[str, float]:
         count = min(len(data.real.features), len(data.fake.features))
         subsets = max(10, count // self.subset)
-        parts = (
-            _shuffled(sample.features, stream).tensor_split(subsets)
-            for stream, sample in {"kid/real": data.real, "kid/fake": data.fake}.items()
-        )
-        values = torch.stack([poly_mmd(real, fake) for real, fake in zip(*parts, strict=True)])
+        reals = _shuffled(data.real.features, "kid/real").tensor_split(subsets)
+        fakes = _shuffled(data.fake.features, "kid/fake").tensor_split(subsets)
+        values = torch.stack([poly_mmd(real, fake) for real, fake in zip(reals, fakes, strict=True)])
         return {"kid": values.mean().item(), "kid_error": (values.std() / subsets**0.5).item()}
 
 

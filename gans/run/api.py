@@ -265,7 +265,8 @@ def train(*options: str | Config, config_dir: str | Path | None = None) -> Run:
     Raises:
         InputError: for what the command refuses.
         TrainingError: if a value is not finite.
-        InterruptedTraining: after Ctrl-C, or an interrupted notebook cell; a checkpoint is saved. Signals arrive in
+        InterruptedTraining: after Ctrl-C, or an interrupted notebook cell; a checkpoint is saved, but not after a
+            second one. Signals arrive in
             Python's main thread only: in another thread nothing stops the run early.
     """
     with input_errors():

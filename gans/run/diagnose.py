@@ -112,12 +112,12 @@ def saturation(run: RunFolder) -> LabelPeriod | None:
     objective = _objective(run)
     undecided = math.nan if objective is None else loss_if_undecided(objective)
 
-    def held(curve: str, why: str, holds: Callable[[NDArray[Any]], NDArray[numpy.bool_]]) -> list[LabelPeriod]:
-        """The period of windows of points in which something holds, as a list of one; or none."""
+    def held(curve: str, why: str, holds: Callable[[NDArray[Any]], NDArray[numpy.bool_]]) -> LabelPeriod | None:
+        """From the first to the last window of points in which something holds; None if there is none."""
         steps, values = run.curve(f"train/{curve}")  # the generator may learn in some steps only
         if len(values) < POINTS or not (found := numpy.flatnonzero(holds(_windows(values)))).size:
-            return []
-        return [LabelPeriod(int(steps[found[0]]), int(steps[found[-1] + POINTS - 1]), why)]
+            return None
+        return LabelPeriod(int(steps[found[0]]), int(steps[found[-1] + POINTS - 1]), why)
 
     def is_sure(accuracy: NDArray[Any]) -> NDArray[numpy.bool_]:
         return (accuracy.min(1) >= 0.99) & _one_score_tells(objective)
@@ -125,8 +125,11 @@ def saturation(run: RunFolder) -> LabelPeriod | None:
     def stands_still(loss: NDArray[Any]) -> NDArray[numpy.bool_]:
         return (numpy.ptp(loss, 1) < 1e-3) & ~(numpy.abs(loss.mean(1) - undecided) < 0.01)
 
-    periods = held("discriminator_accuracy", "its accuracy stays at 0.99 or more", is_sure)
-    periods += held("generator_loss", "the generator's loss stands still", stands_still)
+    found = (
+        held("discriminator_accuracy", "its accuracy stays at 0.99 or more", is_sure),
+        held("generator_loss", "the generator's loss stands still", stands_still),
+    )
+    periods = [period for period in found if period is not None]
     if not periods:
         return None
     first = min(periods, key=lambda period: period.first_step)

@@ -17,6 +17,7 @@ from gans.data.folder import read_all
 from gans.data.images import ImageData
 from gans.errors import InputError
 from gans.files import making_folder, require_writable
+from gans.metrics.base import Metric
 from gans.metrics.evaluator import Evaluator, GeneratedSamples
 from gans.randomness import derive_seed
 from gans.run.generate import safe_names
@@ -57,11 +58,12 @@ def evaluate(options: dict[str, Any]) -> Path:
             raise InputError(f"data.{option} is of training, and has no effect here: leave it out")
     given = read_given(source, data)
     count = min(config.evaluated_images, len(given.labels))
-    evaluator = make_evaluator(build_each(config.metric, "metric"), config.data, data, count)
+    metrics: dict[str, Metric] = build_each(config.metric, "metric")
+    if training := [f"metric.{name}" for name, metric in metrics.items() if metric.epochs is not None]:
+        raise InputError(f"{training[0]} trains on images that a generator makes, and there is none: leave it out")
+    evaluator = make_evaluator(metrics, config.data, data, count)
     if evaluator is None:
         raise InputError("metric=none computes nothing: use metric=[fid], for example")
-    if training := [f"metric.{name}" for name, metric in evaluator.metrics.items() if metric.epochs is not None]:
-        raise InputError(f"{training[0]} trains on images that a generator makes, and there is none: leave it out")
     results = judge(evaluator, given)
     if not results.checkpoints["given"].results:
         classes = "" if bool((given.labels != NO_CLASS).all()) else ", which have no classes"

@@ -27,11 +27,8 @@ YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def is_run(path: Path) -> bool:
-    """Whether it is a run folder; not so of one that can't be looked into."""
-    try:
-        return (path / "config.yaml").is_file()
-    except OSError:
-        return False
+    """Whether it is a run folder."""
+    return (path / "config.yaml").is_file()
 
 
 def runs_in(parent: Path) -> "list[RunFolder]":

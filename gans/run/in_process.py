@@ -1,7 +1,7 @@
 """Runs in a user's own process: Hydra and PyTorch are restored afterwards; Lightning's log stays silent."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from threading import Lock
 
 import torch
@@ -13,6 +13,7 @@ from gans.config.explain import CONF
 from gans.config.shell import CONFIG_DIRS
 from gans.errors import InputError
 from gans.machine import flush_denormals, use_cores
+from gans.run.slurm import requeuing
 
 ONE_RUN = Lock()
 """Held while a run trains: two at once would use the same random numbers, PyTorch's global ones, as dropout does."""
@@ -55,30 +56,28 @@ def as_a_command(folders: Sequence[str]) -> Iterator[None]:
     with ExitStack() as afterwards:
         afterwards.callback(ONE_RUN.release)
         silence_lightning()
+        afterwards.enter_context(usual_torch())
         afterwards.callback(torch.set_num_threads, torch.get_num_threads())
         afterwards.enter_context(named(folders))
         use_cores()
         afterwards.callback(flush_denormals, flush_denormals())
-        with usual_torch(), own_random_numbers():
+        with own_random_numbers(), requeuing():
             yield
 
 
 def own_random_numbers() -> AbstractContextManager[None]:
     """Afterwards PyTorch's global random numbers go on as if nothing had used them."""
-    return torch.random.fork_rng([*range(torch.cuda.device_count())])
+    return torch.random.fork_rng([*range(torch.cuda.device_count())] if torch.cuda.is_available() else [])
 
 
 @contextmanager
 def usual_torch() -> Iterator[None]:
     """PyTorch's usual type and place of new tensors, and gradients; afterwards the caller's settings."""
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    with torch.inference_mode(False), torch.enable_grad():
+    before = torch.get_default_dtype()
+    is_set = torch.get_default_device().type != "cpu"  # else none is set: setting one makes every operation slower
+    with torch.inference_mode(False), torch.enable_grad(), torch.device("cpu") if is_set else nullcontext():
         torch.set_default_dtype(torch.float32)
-        if device.type != "cpu":  # else nothing is set, and setting it would make every operation slower
-            torch.set_default_device(None)
         try:
             yield
         finally:
-            torch.set_default_dtype(dtype)
-            if device.type != "cpu":
-                torch.set_default_device(device)
+            torch.set_default_dtype(before)

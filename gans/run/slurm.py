@@ -3,6 +3,9 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
 
 from gans.errors import HANGUP, InterruptedTraining
 
@@ -23,14 +26,28 @@ def was_requeued() -> bool:
     return job() is not None and os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
 
 
-def requeue_when_asked() -> None:
-    """Until training hears it too, ``REQUEUE_SIGNAL`` ends this process, and requeues its job."""
+@contextmanager
+def requeuing() -> Iterator[None]:
+    """Inside, ``REQUEUE_SIGNAL`` stops this process, before training hears it too, and requeues its job."""
 
     def stop(number: int, _: object) -> None:
-        raise InterruptedTraining(f"stopped by {signal.Signals(number).name}: {requeue()}", number)
+        for each in stop_signals():  # they may be sent again, as by the requeue itself
+            signal.signal(each, signal.SIG_IGN)
+        raise InterruptedTraining(f"stopped by {signal.Signals(number).name}", number)
 
-    if REQUEUE_SIGNAL is not None and job() is not None:
-        signal.signal(REQUEUE_SIGNAL, stop)
+    number = REQUEUE_SIGNAL if job() is not None and current_thread() is main_thread() else None
+    if number is None or signal.getsignal(number) == signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(number, stop)
+    try:
+        yield
+    except InterruptedTraining as stopped:
+        if stopped.signal_number != number:
+            raise
+        raise InterruptedTraining(f"{stopped}: {requeue()}", number) from None
+    finally:
+        signal.signal(number, before)
 
 
 def stop_signals() -> list[int]:
@@ -57,4 +74,4 @@ def requeue() -> str:
     except (OSError, subprocess.CalledProcessError) as error:
         reason = getattr(error, "stderr", None) or str(error)
         return f"'{' '.join(command)}' failed: {' '.join(reason.split())}"
-    return f"job {job()} is requeued, and will resume the run"
+    return f"job {job()} is requeued, and goes on by itself"

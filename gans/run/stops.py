@@ -26,9 +26,9 @@ def record_stops(run: RunFolder, config: RunConfig, history: History) -> Iterato
         yield
     except InterruptedTraining as stop:
         history.add("stopped", why=str(stop))
-        requeued = stop.signal_number == slurm.REQUEUE_SIGNAL
-        message = f"{stop}: {slurm.requeue()}" if requeued else f"{stop}. Resume it with: {command}"
-        raise InterruptedTraining(message, stop.signal_number) from None
+        if stop.signal_number == slurm.REQUEUE_SIGNAL:  # the job resumes it
+            raise
+        raise InterruptedTraining(f"{stop}. Resume it with: {command}", stop.signal_number) from None
     except OSError as error:
         name = os.fsdecode(error.filename or run.path)
         why = f"{error.strerror or error}: '{name}'"

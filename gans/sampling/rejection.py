@@ -16,7 +16,7 @@ from gans.generator import Generator, Inputs
 from gans.sampling.base import MakeInputs, Sampling
 
 TRIED = 500
-"""Samples that are scored at once."""
+"""Samples that are scored at once, and how many scores of a class are remembered."""
 LEAST_OF_CLASS = 10
 """Samples of each class among them, at the least."""
 First = Annotated[int, Field(gt=0, le=1_000_000)]
@@ -28,8 +28,8 @@ class RejectionSampling(Sampling):
     F(x) = s - m - log(1 - exp(s - m - 1e-8)) - gamma (Azadi et al. 2019, equation 8), where s is the score of x and m
     the largest score that was seen. With gamma = 0 and the best discriminator, whose score is the log ratio of data and
     generated densities, the kept samples have the data's distribution, but few are kept. So gamma is a percentile of
-    the other terms of F among the 500 latest samples: the higher, the fewer are kept, and the closer the kept
-    samples' distribution is to the data's.
+    the other terms of F among the 500 latest samples of the class: the higher, the fewer are kept, and the closer the
+    kept samples' distribution is to the data's.
 
     m and gamma are those of the sample's class, if the generator takes classes. The paper trains the discriminator
     further first; here it stays as it is at the end of training. With noisy or smoothed targets scores are smaller than
@@ -64,8 +64,8 @@ class RejectionSampling(Sampling):
             )
         if gan.generator.class_count > TRIED // LEAST_OF_CLASS:
             raise InputError(
-                f"sampling=drs compares samples of the same class, of which it tries {TRIED} at once: this generator "
-                f"has {gan.generator.class_count} classes, too few samples of each: use sampling=all"
+                f"sampling=drs compares samples of the same class, and tries {TRIED} at once: with the "
+                f"{gan.generator.class_count} classes of this generator there are too few of each: use sampling=all"
             )
         if gan.stabilizers.pack_size > 1:
             raise InputError(

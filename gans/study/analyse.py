@@ -259,6 +259,7 @@ def other_features(records: Sequence[RunRecord]) -> list[str]:
         (parsed.features, "@" in figure, record.networks[figure], record.run)
         for record in records
         for figure, full in record.protocols.items()
+        if record.run.history.images[0]  # not of points, whose features are not learnt
         if (parsed := MetricName.parse(full)) and parsed.features
     ]
     return [
@@ -269,9 +270,10 @@ def other_features(records: Sequence[RunRecord]) -> list[str]:
 
 
 def changes(found: Iterable[tuple[str, int, Any, RunFolder]]) -> dict[str, str]:
-    """The first two runs that differ in a part of something that they share: by its name, its part, and their value.
+    """For each name the first two runs whose values of one of its parts differ; empty values are not known.
 
-    What is not known of a run, an empty value, does not differ.
+    Args:
+        found: name, number of the part, value, and the run that has it.
     """
     first: dict[tuple[str, int], tuple[Any, RunFolder]] = {}
     changed: dict[str, str] = {}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from gans.errors import InputError, one_line
+from gans.errors import InputError, one_line, warn
 from gans.run.folder import RunFolder, is_run, runs_in
 from gans.run.identity import of_this_code, settings_text
 from gans.study.figures_of_merit import FigureOfMerit
@@ -75,7 +75,12 @@ def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:
     seen = set()
     for pattern in patterns:
         for path in expand(pattern):
-            for run in [RunFolder(path)] if is_run(path) else runs_in(path):
+            try:
+                found = [RunFolder(path)] if is_run(path) else runs_in(path)
+            except OSError as error:
+                warn(f"'{path}' can't be read ({error.strerror or error}), and is left out")
+                continue
+            for run in found:
                 if run.path.resolve() not in seen:
                     seen.add(run.path.resolve())
                     yield run

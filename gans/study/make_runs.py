@@ -41,13 +41,13 @@ def run_missing(
 
     Raises:
         InputError: as soon as a run of every arm is finished, if they can't be compared, as where a figure is missing.
-            Members that run are saved and stopped.
+            Members that run are asked to save and stop; on SLURM they go on.
     """
     budget = options.budget
     tried: set[PlannedRun] = set()
     while budget is None or budget > 0:
         runs = Runs(options.runs)
-        result = present_result(definition, planner, runs)
+        result, _ = present_result(definition, planner, runs)
         plans = next_runs(definition, planner, result if budget is not None else None)
         missing = [plan for plan in plans if runs.of(plan) is None and plan not in tried]
         if not missing:
@@ -124,11 +124,11 @@ def make_runs(
     ]
 
     def state_of_claims() -> list[str]:
-        result = present_result(definition, planner, Runs(runs))
+        result, why_none = present_result(definition, planner, Runs(runs))
         waiting = [
             plan.arm for plan, member in zip(plans, members, strict=True) if member.exit_code in (None, *STOPPED)
         ]
-        return claim_lines(result, waiting) if result else []
+        return claim_lines(result, waiting) if result else [f"so far nothing is judged: {why_none}"]
 
     return run_members(members, engine, StudyView(members, state_of_claims))
 
@@ -164,18 +164,22 @@ def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
     return lines
 
 
-def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) -> StudyResult | None:
-    """The result of the runs that are over; None while there is too little to analyse.
+def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) -> tuple[StudyResult | None, str]:
+    """The result of the runs that are over; None while there is too little to analyse, and why.
 
     Raises:
-        InputError: if a run of every arm is finished, so that more runs can't mend what is wrong.
+        InputError: if a run of every arm is finished, and more of them could not be compared either.
     """
     planned = runs.planned(runs_that_count(definition, planner, runs))
     records, _ = read_records(planned, definition.merits, whole=False)
+    if not records:
+        return None, "no run is over"
     try:
-        return analyse(definition, records) if records else None
-    except InputError:
+        return analyse(definition, records), ""
+    except InputError as error:
         if {record.arm for record in records if record.state == "finished"} == set(definition.all_arms):
             common_protocols(records)
-            require_figures(definition.merits, records)
-        return None
+            known = {name for record in records for name in record.protocols}
+            certain = [merit for merit in definition.merits if "@" in merit.name or is_of_samples(merit.name)]
+            require_figures([merit for merit in certain if "@" in merit.name or merit.name not in known], records)
+        return None, str(error)

@@ -263,19 +263,21 @@ def save(figures: Mapping[str, Figure], folder: Path) -> dict[str, str]:
 def inline(svg: str) -> str:
     """An SVG file as a short element that takes the colour of its text from the page.
 
-    Places are to a hundredth of a point; equal styles, and the font, are written once.
+    Places are to a tenth of a point; equal styles, and the font, are written once.
     """
     short = re.sub(r">\s+<", "><", svg[svg.index("<svg") :]).replace(INK, "currentColor")
-    short = re.sub(r' (d|x|y|transform)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), short)
+    short = re.sub(r' (d|x|y|transform)="[^"]*"', lambda found: re.sub(r"(\.\d)\d+", r"\1", found[0]), short)
     short = re.sub(r' d="[^"]*"', lambda path: " " + re.sub(r"\s*([MLCQz])\s*", r"\1", path[0].strip()), short)
     short = re.sub('<g id="[^"]*">', "<g>", short)
     font = re.search(r'font-family: (?:[^;"&]|&\w+;)*; ', short)
     family = f' style="{font[0].strip()}"' if font else ""
     short = short.replace(font[0], "") if font else short
-    styles = {style: f"s{sha256(style.encode()).hexdigest()[:6]}" for style in re.findall(' style="([^"]*)"', short)}
+    styles = {style: f"s{sha256(style.encode()).hexdigest()[:8]}" for style in re.findall(' style="([^"]*)"', short)}
     short = re.sub(' style="([^"]*)"', lambda found: f' class="{styles[found[1]]}"', short)
     rules = "".join(f".{name}{{{style}}}" for style, name in styles.items())
-    return re.sub("<svg ([^>]*)>", rf'<svg role="img"{family} \1><style>{rules}</style>', short, count=1)
+    start, rest = short.split(">", 1)
+    start = start.replace("<svg ", f'<svg role="img"{family} ', 1)
+    return f"{start}><style>{rules}</style>{rest}"
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:

@@ -78,10 +78,10 @@ def read_record(run: RunFolder, arm: str, figures: Sequence[FigureOfMerit]) -> R
     floors: dict[str, float] = {}
     networks: dict[str, str] = {}
     for name, full in protocols.items():
-        is_of_test = tested is not None and "@" not in name
-        of_real = (tested.floors if tested and is_of_test else run.floors).get(of_real_images(full))
+        test = None if "@" in name else tested
+        of_real = (test.floors if test else run.floors).get(of_real_images(full))
         floors |= {} if of_real is None else {name: of_real}
-        networks[name] = (tested.features if tested and is_of_test else run.history.features) or ""
+        networks[name] = (test.features if test else run.history.features) or ""
     return RunRecord(
         arm,
         int(run.config["seed"]),

@@ -62,18 +62,19 @@ class Engine(Options, ABC):
 
         Returns the signals that have come, and what to say of members that go on without this process. The first
         signal asks members to save and stop, and no other starts; a later Ctrl-C kills them. An InputError of ``show``
-        stops them too.
+        stops them too, and is raised when they have ended.
         """
         waiting = [member for member in members if member.exit_code is None]
         running: list[Member] = []
         answered, left = 0, ""
+        of_no_use: InputError | None = None
         if waiting:
             self.open()
         with received_signals() as received:
             try:
-                while not left and (running or (waiting and not received)):
+                while not left and (running or (waiting and not received and not of_no_use)):
                     room = len(waiting) if self.at_once is None else self.at_once - len(running)
-                    if not received and (new := waiting[:room]):
+                    if not (received or of_no_use) and (new := waiting[:room]):
                         self.start(new)
                         for member in new:
                             member.has_process = self.at_once is not None
@@ -83,15 +84,18 @@ class Engine(Options, ABC):
                         answered += 1
                     self.poll(running)
                     running = [member for member in running if member.exit_code is None]
-                    show()
-                    left = self.left(running, stopped=answered > 0)
+                    try:
+                        if not of_no_use:
+                            show()
+                    except InputError as error:
+                        of_no_use = error
+                        self.stop(running, kill=False)
+                    left = self.left(running, stopped=answered > 0 or of_no_use is not None)
                     time.sleep(POLL_SECONDS)
-            except InputError as error:  # what they make is of no use
-                self.stop(running, kill=False)
-                left = self.left(running, stopped=True)
-                raise InputError(f"{error}. {left}" if left else str(error)) from error
             finally:
                 self.close()
+        if of_no_use:
+            raise InputError(f"{of_no_use}. {left}" if left else str(of_no_use)) from of_no_use
         show()
         return received, left
 

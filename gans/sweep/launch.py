@@ -146,11 +146,14 @@ def run_members(members: Sequence[Member], engine: Engine, view: View) -> str:
     runs members with logs in this folder.
     """
     folder = members[0].log.parent
-    with making_folder(folder), lock(folder, "runs this sweep"), view:
-        received, left = engine.run(members, view.refresh)
-    finished = sum(member.exit_code == 0 for member in members)
-    print(f"sweep: {finished} of {len(members)} members are finished; see {folder}", flush=True)
-    tell_failures(members)
+    with making_folder(folder), lock(folder, "runs this sweep"):
+        try:
+            with view:
+                received, left = engine.run(members, view.refresh)
+        finally:
+            finished = sum(member.exit_code == 0 for member in members)
+            print(f"sweep: {finished} of {len(members)} members are finished; see {folder}", flush=True)
+            tell_failures(members)
     if received:
         requeued = f": {slurm.requeue()}" if received[0] == slurm.REQUEUE_SIGNAL else ""
         why = f"stopped by {signal.Signals(received[0]).name}{requeued}"

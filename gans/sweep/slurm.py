@@ -65,11 +65,11 @@ class Slurm(Engine):
 
     @override
     def start(self, members: Sequence[Member]) -> None:
-        """Submit members, except those of an earlier command that SLURM still has, or that have finished or failed."""
+        """Submit members, except those of an earlier command that SLURM still has, or that have failed."""
         self._ask_for_queue()
         new = []
         for member in members:
-            if (job := job_of(member)) is None or (job not in self._queue and ended(member) in STOPPED):
+            if (job := job_of(member)) is None or (job not in self._queue and ended(member) in (0, *STOPPED)):
                 new.append(member)
             elif job not in self._queue:
                 end(member)

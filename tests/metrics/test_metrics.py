@@ -161,6 +161,13 @@ def test_kid_of_images_in_clusters_is_unbiased() -> None:
     assert abs(values.mean()) < 4 * values.std() / len(values) ** 0.5
 
 
+def test_neighbours_are_shown_in_the_colours_of_the_run() -> None:
+    images = synthetic(gaussian(30))._replace(images=torch.full((30, 1, 28, 28), 9, dtype=torch.uint8))
+    for inverted, colour in ((False, 9), (True, 246)):
+        shown = Neighbours().artifacts(replace(between(images, images), inverted=inverted))
+        assert {*shown["images"].unique().tolist(), *shown["neighbours"].unique().tolist()} == {colour}
+
+
 def test_metrics_of_classes_need_classes_that_are_known() -> None:
     """Of images without classes the features' own classes say nothing."""
     images = synthetic(gaussian(30))

@@ -93,7 +93,7 @@ def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path)
     ("options", "message"),
     mostly_slow(3, [
         (["metric=[class_agreement]"], "no classes"), (["images=/nowhere"], "nowhere"), (["images=/"], "root"),
-        (["metric=none"], "metric=none"), (["metric=[synthetic_accuracy]"], "synthetic_accuracy"),
+        (["metric=none"], "metric=none"), (["metric=[synthetic_accuracy]"], "trains on images"),
         (["metric=[]"], "metric=none"), (["data=ring"], "points"),
         (["data=stacked_digits"], "stacked"),
         (["output=/proc/none.json"], "proc"), (["output=/proc"], "folder"), (["data.label_noise=0.1"], "label_noise"),

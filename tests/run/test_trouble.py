@@ -433,21 +433,28 @@ def test_a_member_of_a_sweep_starts_resumes_or_returns(
     assert_same_training(unbroken(), runs[0])
 
 
-@pytest.mark.slow
-def test_a_slurm_job_is_requeued_and_resumes_by_itself(
-    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def job_of_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This process is job 7; returns the script in the place of scontrol, which writes down what it is asked."""
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
-    scontrol.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     scontrol.chmod(0o755)
     monkeypatch.setenv("PATH", f"{scontrol.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("SLURM_NTASKS", "3")
+    return scontrol
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("job_of_slurm")
+def test_a_slurm_job_is_requeued_and_resumes_by_itself(
+    unbroken: Unbroken, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = run_config(*tiny(), f"runs={tmp_path / 'runs'}")
     with monkeypatch.context() as patch:
         do_at(patch, "between the players", 4, lambda _: signal.raise_signal(signal.SIGUSR1))
-        with pytest.raises(InterruptedTraining, match="job 7") as stop:
+        with pytest.raises(InterruptedTraining, match="job 7") as stop, slurm.requeuing():
             start_or_requeued(config, NAME)
     assert stop.value.exit_code == 128 + signal.SIGUSR1
     assert (tmp_path / "asked").read_text() == "requeue 7\n"
@@ -464,18 +471,29 @@ def test_a_slurm_job_is_requeued_and_resumes_by_itself(
     assert start_or_requeued(config, NAME).path.name == f"{run.name}_2"
 
 
-def test_a_slurm_job_is_requeued_before_training_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As while its data are read."""
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    before = signal.getsignal(signal.SIGUSR1)
+def test_a_slurm_job_is_requeued_before_training_too(
+    job_of_slurm: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As while data are read. SLURM then sends SIGTERM to what it requeues, and may send its own signal again."""
+    with job_of_slurm.open("a") as script:
+        script.write("kill -TERM $PPID; kill -USR1 $PPID\n")
+
+    def read(*_: object) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+
+    monkeypatch.setattr("gans.data.digits.Digits.read", read)
+    handlers = [signal.getsignal(number) for number in slurm.stop_signals()]
     try:
-        slurm.requeue_when_asked()
-        with pytest.raises(InterruptedTraining, match=r"SIGUSR1: .*scontrol requeue 7") as stop:
-            signal.raise_signal(signal.SIGUSR1)
+        with (
+            pytest.raises(InterruptedTraining, match="stopped by SIGUSR1: job 7 is requeued") as stop,
+            slurm.requeuing(),
+        ):
+            start(tmp_path / "runs")
         assert stop.value.exit_code == 128 + signal.SIGUSR1
+        assert (tmp_path / "asked").read_text() == "requeue 7\n"
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        for number, handler in zip(slurm.stop_signals(), handlers, strict=True):
+            signal.signal(number, handler)
 
 
 def test_a_requeue_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -100,7 +100,8 @@ def test_what_shows_that_members_are_of_no_use_stops_them(tmp_path: Path) -> Non
 
     with pytest.raises(InputError, match="they can't be compared"):
         run(members, show)
-    wait_until(lambda: [last_line(member) for member in members] == ["saved", "saved", ""])
+    assert [last_line(member) for member in members] == ["saved", "saved", ""]
+    assert [member.exit_code for member in members] == [143, 143, None]
 
 
 def test_members_that_have_ended_before_do_not_run(tmp_path: Path) -> None:
