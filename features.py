@@ -1,4 +1,4 @@
-"""Train the feature network of a data set: ``python features.py data=mnist``."""
+"""Train the feature network of a data set: ``python features.py data=emnist``."""
 
 import hydra
 from omegaconf import DictConfig

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -47,11 +48,24 @@ class OwnModules(ModuleFinder):
 
 
 @cache
+def uncommitted() -> frozenset[Path]:
+    """The Python files of this package that a user has added to a clone, or changed in it, since the last commit."""
+    package = Path(__file__).parent
+    listed = ["git", "-C", str(package), "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "."]
+    try:
+        entries = subprocess.run(listed, capture_output=True, check=True).stdout.split(b"\0")
+    except (OSError, subprocess.CalledProcessError):  # it is no clone
+        return frozenset()
+    return frozenset(package.parent / os.fsdecode(entry[3:]) for entry in entries if entry)
+
+
+@cache
 def code_sha256(module: str) -> str | None:
     """The hash of a module's Python file, and of those that it imports from the folder in which it or its package lies.
 
     It is of the files as they are when it is first asked for, right after the import: later changes do not run. "" for
-    this package, and for what is installed, which has versions; None for what is in no file, such as a notebook's.
+    what is installed, which has versions, and for this package's files as they were committed; None for what is in no
+    file, such as a notebook's.
     """
     top = module.partition(".")[0]
     try:
@@ -62,7 +76,8 @@ def code_sha256(module: str) -> str | None:
         return None
     place = Path(next(iter(package.submodule_search_locations or ()), package.origin or "")).parent
     is_installed = place == STANDARD_LIBRARY or {"site-packages", "dist-packages"} & {*place.parts}
-    if top == "gans" or is_installed or not own.has_location or own.origin is None:
+    is_committed = top == "gans" and Path(own.origin or "") not in uncommitted()
+    if is_committed or is_installed or not own.has_location or own.origin is None:
         return ""
     finder = OwnModules([str(place)], excludes=["gans"])
     with suppress(ImportError, SyntaxError, ValueError):

@@ -145,12 +145,14 @@ def foreign_packages(config: Any) -> list[str]:
 
 def foreign_targets(config: Any) -> set[str]:
     """The full names of the classes and functions of other packages that a config names."""
+    return {target for target in targets_of(config) if not is_within(target, PACKAGES)}
+
+
+def targets_of(config: Any) -> set[str]:
+    """The full names of the classes and functions that a config names."""
     nodes = list(config.values()) if isinstance(config, Mapping) else config if isinstance(config, list) else []
-    found = {target for node in nodes for target in foreign_targets(node)}
-    target = config.get("_target_") if isinstance(config, Mapping) else None
-    if isinstance(target, str) and not is_within(target, PACKAGES):
-        found.add(target)
-    return found
+    own = config.get("_target_") if isinstance(config, Mapping) else None
+    return {target for node in nodes for target in targets_of(node)} | ({own} if isinstance(own, str) else set())
 
 
 def find_target(target: Any, path: str, trusted: Trusted) -> Callable[..., Any]:

@@ -125,7 +125,14 @@ class ImageData(Source):
             warn_once(f"data.limit={self.limit} keeps all: there are only {len(pool.labels):,} training images")
         if self.limit is None or self.limit >= len(pool.labels):
             return super().choose_training(pool)
-        kept, _ = self._split(pool, self.limit, "limit", [self.class_names[number] for number in self.classes])
+        names = [self.class_names[number] for number in self.classes]
+        kept, _ = self._split(pool, self.limit, "limit", names)
+        counts = pool.labels[kept].bincount(minlength=len(names)).tolist()
+        if missing := [name for name, count in zip(names, counts, strict=True) if not count]:
+            raise InputError(
+                f"data.limit={self.limit} leaves no training image of {listed(missing)}, which are rare: use a larger "
+                "one, or choose other classes"
+            )
         return kept
 
     def with_label_noise(self) -> Dataset:

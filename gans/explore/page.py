@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gans.export.facts import Facts
 from gans.export.network import Exportable
 from gans.run.folder import RunFolder
+from gans.run.network_summary import parameter_count
 
 FILES = Path(__file__).parent / "page_files"
 HELD_OUT = 20
@@ -36,12 +37,14 @@ def render(
     packed: tuple[dict[str, Any], bytes],
     scores: Scores | None,
     no_score: str | None,
+    inputs_are_bright: bool,
 ) -> str:
     """The page as HTML.
 
     Args:
         packed: the programs and the bytes of their constants.
         no_score: why there is no discriminator; None if there is one.
+        inputs_are_bright: whether a generator that transforms images takes mostly bright ones, as the paper to draw on.
     """
     programs, weights = packed
     with torch.no_grad():
@@ -57,12 +60,13 @@ def render(
         "programs": programs,
         "scores": scores and {"generated": scores.generated, "real": scores.real},
         "held_out": held_out(run) if made.generator.takes_images and run else [],
+        "inputs_are_bright": inputs_are_bright,
     }
     environment = Environment(loader=FileSystemLoader(FILES), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("template.html.j2").render(
         facts=facts,
         steps=f"{made.training_steps:,}",
-        parameters=f"{sum(weight.numel() for weight in made.generator.parameters()):,}",
+        parameters=f"{parameter_count(made.generator):,}",
         megabytes=f"{len(weights) * 4 / 3 / 1e6:.1f}",
         takes_images=made.generator.takes_images,
         no_score=no_score,

@@ -76,7 +76,8 @@ def explore(request: ExploreConfig) -> Explorer:
                 programs["discriminator"] = discriminator
             except InputError as error:
                 no_score = str(error)
-        page = render(made, facts_of(made, run), run, pack(programs), scores, no_score)
+        is_bright = made.generator.takes_images and inputs_are_bright(made, run)
+        page = render(made, facts_of(made, run), run, pack(programs), scores, no_score, is_bright)
     if len(page) > LARGEST:
         raise InputError(
             f"the page would have {len(page) / 1e6:.0f} MB, more than the {LARGEST / 1e6:.0f} MB that browsers open "
@@ -160,6 +161,14 @@ def score_samples(gan: GAN, made: Exportable, run: RunFolder | None) -> Scores:
     classes = inputs[1] if made.generator.takes_classes else torch.zeros(len(inputs[0]), dtype=torch.int64)
     fake = float(network(made.network(*inputs), classes)[:, 0].mean())
     return Scores(fake, None if real is None else float(network(*real)[:, 0].mean()))
+
+
+def inputs_are_bright(made: Exportable, run: RunFolder | None) -> bool:
+    """Whether the images that a generator takes are mostly bright; without training images, as ``invert`` says."""
+    training = training_images(run)
+    if training is None:
+        return not made.config["data"].get("invert")
+    return float(made.inputs(len(training.images), training)[0].mean()) > 0.5
 
 
 def training_images(run: RunFolder | None) -> Batch | None:

@@ -59,7 +59,8 @@ class Exportable:
         """
         random = Streams(0, "export")("inputs")
         data = self.config["data"]
-        shape = (count, data.get("channels", 1), data.get("size", 28), data.get("size", 28))
+        size = data.get("size") or 28
+        shape = (count, data.get("channels") or 1, size, size)
         noise = Batch(torch.rand(shape, generator=random), torch.zeros(count, dtype=torch.int64))
         return self.generator.inputs(count, random, batch or noise).arguments
 

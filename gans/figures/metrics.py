@@ -109,4 +109,7 @@ def draw_classes(run: RunFolder, axes: Axes, curves: dict[int, str]) -> None:
         [row + 0.5 for row in range(len(labels))], [class_name(label, run.class_names) for label in labels], fontsize=7
     )
     axes.invert_yaxis()
-    axes.figure.colorbar(mesh, ax=axes)
+    if finite(values).any():
+        axes.figure.colorbar(mesh, ax=axes)
+    else:
+        note_if_empty(axes)

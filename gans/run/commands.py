@@ -177,9 +177,8 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
         run = RunFolder.create(run.path, config.model_dump())
         print(f"resuming from training step {step:,} of {run.path}", flush=True)
         run.history.add("resumed", training_step=step, **made_by(run, components))
-        if budget > step:  # what was found at an earlier end
-            for file in (run.test_results_file, run.verdict_file):
-                file.unlink(missing_ok=True)
+        if budget > step:
+            run.forget_results()
         return complete(run, config, components)
 
 

@@ -226,6 +226,12 @@ class RunFolder:
             if number.isdecimal() and int(number) > step:  # a copy of the user's has another name
                 path.unlink()
 
+    def forget_results(self) -> None:
+        """Delete what an earlier end of training has left: results of the test with its arrays, and the verdict."""
+        arrays = [self.samples_file(name) for name in ("pairs", *(self.config.get("metric") or {}))]
+        for file in (self.test_results_file, self.verdict_file, *arrays):
+            file.unlink(missing_ok=True)
+
     @cached_property
     def pairs(self) -> dict[str, NDArray[Any]] | None:
         """``inputs``, ``outputs``, ``answers``, images as those of ``Grid``, ``labels`` (n,), of a test; or None."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL
-from gans.config.validate import find_target, foreign_targets
+from gans.config.validate import find_target, targets_of
 from gans.data.source import Source
 from gans.errors import InputError, one_line
 from gans.files import code_sha256
@@ -76,7 +76,7 @@ def may_have_changed(config: Mapping[str, Any]) -> bool:
 
 def own_code_sha256(settings: str) -> str:
     """The hash of the user's own code behind a run's ``settings_text``; "" if there is none, or it is in no file."""
-    modules = sorted({target.rpartition(".")[0] for target in foreign_targets(json.loads(settings))})
+    modules = sorted({target.rpartition(".")[0] for target in targets_of(json.loads(settings))})
     hashes = [own for module in modules if (own := code_sha256(module))]
     return sha256("".join(hashes).encode()).hexdigest() if hashes else ""
 

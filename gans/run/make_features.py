@@ -47,9 +47,9 @@ def require_whole_source(data: Source) -> ImageData:
         raise InputError(f"stacked digits are described by the feature network of single ones: use data={data.source}")
     if not isinstance(data, ImageData):
         raise InputError(f"data={data.source} needs no feature network: use other data, such as data=mnist")
-    for option in ("invert", "limit", "replacement", "val_size", "label_noise"):
+    for option in ("invert", "limit", "replacement", "val_size", "label_noise", "split_seed"):
         if getattr(data, option):
-            raise InputError(f"data.{option}: a feature network needs all images of a source, white on black")
+            raise InputError(f"data.{option}: a feature network needs all images of a source, as they are")
     if data.batch_size != 1:
         raise InputError(f"data.batch_size={data.batch_size} is of GANs: write batch_size={data.batch_size} instead")
     everything = list(range(len(data.class_names)))

@@ -244,7 +244,7 @@ def other_images(records: Sequence[RunRecord]) -> list[str]:
 def other_code(records: Sequence[RunRecord]) -> list[str]:
     """A warning for each class of the user's own whose code has changed between two runs."""
     of_classes = [
-        (", ".join(sorted(foreign_targets(result_settings(run.config)))), 0, run.history.own_code, run)
+        (", ".join(sorted(foreign_targets(result_settings(run.config)))) or "gans", 0, run.history.own_code, run)
         for run in (record.run for record in records)
     ]
     return [

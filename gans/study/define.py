@@ -139,11 +139,13 @@ class StudyDefinition(Options):
         """The overrides of every arm, by label; the product of the factors if there are any."""
         if not self.factors:
             return self.arms
-        levels = product(*(factor.items() for factor in self.factors.values()))
-        return {
-            ", ".join(name for name, _ in chosen): [text for _, overrides in chosen for text in overrides]
-            for chosen in levels
-        }
+        arms: dict[str, list[str]] = {}
+        for chosen in product(*(factor.items() for factor in self.factors.values())):
+            label = ", ".join(name for name, _ in chosen)
+            if label in arms:
+                raise InputError(f"factors: two combinations are called '{label}': rename a level that has a comma")
+            arms[label] = [text for _, overrides in chosen for text in overrides]
+        return arms
 
     def compared_with(self, part: ClaimPart) -> str | float:
         """The arm, or the number, that a claim's part is compared with."""

@@ -128,12 +128,20 @@ def without(message: str, left_out: Sequence[str]) -> str:
 
 def arms_of(found: Sequence[ExistingRun], by: str, left_out: Sequence[str] = ()) -> list[str]:
     """The names of the arms, of which there must be two; else says in which option the runs do differ."""
-    arms = sorted({each.arm for each in found})
+    arms = sorted({each.arm for each in found}, key=by_number)
     if len(arms) < 2:
         names = differing_names([each.of_arm for each in found]) or differing_names([each.others for each in found])
         hint = f"they differ in {', '.join(names[:FEW])}: use by={names[0]}" if names else "nothing to compare"
         raise InputError(without(f"by={by}: all runs are of the same kind, {arms[0]}; {hint}", left_out))
     return arms
+
+
+def by_number(arm: str) -> tuple[bool, float, str]:
+    """A key that sorts numbers by their value, before other names."""
+    try:
+        return False, float(arm), arm
+    except ValueError:
+        return True, 0.0, arm
 
 
 def differences_among(found: Sequence[ExistingRun], arms: Sequence[str]) -> list[str]:

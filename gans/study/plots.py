@@ -29,7 +29,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 MARKERS = "osD^vP*"
 SIGNS = "●■◆▲▼✚★"
 """The markers as characters."""
-DASHES = ((), (8, 3), (3, 3), (8, 3, 3, 3))
+DASHES = ((), (8, 3), (3, 3), (8, 3, 3, 3), (1, 3), (14, 3, 3, 3, 3, 3))
 """Of the median's lines: points that are drawn and left out; another one each time that the colours begin again."""
 THICK = 2
 """The width of a median's line, in points."""
@@ -53,7 +53,7 @@ Curves = dict[str, tuple[NDArray[numpy.float64], dict[str, NDArray[numpy.float64
 
 @dataclass(frozen=True)
 class ArmStyle:
-    """How an arm is drawn: another colour, or another marker and other dashes, than every other of up to 28 arms."""
+    """How an arm is drawn: another colour, or another marker and other dashes, than every other of up to 42 arms."""
 
     place: int
     """Among the study's arms, from 0."""
@@ -266,6 +266,7 @@ def inline(svg: str) -> str:
     Places are to a tenth of a point; equal styles, and the font, are written once.
     """
     short = re.sub(r">\s+<", "><", svg[svg.index("<svg") :]).replace(INK, "currentColor")
+    short = re.sub(">[^<]*<", lambda text: text[0].replace('"', "&quot;"), short)  # what follows is for tags alone
     short = re.sub(r' (d|x|y|transform)="[^"]*"', lambda found: re.sub(r"(\.\d)\d+", r"\1", found[0]), short)
     short = re.sub(r' d="[^"]*"', lambda path: " " + re.sub(r"\s*([MLCQz])\s*", r"\1", path[0].strip()), short)
     short = re.sub('<g id="[^"]*">', "<g>", short)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gans.config.build import build_data
 from gans.data.batches import Dataset
+from gans.data.digits import Digits
 from gans.data.images import ImageData
 from gans.errors import InputError
 from gans.features.files import load_features
@@ -188,3 +189,17 @@ def test_floors_are_the_same_with_label_noise() -> None:
     )
     assert len(true) > 1
     assert true == data
+
+
+def test_a_limit_that_leaves_out_a_rare_class_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Digits.read
+
+    def with_few_threes(data: Digits) -> tuple[Dataset, Dataset]:
+        train, test = read(data)
+        threes = (train.labels == 3).cumsum(0)
+        return train.select((train.labels != 3) | (threes <= 6)), test
+
+    monkeypatch.setattr(Digits, "read", with_few_threes)
+    assert set(build_data(run_config("data=digits", "data.limit=400")).train_images.labels.tolist()) == {*range(10)}
+    with pytest.raises(InputError, match=r"data\.limit=40 leaves no training image of 3"):
+        build_data(run_config("data=digits", "data.limit=40"))

@@ -1,5 +1,6 @@
 """Which runs count as the same, and what runs are called."""
 
+import subprocess
 from copy import deepcopy
 from datetime import date
 from pathlib import Path
@@ -12,12 +13,13 @@ from PIL import Image
 from gans.config.resolve import flatten
 from gans.config.validate import validate
 from gans.errors import InputError
-from gans.files import code_sha256
+from gans.files import code_sha256, uncommitted
 from gans.run import commands
 from gans.run.folder import RunFolder, runs_in
 from gans.run.history import Event
 from gans.run.identity import may_have_changed, result_settings, run_name, same_runs, settings_text
 from gans.run.test_results import read_results
+from gans.stabilize import inputs
 from gans.study.analyse import other_code, other_images
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun
@@ -126,6 +128,48 @@ class Own(Stabilizer):
     def after_discriminator(self, gan, batches):
         pass
 """
+
+
+def test_a_technique_inside_the_package_counts_until_it_is_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gans" / "stabilize").mkdir(parents=True)
+    for file in ("gans/__init__.py", "gans/files.py", "gans/stabilize/__init__.py", "gans/stabilize/old.py"):
+        (tmp_path / file).touch()
+    new, old = tmp_path / "gans" / "stabilize" / "new.py", tmp_path / "gans" / "stabilize" / "old.py"
+
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=me", "-c", "user.email=me@here"]
+        subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True, capture_output=True)
+
+    def found() -> frozenset[Path]:
+        uncommitted.cache_clear()  # as in a new process
+        return uncommitted()
+
+    monkeypatch.setattr("gans.files.__file__", str(tmp_path / "gans" / "files.py"))
+    assert not found()  # no clone
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "all")
+    assert not found()
+    new.write_text("STRENGTH = 1")
+    assert found() == {new}
+    git("add", ".")
+    assert found() == {new}
+    old.write_text("changed")
+    assert found() == {new, old}
+    git("commit", "-a", "-m", "my own")
+    assert not found()
+    uncommitted.cache_clear()
+
+    monkeypatch.undo()
+    code_sha256.cache_clear()
+    assert code_sha256("gans.stabilize.inputs") == "" or Path(inputs.__file__) in uncommitted()
+    monkeypatch.setattr("gans.files.uncommitted", lambda: {Path(inputs.__file__)})
+    code_sha256.cache_clear()
+    assert code_sha256("gans.stabilize.inputs") not in ("", None)
+    assert code_sha256("gans.stabilize.weights") == ""
+    code_sha256.cache_clear()
 
 
 @pytest.mark.slow

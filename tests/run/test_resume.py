@@ -309,7 +309,7 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(tmp_path: Path, capsys: p
 def test_results_of_an_earlier_end_do_not_outlive_it(tmp_path: Path) -> None:
     """They are not those of a run that was trained longer, and stopped before it was tested."""
     first = start(tmp_path, "trainer.max_epochs=1")
-    files = first.test_results_file, first.verdict_file
+    files = first.test_results_file, first.verdict_file, first.samples_file("pairs")
     assert all(file.exists() for file in files)
     with pytest.MonkeyPatch.context() as patch:
         do_at(patch, "between the players", 5, lambda _: signal.raise_signal(signal.SIGTERM))

@@ -21,6 +21,7 @@ from gans.files import write_json
 from gans.run.folder import runs_in
 from gans.study.analyse import StudyResult, analyse
 from gans.study.ask import as_in_study, ask, seeds_so_far, this_command
+from gans.study.existing import by_number
 from gans.study.figures_of_merit import figure_of_merit
 from gans.study.find import different_spacings
 from gans.study.make_runs import require_same_number
@@ -402,6 +403,11 @@ def test_an_arm_is_one_setting(tmp_path: Path) -> None:
     asked = question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}")
     with pytest.raises(InputError, match=r"stabilize\.ema\.decay"):
         ask(asked, None)
+
+
+def test_arms_that_are_numbers_are_in_order() -> None:
+    arms = ["1000", "null", "1e-05", "200", "0.0001"]
+    assert sorted(arms, key=by_number) == ["1e-05", "0.0001", "200", "1000", "null"]
 
 
 @pytest.mark.slow

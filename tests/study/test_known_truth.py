@@ -229,6 +229,7 @@ def than(figure: str, number: float) -> dict[str, Any]:
         ({"arms": {"none": ["a=1"], "same": ["a=1"]}}, "same"),
         ({"arms": {"none": ["a=1"]}}, "two arms"),
         ({"factors": {"a": {"x": [], "y": ["b=1"]}}}, "either"),
+        ({"arms": {}, "factors": {"a": {"x": [], "x, y": []}, "b": {"y, z": [], "z": []}}}, "two combinations"),
         ({"baseline": "nothing"}, "nothing"),
         ({"figures": ["fid", "mine"]}, "mine"),
         ({"figures": ["fid", "fid"]}, "twice"),

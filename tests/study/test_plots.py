@@ -51,7 +51,7 @@ def test_names_fit(tmp_path: Path, arms: tuple[str, ...]) -> None:
 
 
 def test_arms_can_be_told_apart() -> None:
-    styles = [ArmStyle(place) for place in range(28)]
+    styles = [ArmStyle(place) for place in range(42)]
     for kind in ("marker", "sign", "dashes"):
         assert len({(style.colour, getattr(style, kind)) for style in styles}) == len(styles)
 
@@ -134,6 +134,12 @@ def test_a_page_keeps_places_and_styles(points: list[tuple[float, float]]) -> No
     assert numpy.abs(numpy.array(places) - points).max() < 0.1001
     assert f".{found[2]}{{font-size: 9px; fill: black}}" in short
     assert short.count("font-family: 'DejaVu Sans', sans-serif;") == short.count("9px") == 1
+
+
+def test_a_name_is_no_part_of_a_pages_style() -> None:
+    short = inline('<svg><text style="fill: red">a style="}body{display:none" x="1.23"</text></svg>')
+    assert "}body{" not in re.sub("</style>.*", "", short)
+    assert short.endswith(">a style=&quot;}body{display:none&quot; x=&quot;1.23&quot;</text></svg>")
 
 
 @pytest.mark.parametrize("text", [LONG, LABELS[2], "label smoothing", "x" * 80])

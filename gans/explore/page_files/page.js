@@ -207,7 +207,7 @@
     drawWalk();
     drawClasses();
     if (!seeded) find("seed").value = "";
-    find("sliders").querySelectorAll("input").forEach((slider, i) => { slider.value = point.values[i]; tell(slider); });
+    find("sliders").querySelectorAll("input").forEach((slider, i) => { slider.value = point.values[i]; tell(slider, point.values[i]); });
   }
 
   function fromSeed(seed) {
@@ -251,7 +251,7 @@
     });
   }
 
-  const tell = (slider) => { slider.nextElementSibling.textContent = Number(slider.value).toFixed(2).replace("-", "−"); };
+  const tell = (slider, value) => { slider.nextElementSibling.textContent = Number(value).toFixed(2).replace("-", "−"); };
 
   function startSliders() {
     for (let i = 0; i < Math.min(SLIDERS, count); i++) {
@@ -261,7 +261,7 @@
         current = { values: current.values.slice(), label: current.label };
         current.values[i] = Number(event.target.value);
         find("seed").value = "";
-        tell(event.target);
+        tell(event.target, event.target.value);
         show(current);
         drawWalk();
         drawClasses();
@@ -294,7 +294,7 @@
 
   const heldOut = data.held_out.map((text) => Float32Array.from(decode(text), (value) => value / 255));
   const isBright = (values) => values.reduce((sum, value) => sum + value, 0) > values.length / 2;
-  const paper = heldOut.length === 0 || isBright(heldOut[0]) ? 1 : 0;
+  const paper = (heldOut.length ? isBright(heldOut[0]) : data.inputs_are_bright) ? 1 : 0;
 
   const inputImage = (values) => pixelsOf(values, inputShape[2], inputShape[1], inputShape[0]);
   const goToImage = (values) => show({ values: values.slice(), label: 0 });

@@ -48,7 +48,10 @@ class Samples(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
         data = self.data = trainer.datamodule
         held_out = data.val_images if len(data.val_images.labels) else data.test_images
-        batch = held_out.select(slice(self.count)).to_batch().to(pl_module.device)
+        total = len(held_out.labels)
+        count = min(self.count, total)
+        chosen = torch.arange(count) * total // count  # evenly spaced: a folder's images are in order of their classes
+        batch = held_out.select(chosen).to_batch().to(pl_module.device)
         count = len(batch.labels) if pl_module.generator.takes_images else self.count
         classes = torch.arange(count, device=pl_module.device) * len(data.classes) // count
         random = Streams(pl_module.seed, "grid", device=pl_module.device)
