@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
@@ -15,12 +16,16 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import pytest
 import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 
 from gans.errors import InterruptedTraining
+from gans.sweep import processes
 from tests.configs import ROOT
 
 PATHS = list(sys.path)
@@ -104,6 +109,53 @@ def run(folder: Path, name: str, *arguments: str) -> subprocess.CompletedProcess
     return subprocess.CompletedProcess([name, *arguments], command.returncode, output, errors)
 
 
+class _Member:
+    """As ``subprocess.Popen``, of a sweep's member: forked from its leader, which has done the imports."""
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], stdout: BinaryIO, **_: Any) -> None:
+        self.returncode: int | None = None
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _run_member(command, env, stdout.fileno())
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+    def terminate(self) -> None:
+        os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def _run_member(command: Sequence[str], environment: Mapping[str, str], log: int) -> None:
+    """What the leader has set is as in a fresh process: handlers of signals, files, Hydra."""
+    code: Any = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        os.closerange(3, 256)
+        GlobalHydra.instance().clear()
+        HydraConfig.instance().cfg = None
+        _, script, *arguments = command
+        _run_command(int(environment["OMP_NUM_THREADS"]), Path.cwd(), environment, [], [script, *arguments])
+        code = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
 def _run(cache: str, threads: int, task: Callable[..., None], *arguments: Any) -> None:
     os.environ["GANS_CACHE"] = cache
     torch.set_num_threads(threads)
@@ -126,6 +178,8 @@ def _run_command(
     for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     sys.argv, sys.path[:] = arguments, [str(ROOT), *PATHS]
+    started = {"Popen": _Member, "DEVNULL": subprocess.DEVNULL, "STDOUT": subprocess.STDOUT}
+    vars(processes)["subprocess"] = SimpleNamespace(**started)
     atexit._clear()  # what the server has registered
     try:
         runpy.run_path(arguments[0], run_name="__main__")

@@ -343,7 +343,8 @@ def test_a_sweep_is_ended_in_many_ways_and_finished_by_the_same_command(tmp_path
         return [event["event"] for event in RunFolder(folder).history.events]
 
     def kill_a_member(leader: Command) -> None:
-        (member,) = [child for child in psutil.Process(leader.pid).children() if "seed=1" in child.cmdline()]
+        children = psutil.Process(leader.pid).children()
+        (member,) = [child for child in children if any(file.path.endswith("0001.log") for file in child.open_files())]
         member.kill()
 
     def wait_until_stopped() -> None:
