@@ -9,8 +9,14 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import Scheduling, WorkStealingScheduling
 
-LONGEST = ("tests/test_commands.py", "tests/study/test_command.py", "tests/test_matrix.py")
-"""Files whose tests come first, so that no worker waits for another one's long test at the end."""
+FIRST = (
+    "tests/run/test_resume.py::test_a_killed_process",
+    "tests/test_commands.py",
+    "tests/study/test_command.py",
+    "tests/test_matrix.py",
+)
+"""Tests that come first: the long ones, so that no worker waits for another one's at the end; and together, so that one
+worker has them, those that fork processes from one that has done the imports, which takes seconds to prepare."""
 
 settings.register_profile("tests", deadline=None)  # a busy machine is no failure
 settings.load_profile("tests")
@@ -21,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     from tests.configs import DATA_ROOT
 
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
     for item in items:
         if DATA_ROOT is None and item.get_closest_marker("mnist"):
             item.add_marker(pytest.mark.skip(reason="set GANS_DATA_ROOT to a folder that holds MNIST"))

@@ -197,6 +197,7 @@ def test_a_leader_that_is_killed_takes_its_members_along(tmp_path: Path) -> None
     assert not (tmp_path / "2.log").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_reaches_members_once(tmp_path: Path) -> None:
     """A terminal sends it to all processes of the group; members are in groups of their own."""
     root = Path(__file__).parents[2]
