@@ -1,11 +1,12 @@
 """Files are written whole or not at all, and what can't be written is named."""
 
 import errno
+import io
 import os
 import re
+import sys
 import threading
 from pathlib import Path
-from time import sleep
 
 import pytest
 from filelock import FileLock
@@ -54,20 +55,27 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_only_who_waits_for_another_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path, taken = tmp_path / "lock", threading.Event()
+def test_only_who_waits_for_another_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, taken, told = tmp_path / "lock", threading.Event(), threading.Event()
+
+    class Told(io.StringIO):
+        def write(self, text: str) -> int:
+            told.set()
+            return super().write(text)
 
     def work() -> None:
         with only_one(path, "works"):
             taken.set()
-            sleep(1)
+            told.wait(60)  # as long as it takes the other one to say so
 
+    errors = Told()
+    monkeypatch.setattr(sys, "stderr", errors)
     other = threading.Thread(target=work)
     other.start()
     taken.wait()
-    assert capsys.readouterr().err == ""
+    assert errors.getvalue() == ""
     with only_one(path, "works"):
-        assert capsys.readouterr().err == "waiting for another process, which works\n"
+        assert errors.getvalue() == "waiting for another process, which works\n"
     other.join()
     with FileLock(path, timeout=0):
         pass
