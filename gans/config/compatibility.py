@@ -38,6 +38,11 @@ def require_classes(gan: GAN, data: Source) -> None:
             "data.label_noise changes classes, but this model takes no classes: use one that does, such as "
             "model=projection"
         )
+    if gan.discriminator_takes_classes and not count:
+        raise InputError(
+            f"model.discriminator of {type(gan).__name__} compares classes, but model.generator makes images of none: "
+            "use a generator that takes classes, or model=dcgan"
+        )
     if count and count != len(data.classes):
         raise InputError(
             f"model.generator.classes has {count} classes, but data={data.source} has {len(data.classes)}: use as many"

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from gans.data.progress import ProgressBar
 from gans.errors import InputError, warn
+from gans.figures.files import one_line_for_missing_letters
 from gans.files import file_name, write_text
 from gans.run.folder import RunFolder
 from gans.study.analyse import StudyResult
@@ -30,7 +31,7 @@ MADE_WITH = {"device": "device", "number format": "precision", "threads of a run
 
 def publish(result: StudyResult, folder: Path, commands: Commands) -> Path:
     """Write tables, figures, the page and TensorBoard's links, and print the answers."""
-    with ProgressBar("writing tables, figures and the page"):
+    with ProgressBar("writing tables, figures and the page"), one_line_for_missing_letters():
         protocol = protocol_of(result)
         write_tables(result, folder, protocol)
         curves = curves_of(result)

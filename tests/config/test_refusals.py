@@ -54,6 +54,8 @@ CASES = [
     (["stabilize=noisy_labels", "stabilize.noisy_labels.flip_probability=1.5"], "flip_probability=1.5: .*less than"),
     (["stabilize=label_smoothing", "stabilize.label_smoothing.width=-0.1"], "width=-0.1: .*greater than"),
     (["model=acgan", "model.discriminator.dropout=1"], "model.discriminator.dropout=1"),
+    (["model=cgan", "model.generator._target_=gans.models.dcgan.DCGANGenerator", "~model.generator.classes"],
+     "model.discriminator.*model.generator.*takes classes"),
     (["data.classes=[11]"], "data.classes.*11"),
     (["data.classes=[]"], "data.classes"),
     (["data.classes=[eight]"], "eight.*0, 1, 2"),

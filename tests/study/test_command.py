@@ -25,7 +25,9 @@ from gans.study.existing import by_number
 from gans.study.figures_of_merit import figure_of_merit
 from gans.study.find import different_spacings
 from gans.study.make_runs import require_same_number
+from gans.study.page import Commands
 from gans.study.plan import Planner, require_metrics, require_moments, split_differences
+from gans.study.publish import publish
 from gans.study.record import read_record
 from tests.configs import CONF, ROOT, composed, mostly_slow
 from tests.forked import run
@@ -120,6 +122,20 @@ def test_figures_of_two_feature_networks_of_one_name_are_compared_with_a_warning
     write_run(tmp_path / "runs" / "more", config, figures_of("better", 3), features="1" * 64)
     page = ask(question(f"runs=[{tmp_path}/runs]", "by=stabilize", f"output={tmp_path}", "figures=[fid]"), None)
     assert "the feature network digits1 changed between" in (page.parent / "study.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_letters_that_a_studys_figures_lack_are_named_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs_of(tmp_path / "runs", {"none": "none", "better": "ema"}, seeds=2)
+    study = definition(arms={"none": [], "日本": ["stabilize=ema"]}, claims=[], figures=["fid"], seeds=2)
+    arms = {"none": "none", "better": "日本"}
+    records = [read_record(run, arms[run.name.partition("-")[0]], study.merits) for run in runs_in(tmp_path / "runs")]
+    publish(analyse(study, records), tmp_path / "out", Commands(""))
+    errors = capsys.readouterr().err
+    assert sum("日本" in line for line in errors.splitlines()) == 1
+    assert "Glyph" not in errors
 
 
 @pytest.mark.usefixtures("without_figures")
