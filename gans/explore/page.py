@@ -47,16 +47,8 @@ def render(
         inputs_are_bright: whether a generator that transforms images takes mostly bright ones, as the paper to draw on.
     """
     programs, weights = packed
-    with torch.no_grad():
-        _, channels, height, width = made.network(*made.inputs(1)).shape
-    data = {
-        "inputs": list(made.input_names),
-        "input_sizes": [list(value.shape[1:]) for value in made.inputs(1)],
-        "uniform": made.generator.has_uniform_latents,
+    data = of_generator(made) | {
         "classes": facts.class_names,
-        "height": height,
-        "width": width,
-        "channels": channels,
         "programs": programs,
         "scores": scores and {"generated": scores.generated, "real": scores.real},
         "held_out": held_out(run) if made.generator.takes_images and run else [],
@@ -76,6 +68,21 @@ def render(
         worker=_file("product.js") + _file("network.js") + _file("worker.js"),
         js=_file("page.js"),
     )
+
+
+def of_generator(made: Exportable) -> dict[str, Any]:
+    """The names and shapes of what goes in and comes out."""
+    inputs = made.inputs(1)
+    with torch.no_grad():
+        _, channels, height, width = made.network(*inputs).shape
+    return {
+        "inputs": list(made.input_names),
+        "input_sizes": [list(value.shape[1:]) for value in inputs],
+        "uniform": made.generator.has_uniform_latents,
+        "height": height,
+        "width": width,
+        "channels": channels,
+    }
 
 
 def held_out(run: RunFolder) -> list[str]:

@@ -37,25 +37,9 @@ def evaluate(options: dict[str, Any]) -> Path:
     validate_choice(config.data, "data", "data")
     for name, node in config.metric.items():
         validate_choice(node, "metric", f"metric.{name}")
-    source = Path(os.path.abspath(config.images))  # without "..", which is no name
-    if not source.name:
-        raise InputError(f"images={config.images} is the root of all files: name a folder or an .npz file")
-    file = Path(config.output) if config.output else source.with_name(f"{source.name}-evaluation.json")
-    require_writable(file.parent)
-    if file.is_dir():
-        raise InputError(f"output={file} is a folder: name a file, such as {file / 'evaluation.json'}")
-    if file.exists() and not is_evaluation(file):
-        raise InputError(f"output={file} exists, and is no evaluation that could be replaced: name another file")
+    source, file = places(config)
     find_classes(source)  # before a data set is downloaded
-    data = read_data(config.data, seed=0)
-    if not isinstance(data, ImageData):
-        raise InputError(
-            "evaluate.py judges images by those of a data set with one class each, and not points or stacked digits: "
-            "use data=mnist, for example"
-        )
-    for option, usual in {"label_noise": 0, "replacement": False, "batch_size": 1}.items():
-        if getattr(data, option) != usual:
-            raise InputError(f"data.{option} is of training, and has no effect here: leave it out")
+    data = read_held_out(config)
     given = read_given(source, data)
     count = min(config.evaluated_images, len(given.labels))
     metrics: dict[str, Metric] = build_each(config.metric, "metric")
@@ -73,6 +57,34 @@ def evaluate(options: dict[str, Any]) -> Path:
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(results.table(str(source), console.width))
     return file
+
+
+def places(config: EvaluateConfig) -> tuple[Path, Path]:
+    """Where the images are, and the file for the results, which can be written."""
+    source = Path(os.path.abspath(config.images))  # without "..", which is no name
+    if not source.name:
+        raise InputError(f"images={config.images} is the root of all files: name a folder or an .npz file")
+    file = Path(config.output) if config.output else source.with_name(f"{source.name}-evaluation.json")
+    require_writable(file.parent)
+    if file.is_dir():
+        raise InputError(f"output={file} is a folder: name a file, such as {file / 'evaluation.json'}")
+    if file.exists() and not is_evaluation(file):
+        raise InputError(f"output={file} exists, and is no evaluation that could be replaced: name another file")
+    return source, file
+
+
+def read_held_out(config: EvaluateConfig) -> ImageData:
+    """The data whose test images judge; an InputError for options that are of training."""
+    data = read_data(config.data, seed=0)
+    if not isinstance(data, ImageData):
+        raise InputError(
+            "evaluate.py judges images by those of a data set with one class each, and not points or stacked digits: "
+            "use data=mnist, for example"
+        )
+    for option, usual in {"label_noise": 0, "replacement": False, "batch_size": 1}.items():
+        if getattr(data, option) != usual:
+            raise InputError(f"data.{option} is of training, and has no effect here: leave it out")
+    return data
 
 
 def is_evaluation(file: Path) -> bool:
