@@ -34,12 +34,12 @@ class Interrupt(Callback):
     """Raises ``InterruptedTraining`` after Ctrl-C, SIGTERM, SIGHUP or, in a SLURM job, ``slurm.REQUEUE_SIGNAL``.
 
     Used as a context manager. After the first signal, it finishes and saves the current step, and raises; it raises at
-    once if the last step is saved, as in a test. A second Ctrl-C raises at once too, without a new
-    checkpoint; other signals are heard once. Signals that the process ignores stay ignored. Python tells signals to
-    its main thread only: in another, a warning says that nothing can stop the run in order.
+    once if the last step is saved, as in a test. A second Ctrl-C raises at once, without a new checkpoint. Further
+    signals are not heard: they must not cut short the record of the stop, and Linux sends one to a sweep's members for
+    each thread of a leader that dies. ``restored_handlers`` ends that.
 
-    After a signal it leaves them ignored: a repeated one must not cut short the record of the first. Linux sends one to
-    a sweep's members for each thread of a leader that dies. ``restored_handlers`` ends that.
+    Signals that the process ignores stay ignored. Python tells signals to its main thread only: in another, a warning
+    says that nothing can stop the run in order.
 
     This callback must come after ``checkpoints``.
     """
@@ -99,7 +99,7 @@ class Interrupt(Callback):
         let_go_of_terminal(number)
         if self._received is not None:
             if slurm.insists(number, monotonic() - self._received_at):
-                self._received_at = inf  # once
+                self._received_at = inf  # a third one is not heard
                 self._stop(number)
             return
         self._received, self._received_at = number, monotonic()
