@@ -13,6 +13,7 @@ from gans.config.explain import CONF
 from gans.config.shell import CONFIG_DIRS
 from gans.errors import InputError
 from gans.machine import flush_denormals, use_cores
+from gans.run.callbacks.interrupt import restored_handlers
 from gans.run.slurm import requeuing
 
 ONE_RUN = Lock()
@@ -61,7 +62,7 @@ def as_a_command(folders: Sequence[str]) -> Iterator[None]:
         afterwards.enter_context(named(folders))
         use_cores()
         afterwards.callback(flush_denormals, flush_denormals())
-        with own_random_numbers(), requeuing():
+        with own_random_numbers(), restored_handlers(), requeuing():
             yield
 
 
