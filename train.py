@@ -57,7 +57,8 @@ def main(config: DictConfig) -> None:
         if command == "draw":
             with say_how_to_repeat(shlex.join(["python", *sys.argv]), "while drawing"):
                 run = RunFolder.around(Path(str(options["draw"])))
-                commands.redraw(run, validate(options), own_figures="figure" not in group)
+                own = {"own_figures": "figure" not in group, "own_formats": "formats" not in group}
+                commands.redraw(run, validate(options), **own)
         elif command:
             run = RunFolder.around(Path(str(options[command])))
             limits = ("max_epochs", "max_steps")
@@ -70,8 +71,9 @@ def main(config: DictConfig) -> None:
         else:
             start = commands.start_resume_or_return if is_member else commands.start_or_requeued
             run_config, choices = validate(options), HydraConfig.get().runtime.choices
+            usual = usual_options(choices, options)
             with requeuing():
-                start(run_config, run_name(choices, options, usual_options(choices, options)))
+                start(run_config, run_name(choices, options, usual), usual["trainer"])
 
 
 if __name__ == "__main__":

@@ -51,12 +51,16 @@ class OwnModules(ModuleFinder):
 def uncommitted() -> frozenset[Path]:
     """The Python files of this package that a user has added to a clone, or changed in it, since the last commit."""
     package = Path(__file__).parent
-    listed = ["git", "-C", str(package), "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "."]
+
+    def git(*arguments: str) -> bytes:
+        return subprocess.run(["git", "-C", package, *arguments], capture_output=True, check=True).stdout
+
     try:
-        entries = subprocess.run(listed, capture_output=True, check=True).stdout.split(b"\0")
+        top = Path(os.fsdecode(git("rev-parse", "--show-toplevel")).rstrip("\n"))  # it may lie in a larger repository
+        entries = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", ".").split(b"\0")
     except (OSError, subprocess.CalledProcessError):  # it is no clone
         return frozenset()
-    return frozenset(package.parent / os.fsdecode(entry[3:]) for entry in entries if entry)
+    return frozenset(top / os.fsdecode(entry[3:]) for entry in entries if entry)
 
 
 @cache
@@ -76,7 +80,7 @@ def code_sha256(module: str) -> str | None:
         return None
     place = Path(next(iter(package.submodule_search_locations or ()), package.origin or "")).parent
     is_installed = place == STANDARD_LIBRARY or {"site-packages", "dist-packages"} & {*place.parts}
-    is_committed = top == "gans" and Path(own.origin or "") not in uncommitted()
+    is_committed = top == "gans" and Path(own.origin or "").resolve() not in uncommitted()
     if is_committed or is_installed or not own.has_location or own.origin is None:
         return ""
     finder = OwnModules([str(place)], excludes=["gans"])

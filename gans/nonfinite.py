@@ -105,7 +105,8 @@ def _candidates(
 
 
 def _weights(gan: nn.Module) -> Iterable[tuple[str, Tensor]]:
-    return ((f"the weight {name}", value) for name, value in gan.state_dict().items())
+    # what get_extra_state returns may be anything
+    return ((f"the weight {name}", value) for name, value in gan.state_dict().items() if isinstance(value, Tensor))
 
 
 def _first_non_finite(named: Iterable[tuple[str, Tensor]]) -> str | None:

@@ -20,7 +20,7 @@ from gans.run.checkpoint_files import checkpoints_in, is_whole
 from gans.run.folder import RunFolder
 from tests.configs import CONF, ROOT, composed
 from tests.forked import Command, run
-from tests.run.runs import do_at, only_run, resume, tiny
+from tests.run.runs import checkpoint, do_at, only_run, resume, tiny
 from tests.study.synthetic import write_run
 
 SMALL = tiny("trainer.max_steps=2")
@@ -121,9 +121,17 @@ class Louder(Stabilizer):
         super().__init__()
         self.factor = factor
         self.register_buffer("steps", torch.zeros(()))
+        self.names = []
 
     def after_discriminator(self, gan, batches) -> None:
         self.steps += 1
+        self.names.append("after")
+
+    def get_extra_state(self):
+        return {"names": self.names, "count": len(self.names)}
+
+    def set_extra_state(self, state) -> None:
+        self.names = state["names"]
 
 
 def draw(run, folder):
@@ -153,6 +161,9 @@ def test_classes_outside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "my_ideas" not in sys.modules
     resume(made, trust=("my_ideas",), budget={"max_steps": 3})
     assert [event["event"] for event in made.history.events] == ["started", "finished", "resumed", "finished"]
+    state = checkpoint(made)["state_dict"]
+    (saved,) = (value for name, value in state.items() if name.endswith("_extra_state"))
+    assert saved == {"names": ["after"] * 3, "count": 3}
 
 
 FOREVER = tiny("trainer.max_epochs=null", "trainer.max_steps=100000", "samples.frames=1", "checkpoint.every_steps=1")

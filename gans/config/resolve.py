@@ -38,7 +38,8 @@ def resolve(config: DictConfig) -> dict[str, Any]:
         for name, value in flatten(options).items():
             if value == "":
                 raise InputError(f"{name}= is empty: give it a value, or leave it out")
-            if re.search("(^|')~[^/']*(/|'|$)", str(value)):
+            # a study's texts are its own, and its arms' options are checked as those of runs
+            if not name.startswith("study.") and re.search("(^|')~[^/']*(/|'|$)", str(value)):
                 raise InputError(f"{name}={value}: ~ is replaced by shells only: write the full path")
         return {str(name): option for name, option in options.items()}
     except MissingMandatoryValue as error:

@@ -158,6 +158,6 @@ def labels_in(arrays: Any, count: int, path: Path) -> Any:
     return labels.astype(numpy.int64) if is_whole else labels
 
 
-def listed(names: list[str], most: int = 12) -> str:
+def listed(names: list[str]) -> str:
     """Names for a message, the first of them if they are many."""
-    return ", ".join(names[:most]) + (f", ... {names[-1]}" if len(names) > most else "")
+    return ", ".join(names[:12]) + (f", ... {names[-1]}" if len(names) > 12 else "")

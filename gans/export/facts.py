@@ -71,7 +71,7 @@ def _figures(run: RunFolder, training_steps: int) -> list[TestFigure]:
     figures = []
     for name, value in tested.results.items() if tested else ():
         parsed = MetricName.parse(name)
-        if parsed and not of_class(parsed.figure):
+        if parsed and not of_class(parsed.figure) and not parsed.sampling:  # a generator alone makes all samples
             floor = results.floors.get(str(parsed.of_real_images))
             figures.append(TestFigure(name, metric_label(parsed.figure), value, floor))
     return figures

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy
+from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -44,18 +45,19 @@ def draw_bars(counts: NDArray[numpy.int64], names: Sequence[str]) -> Figure:
 
 
 def draw_map(counts: NDArray[numpy.int64]) -> Figure:
-    rows = -(-len(counts) // COLUMNS)
-    cells = numpy.zeros(rows * COLUMNS, counts.dtype)
-    cells[: len(counts)] = counts
+    columns = min(COLUMNS, len(counts))
+    rows = -(-len(counts) // columns)
+    cells = numpy.full(rows * columns, numpy.nan)  # beyond the last mode
+    cells[: len(counts)] = numpy.where(counts, counts, 0.5)  # logarithms have no place for 0
     figure = Figure(figsize=(11, 2.2 + 0.08 * max(rows, 5)), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(
-        numpy.ma.masked_equal(cells, 0).reshape(rows, COLUMNS),
+        cells.reshape(rows, columns),
         aspect="auto",
+        cmap=colormaps["viridis"].with_extremes(under="white", bad="silver"),
         norm=LogNorm(vmin=1, vmax=max(2, counts.max())),
         interpolation="nearest",
     )
-    axes.set_facecolor("white")
     axes.set_xlabel("mode, its last two digits")
     axes.set_ylabel("hundreds")
     axes.set_yticks(range(0, rows, -(-rows // 10)))

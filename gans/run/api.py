@@ -278,7 +278,8 @@ def train(*options: str | Config, config_dir: str | Path | None = None) -> Run:
         if config.model_dump() != config._checked:
             raise InputError("the config was changed after gans.compose had checked it: compose another instead")
         with as_a_command(config._folders):
-            return Run(commands.start_or_requeued(validate(config.model_dump()), config.run_name).path)
+            run_config, usual = validate(config.model_dump()), config._usual["trainer"]
+            return Run(commands.start_or_requeued(run_config, config.run_name, usual).path)
 
 
 def resume(

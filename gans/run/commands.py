@@ -5,10 +5,12 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from gans.config.build import RunComponents, build_data, build_run
 from gans.config.resolve import flatten
 from gans.config.schema import USE_ALL, RunConfig
-from gans.config.validate import validate, validate_choice
+from gans.config.validate import check_value, validate, validate_choice
 from gans.data.source import Source
 from gans.errors import InputError, TrainingError, warn
 from gans.files import remove_parts, removing_empty
@@ -46,16 +48,20 @@ CLAIM_SECONDS = 600.0
 """How long to wait for the lock on the folder of runs, which each start of a run takes for a moment."""
 
 
-def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
+def start(
+    config: RunConfig, name: str, usual_trainer: Mapping[str, Any] | None = None, *, once: bool = False
+) -> RunFolder:
     """Train, test and draw a run in a new run folder, which is made after all checks.
 
     An InputError in the first training step is one more check: it removes the folder again.
 
     Args:
         name: of the folder; a number is added if it exists.
+        usual_trainer: the trainer's options that the model brings, to tell which limit of training was asked for.
         once: refuse it if there is the same run, which another process may have started meanwhile.
     """
     components = build_run(config)
+    require_reached_limit(config.trainer, usual_trainer or {}, components.data)
     options = config.model_dump()
     with ExitStack() as stack:
         stack.enter_context(removing_empty(Path(config.runs)))
@@ -71,11 +77,9 @@ def start(config: RunConfig, name: str, once: bool = False) -> RunFolder:
 
 def made_by(run: RunFolder, components: RunComponents) -> dict[str, Any]:
     """What trains and evaluates a run from now on, for its history: the job, the user's own code, the features."""
-    facts = {
-        "own_code_sha256": own_code_sha256(settings_text(run.config)),
-        "features_sha256": components.evaluator and components.evaluator.features.sha256,
-    }
-    return {"slurm_job": slurm.job()} | {name: value for name, value in facts.items() if value}
+    facts = {"slurm_job": slurm.job(), "own_code_sha256": own_code_sha256(settings_text(run.config))}
+    features = {"features_sha256": components.evaluator.features.sha256} if components.evaluator else {}
+    return facts | features
 
 
 @contextmanager
@@ -89,7 +93,7 @@ def claim(config: RunConfig, data: Source) -> Iterator[None]:
         yield
 
 
-def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
+def start_or_requeued(config: RunConfig, name: str, usual_trainer: Mapping[str, Any] | None = None) -> RunFolder:
     """Start a run; in a requeued SLURM job, resume or return the run that the job had started."""
     runs = runs_in(Path(config.runs)) if slurm.was_requeued() else []
     same = same_runs(config.model_dump(), runs, any_code=True)
@@ -100,10 +104,10 @@ def start_or_requeued(config: RunConfig, name: str) -> RunFolder:
     if own:  # the job makes several runs
         print(finished_before(own[0], config.model_dump()), flush=True)
         return own[0]
-    return start(config, name)
+    return start(config, name, usual_trainer)
 
 
-def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
+def start_resume_or_return(config: RunConfig, name: str, usual_trainer: Mapping[str, Any] | None = None) -> RunFolder:
     """Start, resume or return one sweep member."""
     options = config.model_dump()
     data = build_data(config) if may_have_changed(options) else None
@@ -112,7 +116,7 @@ def start_resume_or_return(config: RunConfig, name: str) -> RunFolder:
     if not same:
         if older := same_runs(options, runs, data, any_code=True):
             print(f"'{older[0].path}' is of another version of your own code: a new run is made", flush=True)
-        return start(config, name, once=True)
+        return start(config, name, usual_trainer, once=True)
     if same[0].history.last != "finished":
         # with its own spacing of points: a curve has one
         own = {"log_every": same[0].config.get("log_every", config.log_every)}
@@ -136,6 +140,7 @@ def read_config(
         sampling: replaces the run's as a whole.
         data_root: replaces ``data.root``, where the images have been moved to.
     """
+    check_value(list[str], trust, "trust")
     options = dict(run.config) | ({"sampling": dict(sampling)} if sampling else {})
     if trainer and isinstance(options.get("trainer"), dict):
         options["trainer"] = options["trainer"] | dict(trainer)
@@ -164,6 +169,7 @@ def resume(run: RunFolder, config: RunConfig) -> RunFolder:
         warn_of_changed_features(run, components)
         if checkpoint:
             require_same_weights(components.gan, checkpoint, run)
+        require_reached_limit(config.trainer, run.config["trainer"], components.data)
         budget = planned_steps(config.trainer, components.data)
         if budget < step:
             limits = " ".join(f"trainer.{name}={value}" for name in LIMITS if (value := config.trainer.get(name)))
@@ -218,12 +224,13 @@ def run_sampling(run: RunFolder) -> Mapping[str, Any]:
     return run.config.get("sampling", USE_ALL)
 
 
-def redraw(run: RunFolder, config: RunConfig, own_figures: bool = False) -> None:
+def redraw(run: RunFolder, config: RunConfig, *, own_figures: bool = False, own_formats: bool = False) -> None:
     """Draw the figures of an existing run again, without training or testing.
 
     Args:
         config: the command's config, which chooses figures and formats.
         own_figures: whether the run's own figures are drawn, if it has any.
+        own_formats: whether they are drawn in the run's own formats.
 
     Raises:
         InputError: if the run has no data for any of them, or has one of a package that ``trust`` does not list.
@@ -237,6 +244,8 @@ def redraw(run: RunFolder, config: RunConfig, own_figures: bool = False) -> None
             except InputError as error:
                 raise InputError(f"{error}; or name the figures with figure=[...]") from error
         config = config.model_copy(update={"figure": figures})
+    if own_formats:
+        config = config.model_copy(update={"formats": run.config.get("formats", config.formats)})
     with lock(run.path):
         remove_parts(run.path)
         files, failed, _ = draw_figures(run, config)
@@ -276,14 +285,14 @@ def roll_back(run: RunFolder, config: RunConfig, history: History, error: Traini
         trained: the training steps of the GAN that failed.
     """
     rollbacks = history.count("rolled back")
-    if config.on_nan == "stop" or rollbacks == config.rollbacks:
+    if config.on_nan == "stop" or rollbacks >= config.rollbacks:
         step = error.training_step or RunFolder(run.path).last_step
         history.add("failed", training_step=step, why=str(error))
         diagnose_and_plot(run, config)
         hint = (
             f"rollbacks={config.rollbacks} are used up"
             if config.on_nan == "rollback"
-            else "a smaller learning rate or on_nan=rollback may help"
+            else "in a new run, a smaller learning rate or on_nan=rollback may help"
         )
         raise TrainingError(f"{error}: {hint}. The last checkpoint before it is in '{run.checkpoints}'")
     if error.training_step is None:  # found by an evaluation, which would find it again in the same weights
@@ -325,8 +334,25 @@ def require_same_settings(run: RunFolder, trained_with: Mapping[str, Any], check
 
 def planned_steps(trainer: Mapping[str, Any], data: Source) -> int:
     """The budget in training steps."""
-    limits = {"max_steps": 1, "max_epochs": len(data.train_batches)}
-    return min(limit * steps for name, steps in limits.items() if (limit := trainer.get(name)) is not None)
+    return min(limits_in_steps(trainer, data).values())
+
+
+def limits_in_steps(trainer: Mapping[str, Any], data: Source) -> dict[str, int]:
+    """After how many training steps each of the trainer's limits ends training."""
+    steps = {"max_steps": 1, "max_epochs": len(data.train_batches)}
+    return {name: limit * steps[name] for name in LIMITS if (limit := trainer.get(name)) is not None}
+
+
+def require_reached_limit(trainer: Mapping[str, Any], before: Mapping[str, Any], data: Source) -> None:
+    """Refuse a limit of training that was changed, if the other one, as it was before, ends training earlier."""
+    limits = limits_in_steps(trainer, data)
+    changed = [name for name in limits if trainer[name] != before.get(name)]
+    first = min(limits, key=lambda name: limits[name])
+    if before and len(changed) == 1 and limits[first] < limits[changed[0]]:
+        raise InputError(
+            f"trainer.{changed[0]}={trainer[changed[0]]} is never reached: trainer.{first}={trainer[first]} ends "
+            f"training after {limits[first]:,} steps. Give a larger one, too, or trainer.{first}=null"
+        )
 
 
 def require_same_images(run: RunFolder, data: Source) -> None:
@@ -359,7 +385,8 @@ def warn_of_changed_features(run: RunFolder, components: RunComponents) -> None:
 def require_same_weights(gan: GAN, checkpoint: Mapping[str, Any], run: RunFolder) -> None:
     """Refuse a checkpoint with other weights than the GAN."""
     own, saved = (
-        {name: value.shape for name, value in state.items()} for state in (gan.state_dict(), checkpoint["state_dict"])
+        {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
+        for state in (gan.state_dict(), checkpoint["state_dict"])
     )
     if differences := dict(saved.items() ^ own.items()):
         raise InputError(

@@ -243,14 +243,17 @@ def _one_score_tells(objective: Objective | None) -> bool:
 
 
 def loss_if_undecided(objective: Objective) -> float:
-    """The generator's loss for a discriminator that can't tell fakes from reals."""
+    """The generator's loss for a discriminator that can't tell fakes from reals; NaN where two scores don't tell it."""
     fake, real = (
         Samples(torch.zeros(1, 1), torch.zeros(1).long(), torch.full((1,), objective.real_target), torch.ones(1).bool())
         for _ in range(2)
     )
     pairs = real if objective.compares_pairs else real.first(0)
     outputs = torch.full((2 if objective.compares_pairs else 1, 1), objective.undecided_score)
-    return objective.generator(ScoredBatch(lambda images, _: images, fake, pairs, False, outputs)).item()
+    try:
+        return objective.generator(ScoredBatch(lambda images, _: images, fake, pairs, False, outputs)).item()
+    except Exception:  # of a class that the user has added to the package, which needs more
+        return math.nan
 
 
 def _quality_name(run: RunFolder) -> str:
@@ -298,6 +301,8 @@ def _lacking_evaluations(run: RunFolder, needed: int) -> str | None:
         return "fewer validation images than training images" if run.floors_file.is_file() else lost
     count = len(_quality(run)[0])
     validations = f"{needed} validation{'s' if needed > 1 else ''}"
+    if not any(name.startswith("val/") for name in run.curves):
+        return f"{validations}, has none: see trainer.check_val_every_n_epoch and data.val_size"
     return None if count >= needed else f"{validations} with metric=[precision_recall] or [mixture], has {count}"
 
 

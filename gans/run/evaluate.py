@@ -84,6 +84,8 @@ def read_held_out(config: EvaluateConfig) -> ImageData:
     for option, usual in {"label_noise": 0, "replacement": False, "batch_size": 1}.items():
         if getattr(data, option) != usual:
             raise InputError(f"data.{option} is of training, and has no effect here: leave it out")
+    if data.limit is not None and "neighbours" not in config.metric:
+        raise InputError("data.limit is of the training images, which metric=[neighbours] alone compares: leave it out")
     return data
 
 

@@ -91,9 +91,9 @@ def write_pngs(folder: Path, samples: LabelledSamples, names: Sequence[str]) -> 
             bar.update()
 
 
-def safe_names(names: Sequence[str], most: int = 60) -> list[str]:
+def safe_names(names: Sequence[str]) -> list[str]:
     """Names as folders of any system may be called, each different: others than these get their number in front."""
-    plain = [re.sub(r"[^\w+. -]+", "_", name)[:most].strip(". ") for name in names]
+    plain = [re.sub(r"[^\w+. -]+", "_", name)[:60].strip(". ") for name in names]
     lower = [name.lower() for name in plain]
     return [
         name if name and lower.count(name.lower()) == 1 and not RESERVED.fullmatch(name) else f"{number}_{name}"
@@ -114,15 +114,20 @@ def title(sampler: Sampler, request: GenerateConfig, seed: int) -> str:
 
 
 def scatter(samples: LabelledSamples, title: str, _: object) -> Figure:
-    """A scatter plot of points in one or two dimensions."""
+    """A scatter plot of points: of their first two dimensions, or of one."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     set_title(figure, *title.splitlines())
     axes = figure.subplots()
     points = samples.images
-    axes.scatter(points[:, 0], points[:, 1:].sum(1), s=5, color=BLUE, rasterized=len(points) > MANY)
+    in_plane = points.shape[1] > 1
+    second = points[:, 1] if in_plane else numpy.zeros(len(points))
+    axes.scatter(points[:, 0], second, s=5, color=BLUE, rasterized=len(points) > MANY)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel("x₁")
-    axes.set_ylabel("x₂")
+    if in_plane:
+        axes.set_ylabel("x₂")
+    else:
+        axes.set_yticks([])
     return figure
 
 

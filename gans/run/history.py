@@ -59,8 +59,11 @@ class History:
 
     @property
     def own_code(self) -> set[str]:
-        """The hash of each version of the user's own code with which the run was started or resumed, where known."""
-        return {event["own_code_sha256"] for event in self.events if event.get("own_code_sha256")}
+        """The hash of each version of the user's own code with which the run was started or resumed, "" of none.
+
+        Earlier versions recorded none only.
+        """
+        return {event["own_code_sha256"] for event in self.events if "own_code_sha256" in event}
 
     @property
     def failure(self) -> tuple[int, str] | None:

@@ -69,9 +69,11 @@ def verifies_files(target: str) -> bool:
 
 
 def may_have_changed(config: Mapping[str, Any]) -> bool:
-    """Whether the same settings may be of other images: those of a folder that no checksum verifies."""
+    """Whether the same settings may be of other images: of a folder or file that no checksum verifies, or own code."""
     data = config.get("data", {})
-    return "root" in data and not verifies_files(str(data.get("_target_")))
+    target = str(data.get("_target_"))
+    may_name_files = any(isinstance(value, str) for name, value in data.items() if name != "_target_")
+    return (may_name_files or not target.startswith("gans.")) and not verifies_files(target)
 
 
 def own_code_sha256(settings: str) -> str:
@@ -152,9 +154,9 @@ def run_name(choices: Mapping[str, str], config: Mapping[str, Any], usual: Mappi
     return "-".join((*parts, f"seed{config['seed']}"))
 
 
-def plain(text: str, most: int = 40) -> str:
+def plain(text: str) -> str:
     """Text for a file name: letters, digits, "_", "+" and "."; cut off if it is long."""
-    return re.sub(r"[^\w+.]+", "_", text)[:most]
+    return re.sub(r"[^\w+.]+", "_", text)[:40]
 
 
 def optimizer_names(model: Mapping[str, Any]) -> list[str]:

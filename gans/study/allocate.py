@@ -1,10 +1,10 @@
 """Which runs a study makes next."""
 
+from collections.abc import Iterable
 from itertools import count
 
 from gans.study.analyse import StudyResult
-from gans.study.claims import JudgedClaim
-from gans.study.define import StudyDefinition
+from gans.study.define import ClaimPart, StudyDefinition
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun, Planner
 
@@ -43,13 +43,18 @@ def next_runs(definition: StudyDefinition, planner: Planner, result: StudyResult
 def undecided_arms(result: StudyResult) -> set[str]:
     """The arms of undecided claims; without claims, those whose first figure is undecided, with the baseline."""
     if result.claims:
-        return {arm for judged in result.claims if judged.judgement == "undecided" for arm in arms_of(judged, result)}
+        parts = [each for judged in result.claims if judged.judgement == "undecided" for each in judged.parts]
+        return arms_of([part for part, found, state in parts if state == "undecided" and found.is_open], result)
     figure = result.definition.merits[0].name
-    found = {arm for arm, figures in result.comparisons.items() if figures[figure].verdict == "undecided"}
+    found = {
+        arm
+        for arm, figures in result.comparisons.items()
+        if figures[figure].verdict == "undecided" and figures[figure].is_open
+    }
     return found | {result.definition.baseline} if found else set()
 
 
-def arms_of(judged: JudgedClaim, result: StudyResult) -> set[str]:
-    """The arms that a claim compares."""
-    compared = {each for part, _, _ in judged.parts for each in (part.arm, result.definition.compared_with(part))}
+def arms_of(parts: Iterable[ClaimPart], result: StudyResult) -> set[str]:
+    """The arms that parts of claims compare."""
+    compared = {each for part in parts for each in (part.arm, result.definition.compared_with(part))}
     return {each for each in compared if isinstance(each, str)}

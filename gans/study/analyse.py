@@ -18,10 +18,11 @@ from gans.study.claims import JudgedClaim, judge_claims
 from gans.study.compare import Comparison, compare
 from gans.study.define import ClaimPart, StudyDefinition
 from gans.study.figures_of_merit import FigureOfMerit
+from gans.study.plan import OF_TRAINING
 from gans.study.record import RunRecord, of_real_images
 from gans.study.statistics import LEVEL, e_benjamini_hochberg, mcnemar
 
-ENDED = "ended by a value that is not finite"
+ENDED, ROLLED_BACK = "ended by a value that is not finite", "rolled back after a value that is not finite"
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,12 @@ def count_troubles(by_arm: dict[str, list[RunRecord]], baseline: str) -> dict[st
 
 
 def troubles_of(record: RunRecord) -> dict[str, int]:
-    """The first step of each diagnosis; a run that a value ended has one more."""
-    failure = record.run.history.failure if record.state == "failed" else None
-    return record.diagnoses | ({ENDED: failure[0]} if failure else {})
+    """The first step of each diagnosis; a run that a value ended, or that was rolled back, has one more."""
+    history = record.run.history
+    failure = history.failure if record.state == "failed" else None
+    rolled_back = [event["to_step"] for event in history.events if event["event"] == "rolled back"][:1]
+    ended = {ENDED: failure[0]} if failure else {}
+    return record.diagnoses | ended | ({ROLLED_BACK: rolled_back[0]} if rolled_back else {})
 
 
 def common_protocols(records: Sequence[RunRecord]) -> dict[str, str]:
@@ -235,7 +239,8 @@ def other_images(records: Sequence[RunRecord]) -> list[str]:
     """A warning for each data set whose images have changed between two runs."""
     of_data = []
     for run in (record.run for record in records):
-        options = json.dumps({name: run.config["data"].get(name) for name in ("_target_", "root", "size", "channels")})
+        which = {name: option for name, option in run.config["data"].items() if name not in OF_TRAINING}
+        options = json.dumps(which, sort_keys=True)
         of_data += [(options, part, own, run) for part, own in enumerate(run.history.images)]  # of training and of test
     where = changes(of_data)
     return [f"the images changed between {both}, which may be what makes a difference" for both in where.values()]

@@ -102,6 +102,8 @@ def outlook(found: Comparison, expected: str = "") -> str:
     """
     if found.is_same_in_all:
         return ""
+    if len(found.differences) < 2:
+        return "; too few pairs to tell how many seeds would decide"
     if not found.seeds_needed:
         return "; far from decided"
     more = max(1, found.seeds_needed - len(found.seeds))

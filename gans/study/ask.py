@@ -56,7 +56,7 @@ def ask(options: dict[str, Any], name: str | None, hydra: Any = None) -> Path:
     tried, go_on = run_missing(definition, planner, checked, name, hydra) if checked.run else (set(), "")
     runs = Runs(checked.runs)
     plans = runs_that_count(definition, planner, runs)
-    existing = runs.planned(plans)
+    existing = runs.counted(plans)
     records, warnings = read_records(existing, definition.merits)
     warnings += [f"left out: {line}" for line in runs.damaged]
     if not records and go_on:  # which has said so

@@ -49,6 +49,11 @@ class Comparison:
         return len(self.differences) > 1 and are_equal(self.differences)
 
     @property
+    def is_open(self) -> bool:
+        """Whether more seeds may decide: not if all pairs are equal, or if even 1,000 like these would not."""
+        return len(self.differences) < 2 or self.seeds_needed is not None
+
+    @property
     def effect(self) -> str:
         """The mean difference and its interval in words: "× 0.83 (0.71 to 0.97)"."""
         if self.is_same_in_all:

@@ -119,9 +119,14 @@ class FigureOfMerit:
         return f"{self.shown(low):{form}} to {self.shown(high):{form}}".replace("-", MINUS)
 
     @property
+    def is_of_validations(self) -> bool:
+        """Whether what it is made of, if a metric computes it, is computed at validations, and not in the test."""
+        return "@" in self.name or self.name.startswith((LATE_FLUCTUATION, RANK_CORRELATION))
+
+    @property
     def depends_on_length(self) -> bool:
         """Whether the length of training and the moments of validation alone decide that a finished run has it."""
-        return "@" in self.name or self.name.startswith(("best.", LATE_FLUCTUATION, RANK_CORRELATION))
+        return self.is_of_validations or self.name.startswith("best.")
 
     @property
     def title(self) -> str:
@@ -166,6 +171,9 @@ def require_whole_name(name: str) -> None:
             f"figures: {name}: write {RANK_CORRELATION}<curve>.<validation figure>, such as "
             f"{RANK_CORRELATION}training_step.fid"
         )
+    if plain.startswith(LATE_FLUCTUATION) and plain not in KNOWN:
+        names = [each.removeprefix(LATE_FLUCTUATION) for each in KNOWN if each.startswith(LATE_FLUCTUATION)]
+        raise InputError(f"figures: {name}: a late fluctuation is known of {', '.join(names)}")
     if not all(plain.split(".")):
         raise InputError(f"figures: '{name}' lacks a part of its name: write a figure's name, such as fid or best.fid")
 

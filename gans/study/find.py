@@ -31,7 +31,7 @@ class Runs:
         """The run that counts for these settings; None if none is over."""
         return next(iter(self.over(planned)), None)
 
-    def planned(self, plans: Iterable[PlannedRun]) -> list[tuple[RunFolder, str]]:
+    def counted(self, plans: Iterable[PlannedRun]) -> list[tuple[RunFolder, str]]:
         """The runs that count for these, with their arms."""
         return [(run, plan.arm) for plan in plans if (run := self.of(plan))]
 
@@ -58,16 +58,17 @@ class Runs:
 
 
 def different_spacings(runs: Iterable[RunFolder], figures: Iterable[FigureOfMerit]) -> list[str]:
-    """A warning of runs with other numbers of steps between the points of a loss, on which its fluctuation depends."""
+    """A warning of runs with other numbers of samples behind each point of a loss, on which its fluctuation depends."""
     names = [figure.name for figure in figures]
     if not any(name.startswith(LATE_FLUCTUATION) and name.endswith("_loss") for name in names):
         return []
-    spacings = {run.config.get("log_every"): run for run in runs}
-    if len(spacings) < 2:
+    sizes = {(run.config.get("log_every"), run.config["data"].get("batch_size")): run for run in runs}
+    if len(sizes) < 2:
         return []
-    (one, first), (two, second), *_ = spacings.items()
-    where = f"log_every is {one} in '{first.path}' and {two} in '{second.path}'"
-    return [f"{where}: late fluctuations of losses can't be compared among runs with different spacings of points"]
+    where = " and ".join(
+        f"log_every={steps} data.batch_size={size} in '{run.path}'" for (steps, size), run in [*sizes.items()][:2]
+    )
+    return [f"{where}: a loss whose points are means over more samples fluctuates less by that alone"]
 
 
 def run_folders(patterns: Sequence[str]) -> Iterator[RunFolder]:

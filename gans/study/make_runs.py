@@ -18,6 +18,7 @@ from gans.study.analyse import StudyResult, analyse, common_protocols, require_f
 from gans.study.define import StudyDefinition
 from gans.study.figures_of_merit import is_of_samples
 from gans.study.find import Runs
+from gans.study.known_figures import LATE_FLUCTUATION
 from gans.study.plan import PlannedRun, Planner
 from gans.study.record import read_records
 from gans.sweep.engine import Engine
@@ -74,7 +75,7 @@ def why_no_more(definition: StudyDefinition, result: StudyResult | None) -> str:
     if result and undecided_arms(result):
         most = max(definition.seeds, definition.most_seeds)
         return f"all that is undecided has {most} seeds or has failed; a larger seeds=... asks for more"
-    return "nothing is undecided" if result else "nothing could be judged"
+    return "nothing is undecided that more seeds could decide" if result else "nothing could be judged"
 
 
 def require_same_number(definition: StudyDefinition, planner: Planner) -> None:
@@ -159,7 +160,7 @@ def claim_lines(result: StudyResult, waiting: Sequence[str]) -> list[str]:
     """
     lines = []
     for judged in result.claims:
-        to_come = sum(arm in arms_of(judged, result) for arm in waiting)
+        to_come = sum(arm in arms_of([part for part, _, _ in judged.parts], result) for arm in waiting)
         lines.append(f"so far {judged.judgement}, {to_come} run{'s' * (to_come != 1)} to come: {judged.claim.text}")
     return lines
 
@@ -170,7 +171,7 @@ def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) ->
     Raises:
         InputError: if a run of every arm is finished, and more of them could not be compared either.
     """
-    planned = runs.planned(runs_that_count(definition, planner, runs))
+    planned = runs.counted(runs_that_count(definition, planner, runs))
     records, _ = read_records(planned, definition.merits, whole=False)
     if not records:
         return None, "no run is over"
@@ -180,6 +181,8 @@ def present_result(definition: StudyDefinition, planner: Planner, runs: Runs) ->
         if {record.arm for record in records if record.state == "finished"} == set(definition.all_arms):
             common_protocols(records)
             known = {name for record in records for name in record.protocols}
-            certain = [merit for merit in definition.merits if "@" in merit.name or is_of_samples(merit.name)]
-            require_figures([merit for merit in certain if "@" in merit.name or merit.name not in known], records)
+            names = [merit.name for merit in definition.merits]
+            certain = [name for name in names if "@" in name or name.startswith(LATE_FLUCTUATION)]
+            certain += [name for name in names if is_of_samples(name) and name not in known]
+            require_figures([merit for merit in definition.merits if merit.name in certain], records)
         return None, str(error)

@@ -121,6 +121,12 @@ def require_metrics(definition: StudyDefinition, arm: str, options: Mapping[str,
                     f"figures: no metric of arm '{arm}' computes {name}, for {merit.name}: they compute "
                     f"{', '.join(known) or 'nothing'}"
                 )
+            metric = next((metric for metric, own in values.items() if name in own), None)
+            if metric and merit.is_of_validations and options["metric"][metric].get("during_training") is False:
+                raise InputError(
+                    f"figures: {merit.name} is of validations, which do not compute {name}: add "
+                    f"metric.{metric}.during_training=true to common"
+                )
 
 
 OF_TRAINING = ("batch_size", "limit", "train_size", "label_noise", "replacement")

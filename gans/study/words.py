@@ -1,7 +1,7 @@
 """What the words of a study's page mean, for a reader who has nothing else."""
 
 from gans.run.diagnose import definition_of
-from gans.study.analyse import ENDED, StudyResult
+from gans.study.analyse import ENDED, ROLLED_BACK, StudyResult
 from gans.study.figures_of_merit import plain_name
 from gans.study.known_figures import known
 from gans.study.statistics import LEVEL
@@ -14,6 +14,8 @@ def glossary(result: StudyResult) -> list[tuple[str, str]]:
     diagnoses = {label: definition_of(label) for label in labels}
     if ENDED in labels:
         diagnoses[ENDED] = "a loss or weight became infinite or not a number, and training stopped."
+    if ROLLED_BACK in labels:
+        diagnoses[ROLLED_BACK] = "training went on from a checkpoint before it, with other random numbers."
     words = words_of_comparisons(result) | figures | diagnoses
     return [(word, meaning) for word, meaning in words.items() if meaning]
 

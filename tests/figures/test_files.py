@@ -90,6 +90,9 @@ def test_a_runs_own_figures_are_drawn_again(tmp_path: Path) -> None:
     run = fake_run(tmp_path / "run", "figure=[curves]", curves=curves_of(3))
     commands.redraw(run, run_config("figure=[modes]"), own_figures=True)
     assert {file.name for file in run.figures.iterdir()} == {"losses.png", "accuracy.png"}
+    fancy = fake_run(tmp_path / "fancy", "figure=[curves]", "formats=[svg]", curves=curves_of(3))
+    commands.redraw(fancy, run_config("formats=[pdf]"), own_figures=True, own_formats=True)
+    assert {file.suffix for file in fancy.figures.iterdir()} == {".svg"}
     bare = fake_run(tmp_path / "bare", "figure=none", curves=curves_of(3))
     commands.redraw(bare, run_config("figure=[curves]"), own_figures=True)
     assert len([*bare.figures.iterdir()]) == 2

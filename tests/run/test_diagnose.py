@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy
 import pytest
+import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gans.errors import TrainingError
 from gans.files import write_json
-from gans.run.diagnose import diagnose, find_verdict, read_verdict
+from gans.objectives import BinaryCrossEntropy, ScoredBatch
+from gans.run.diagnose import diagnose, find_verdict, loss_if_undecided, read_verdict
 from gans.run.folder import RunFolder
 from tests.configs import narrow, option
 from tests.run.runs import only_run, start
@@ -219,6 +221,16 @@ def test_a_test_writes_floors_again_that_are_lost(tmp_path: Path) -> None:
     assert run.floors_file.read_text() == floors
     unvalidated = start(tmp_path, "metric=[precision_recall]", "trainer.check_val_every_n_epoch=9")
     assert not unvalidated.floors_file.exists()
+    assert "check_val_every_n_epoch" in find_verdict(unvalidated).not_judged["poor samples"]
+
+
+def test_a_loss_of_ones_own_that_two_scores_do_not_tell_is_none() -> None:
+    class Own(BinaryCrossEntropy):
+        def generator(self, batch: ScoredBatch) -> torch.Tensor:
+            return super().generator(batch) / batch.fake.images[:, 5]
+
+    assert math.isnan(loss_if_undecided(Own()))
+    assert loss_if_undecided(BinaryCrossEntropy()) == pytest.approx(math.log(2))
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ def test_labels_are_matched_by_the_classes_names(digits: Source, tmp_path: Path)
         (["data=stacked_digits"], "stacked"),
         (["output=/proc/none.json"], "proc"), (["output=/proc"], "folder"), (["data.label_noise=0.1"], "label_noise"),
         (["data.replacement=true"], "replacement"), (["data.batch_size=2"], "batch_size"),
+        (["data.limit=100", "metric=[class_histogram]"], "data.limit"),
     ]),
 )  # fmt: skip
 def test_what_can_not_be_judged_is_refused(options: list[str], message: str, tmp_path: Path, digits: Source) -> None:

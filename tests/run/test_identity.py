@@ -133,20 +133,21 @@ class Own(Stabilizer):
 def test_a_technique_inside_the_package_counts_until_it_is_committed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "gans" / "stabilize").mkdir(parents=True)
+    clone = tmp_path / "clone"
+    (clone / "gans" / "stabilize").mkdir(parents=True)
     for file in ("gans/__init__.py", "gans/files.py", "gans/stabilize/__init__.py", "gans/stabilize/old.py"):
-        (tmp_path / file).touch()
-    new, old = tmp_path / "gans" / "stabilize" / "new.py", tmp_path / "gans" / "stabilize" / "old.py"
+        (clone / file).touch()
+    new, old = clone / "gans" / "stabilize" / "new.py", clone / "gans" / "stabilize" / "old.py"
 
     def git(*arguments: str) -> None:
         who = ["-c", "user.name=me", "-c", "user.email=me@here"]
-        subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True, capture_output=True)
+        subprocess.run(["git", "-C", str(clone), *who, *arguments], check=True, capture_output=True)
 
     def found() -> frozenset[Path]:
         uncommitted.cache_clear()  # as in a new process
         return uncommitted()
 
-    monkeypatch.setattr("gans.files.__file__", str(tmp_path / "gans" / "files.py"))
+    monkeypatch.setattr("gans.files.__file__", str(clone / "gans" / "files.py"))
     assert not found()  # no clone
     git("init")
     git("add", ".")
@@ -160,6 +161,8 @@ def test_a_technique_inside_the_package_counts_until_it_is_committed(
     assert found() == {new, old}
     git("commit", "-a", "-m", "my own")
     assert not found()
+    (clone / ".git").rename(tmp_path / ".git")  # the package lies in a folder of a larger repository
+    assert found() == set(clone.rglob("*.py"))
     uncommitted.cache_clear()
 
     monkeypatch.undo()
@@ -213,11 +216,28 @@ def test_a_run_of_own_code_that_has_changed_is_another(
     assert "another version of your own code" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(("data", "may"), [("folder", True), ("mnist", False), ("digits", False), ("ring", False)])
-def test_a_leader_looks_for_finished_runs_where_images_can_not_change(data: str, may: bool) -> None:
-    points = ["model=mlp"] if data == "ring" else []
-    config = composed(f"data={data}", *points) if data != "folder" else {"data": {"root": "x", "_target_": FOLDER}}
+@pytest.mark.parametrize(
+    ("options", "may"),
+    [
+        (["data=mnist"], False), (["data=digits"], False), (["data=ring", "model=mlp"], False),
+        ({"_target_": FOLDER, "root": "x"}, True), ({"_target_": "my_digits.MyDigits"}, True),
+        ({"_target_": "gans.data.digits.Digits", "path": "my_digits.npz"}, True),
+    ],
+)  # fmt: skip
+def test_a_leader_looks_for_finished_runs_where_images_can_not_change(options: Any, may: bool) -> None:
+    config = composed(*options) if isinstance(options, list) else {"data": options}
     assert may_have_changed(config) == may
+
+
+def test_code_that_was_changed_after_a_run_of_the_packages_own_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start(tmp_path, "trainer.max_steps=1")
+    assert first.history.own_code == {""}
+    assert same_runs(first.config, [first]) == [first]
+    monkeypatch.setattr("gans.run.identity.own_code_sha256", lambda _: "changed")
+    assert not same_runs(first.config, [first])
+    assert same_runs(first.config, [first], any_code=True) == [first]
 
 
 def test_a_run_of_a_version_without_samplings_is_the_same_as_one_that_uses_all() -> None:

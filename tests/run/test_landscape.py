@@ -1,11 +1,13 @@
 """The discriminator's scores around points, and what a run of points records of them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 import torch
 
+from gans.data.points import Mixture, PointData
 from gans.run.callbacks.landscape import SIDE, landscape
 from gans.run.commands import start
 from gans.run.folder import RunFolder
@@ -70,3 +72,25 @@ def test_a_run_of_points_leaves_their_figures(tmp_path: Path) -> None:
         }  # fmt: skip
     assert numpy.abs(run.grids[0].landscape["lattice"]).max() == pytest.approx(1.5)
     assert run.mode_counts is not None
+
+
+class Corners(PointData):
+    """Three points in space."""
+
+    source = "corners"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.feature_extractor = Mixture("corners", torch.eye(3), 0.1)
+        self.extent = 1.5
+
+
+@pytest.mark.slow
+def test_points_in_more_than_two_dimensions_have_no_landscape(tmp_path: Path) -> None:
+    """It would take a lattice of 41 points along each."""
+    sizes = {"batch_size": 8, "train_size": 64, "val_size": 20, "test_size": 20}
+    source = {"_target_": f"{__name__}.Corners", **sizes}
+    dimensions = {"model__generator__dimensions": 3, "model__discriminator__dimensions": 3}
+    run = run_of(tmp_path, "mlp", data=source, **dimensions)
+    assert [grid.landscape for grid in run.grids] == [{}] * len(run.grids)
+    assert run.grids[-1].images.shape[1] == 3

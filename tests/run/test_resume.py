@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from math import inf
 from pathlib import Path
@@ -12,12 +13,15 @@ import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+import gans
+from gans.config.build import build_data
 from gans.errors import InputError, InterruptedTraining
 from gans.gan import GAN
 from gans.metrics import synthetic_accuracy
 from gans.run.callbacks.progress import Progress
+from gans.run.commands import require_reached_limit
 from gans.run.folder import RunFolder
-from tests.configs import data_for, names, narrow
+from tests.configs import data_for, names, narrow, run_config
 from tests.forked import exit_code
 from tests.run.killed import train_until_killed
 from tests.run.runs import (
@@ -32,6 +36,7 @@ from tests.run.runs import (
     only_run,
     resume,
     start,
+    tiny,
 )
 from tests.run.runs import test_again as retest
 from tests.training import gan_of, refusal
@@ -345,6 +350,32 @@ def test_a_budget_that_is_spent_is_refused(tmp_path: Path) -> None:
             resume(run, budget={name: value})
     assert run.config_file.read_bytes() == before
     assert run.history.last == "finished"
+
+
+@pytest.mark.parametrize(
+    ("changed", "before", "word"),
+    [
+        ({"max_steps": 7}, {}, "trainer.max_epochs=2 ends training after 6 steps.*trainer.max_epochs=null"),
+        ({"max_epochs": 3}, {"max_steps": 5}, "trainer.max_steps=5 ends training after 5 steps"),
+        ({"max_steps": 5}, {}, None), ({"max_steps": 7, "max_epochs": None}, {}, None), ({}, {"max_steps": 7}, None),
+        ({"max_steps": 7, "max_epochs": 1}, {}, None),
+    ],
+)  # fmt: skip
+def test_a_limit_that_is_never_reached_is_refused(
+    changed: dict[str, int | None], before: dict[str, int], word: str | None
+) -> None:
+    usual = {"max_epochs": 2, "max_steps": None} | before
+    data = build_data(run_config(*tiny()))
+    with pytest.raises(InputError, match=word) if word else nullcontext():
+        require_reached_limit(usual | changed, usual, data)
+
+
+def test_limits_are_compared_with_the_models_and_the_runs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"trainer\.max_steps=5000 is never reached"):
+        gans.train("data=digits", "data.limit=64", "model=dcgan", "trainer.max_steps=5000", f"runs={tmp_path / 'no'}")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"trainer\.max_steps=5000 is never reached"):
+        resume(start(tmp_path), budget={"max_steps": 5000})
 
 
 @pytest.mark.parametrize(

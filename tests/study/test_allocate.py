@@ -8,16 +8,22 @@ from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 
+from gans.config.resolve import resolve
 from gans.config.schema import StudyOptions
 from gans.config.validate import check_options
 from gans.errors import InputError
+from gans.run.folder import RunFolder
 from gans.study import make_runs
-from gans.study.allocate import runs_that_count
+from gans.study.allocate import runs_that_count, undecided_arms
+from gans.study.analyse import ROLLED_BACK, analyse, troubles_of
+from gans.study.answers import outlook
 from gans.study.ask import ask, missing_runs, twins
 from gans.study.define import StudyDefinition
 from gans.study.find import Runs
 from gans.study.plan import PlannedRun, Planner
+from gans.study.record import read_records
 from tests.configs import CONF, composed, mostly_slow
 from tests.study.synthetic import figures_of, write_run
 
@@ -79,7 +85,7 @@ def test_of_runs_with_the_same_settings_one_that_was_tested_counts(tmp_path: Pat
     for name in ("a", "b"):
         write_run(tmp_path / name, composed(*plan.overrides), figures_of("none", 0))
     (tmp_path / "a" / "test.json").unlink()
-    assert [run.name for run, _ in Runs([str(tmp_path)]).planned([plan])] == ["b"]
+    assert [run.name for run, _ in Runs([str(tmp_path)]).counted([plan])] == ["b"]
 
 
 def test_a_study_on_the_cpu_takes_cores() -> None:
@@ -164,3 +170,39 @@ def test_a_study_whose_runs_fail_publishes_the_others_and_is_no_success(
             ask(options | {"budget": budget}, "mine")
     page = (tmp_path / "studies" / "mine" / "index.html").read_text(encoding="utf-8")
     assert ("3 runs are missing" in page) == failing
+
+
+def test_what_more_seeds_can_not_decide_gets_none(tmp_path: Path, planner: Planner) -> None:
+    """All pairs are equal, as where a technique changes nothing in so few steps."""
+    for seed in range(3):
+        for arm in ("none", "better"):
+            make(tmp_path, PlannedRun("none", seed, planner.plan(arm, seed).overrides, ""))
+            (tmp_path / f"none-{seed}").rename(tmp_path / f"{arm}-{seed}-made")
+    plans = [planner.plan(arm, seed) for seed in range(3) for arm in ("none", "better")]
+    records, _ = read_records(Runs([str(tmp_path)]).counted(plans), DEFINITION.merits)
+    result = analyse(DEFINITION, records)
+    assert [judged.judgement for judged in result.claims] == ["undecided"]
+    assert undecided_arms(result) == set()
+    (judged,) = analyse(DEFINITION, [record for record in records if record.seed == 0]).claims
+    assert "too few pairs" in outlook(judged.parts[0][1])
+
+
+def test_a_run_that_was_rolled_back_is_told(tmp_path: Path, planner: Planner) -> None:
+    plan = planner.plan("none", 0)
+    make(tmp_path, plan)
+    run = RunFolder(tmp_path / "none-0")
+    run.history.add("rolled back", to_step=40, why="the generator's loss is nan")
+    run.history.add("finished")
+    records, _ = read_records(Runs([str(tmp_path)]).counted([plan]), DEFINITION.merits)
+    assert troubles_of(records[0])[ROLLED_BACK] == 40
+
+
+def test_an_arm_may_leave_an_option_out() -> None:
+    """``~`` is of a shell in paths alone."""
+    without = [f"~model.{player}_optimizer.betas" for player in ("generator", "discriminator")]
+    arms = {"none": [], "rmsprop": ["optimizer=rmsprop", *without]}
+    study = DEFINITION.model_dump() | {"arms": arms, "claims": [], "question": "Are ~20 % gained?"}
+    assert resolve(OmegaConf.create({"study": study}))["study"]["arms"] == arms
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        options = Planner(StudyDefinition.model_validate(study)).options("rmsprop", 0)
+    assert "RMSprop" in options["model"]["generator_optimizer"]["_target_"]

@@ -159,7 +159,7 @@ def test_fluctuations_of_curves_with_different_spacings_are_compared_with_a_warn
     runs_of(tmp_path / "runs", {"none": "none"})
     runs_of(tmp_path / "runs", {"better": "ema"}, log_every=77)
     page = ask(question(f"runs=[{tmp_path}/runs/*]", "by=stabilize", f"output={tmp_path}", f"figures=[{figure}]"), None)
-    assert ("log_every is" in page.read_text(encoding="utf-8")) == warns
+    assert ("log_every=77" in page.read_text(encoding="utf-8")) == warns
     assert different_spacings(runs_in(tmp_path / "runs"), [figure_of_merit("late_fluctuation.fid")]) == []
 
 
@@ -305,7 +305,15 @@ def test_a_figure_that_no_metric_computes_is_refused_before_training() -> None:
         with pytest.raises(InputError, match="fid"):
             require_metrics(definition(claims=[], figures=[figure]), "none", config)
     require_metrics(definition(claims=[], figures=["best.fid"]), "none", config)
+    for figure in ("coverage@500", "rank_correlation.training_step.coverage"):
+        asked = {"name": figure, "scale": "correlation", "better": "lower"}
+        with pytest.raises(InputError, match=r"metric\.density_coverage\.during_training=true"):
+            require_metrics(
+                definition(claims=[], figures=[asked]), "none", composed("data=digits", "metric=[density_coverage]")
+            )
     unvalidated = composed("data=digits", "metric=[fid]", "metric.fid.during_training=false")
+    with pytest.raises(InputError, match=r"metric\.fid\.during_training=true"):
+        require_metrics(definition(claims=[], figures=["late_fluctuation.fid"]), "none", unvalidated)
     with pytest.raises(InputError, match="best checkpoint has the lowest FID of validations"):
         require_metrics(definition(claims=[], figures=["best.fid"]), "none", unvalidated)
 

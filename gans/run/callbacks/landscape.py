@@ -16,11 +16,14 @@ SIDE = 41
 
 class Landscape(Samples):
     """Also records a ``lattice`` (m, dimensions), and the discriminator's ``scores`` (m,) there, higher for more real,
-    with their ``gradients`` (m, dimensions)."""
+    with their ``gradients`` (m, dimensions); of points in more than two dimensions nothing, as it would have too many.
+    """
 
     def extra_arrays(self, gan: GAN) -> dict[str, Tensor]:
-        line = torch.linspace(-1, 1, SIDE, device=gan.device) * self.data.extent
         dimensions = self.data.test_images.content.shape[1]
+        if dimensions > 2:
+            return {}
+        line = torch.linspace(-1, 1, SIDE, device=gan.device) * self.data.extent
         lattice = torch.cartesian_prod(*[line] * dimensions).reshape(-1, dimensions)
         held_out = self.data.test_images.content.to(gan.device)
         rows = torch.arange(len(lattice))
