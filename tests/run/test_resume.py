@@ -101,8 +101,8 @@ STOPS: list[tuple[str, Moment, int]] = [
 MORE_STOPS: list[tuple[str, Moment, int]] = [
     ("acgan", "between the players", 1),
     *((run, "between the players", 4) for run in RUNS),
-    *((run, "in the evaluation", 3) for run in RUNS),
-    *((run, "in the final test", STEPS) for run in ("autoencoder", STATEFUL, "budget in steps")),
+    *((run, "in the evaluation", 3) for run in ("autoencoder", "mlp", STATEFUL)),
+    *((run, "in the final test", STEPS) for run in (STATEFUL, "budget in steps")),
 ]
 CASES = [*STOPS, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE_STOPS if case not in STOPS)]
 
@@ -265,14 +265,10 @@ KILLS: list[tuple[signal.Signals, Moment, int]] = [
 MORE_KILLS: list[tuple[str, signal.Signals, Moment, int]] = [
     ("acgan", signal.SIGTERM, "between the players", 1),
     ("acgan", signal.SIGKILL, "between the players", 4),
-    (STATEFUL, signal.SIGTERM, "between the players", 4),
     (STATEFUL, signal.SIGKILL, "between the players", 1),
     ("autoencoder", signal.SIGINT, "between the players", 2),
-    ("autoencoder", signal.SIGTERM, "in the evaluation", 3),
     ("autoencoder", signal.SIGKILL, "in the evaluation", 3),
-    ("autoencoder", signal.SIGTERM, "in the final test", STEPS),
     ("autoencoder", signal.SIGKILL, "in the final test", STEPS),
-    ("acgan", signal.SIGKILL, "in the evaluation", STEPS),
 ]
 
 
