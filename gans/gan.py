@@ -28,6 +28,7 @@ from gans.update import (
     pack,
     pack_samples,
     per_sample,
+    require_gradients,
     returned,
     samples_with_target,
     total,
@@ -210,6 +211,8 @@ class GAN(L.LightningModule):
                 ten steps later.
         """
         means = mean_terms(per_sample(terms, self, f"{player}_terms"))
+        if not self.training_steps:
+            require_gradients(terms, player)
         loss = total(means)
         optimizer.zero_grad()
         self.manual_backward(loss)

@@ -168,6 +168,16 @@ def per_sample(terms: Terms, owner: object, method: str) -> Terms:
     return terms
 
 
+def require_gradients(terms: Terms, player: str) -> None:
+    """Refuse a loss term that has a value, but no gradient, so that it would change nothing, with an InputError."""
+    for name, values in terms.items():
+        if not values.requires_grad and bool(values.any()):
+            raise InputError(
+                f"the {player}'s loss '{name}' has no gradient, so nothing would be learned from it: compute it with "
+                "PyTorch's functions, without detach, item or numpy; a penalty on gradients takes create_graph=True"
+            )
+
+
 def merged(one: dict[str, Tensor], other: dict[str, Tensor], owner: str) -> dict[str, Tensor]:
     """Both dictionaries as one; an InputError that names the owner of the other for a name that both have."""
     if doubled := sorted(one.keys() & other.keys()):

@@ -87,6 +87,11 @@ class Command:
         if self.returncode is None:
             os.kill(self.pid, number)
 
+    @property
+    def output(self) -> str:
+        """What it has written to stdout so far."""
+        return self._files[0].read_text() if self._files[0].exists() else ""
+
     def communicate(self) -> tuple[str, str]:
         """What it has written to stdout and to stderr, once it has ended."""
         self._process.join(LONGEST)

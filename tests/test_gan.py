@@ -141,7 +141,7 @@ def test_a_penalty_adds_to_the_loss_and_gets_its_own_curve() -> None:
     class Three(Stabilizer):
         @override
         def penalties(self, batch: PlayerBatch, random: Streams) -> dict[str, Tensor]:
-            return {"three": torch.full((len(batch.both.images),), 3.0)}
+            return {"three": torch.full((len(batch.both.images),), 3.0, requires_grad=True)}
 
     means = train(points_gan(Three()), [random_points()]).means.pop()
     assert means["discriminator_three"] == 1.5  # beside half of the objective, as the mean over fakes and reals is

@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy
 import pytest
@@ -92,6 +92,46 @@ def test_a_loss_without_gradient(player: str) -> None:
 
     own = type("Own", (BinaryCrossEntropy,), {player: loss})
     assert f"Own.{player}" in refusal(lambda: train(points_gan(objective=own()), [random_points()]))
+
+
+@pytest.mark.parametrize(("hook", "player"), [("penalties", "discriminator"), ("generator_terms", "generator")])
+def test_a_term_without_gradient(hook: str, player: str) -> None:
+    """It would be recorded, and change nothing. Zeros without one are a penalty that pauses."""
+
+    def training_with(values: Tensor) -> Callable[[], object]:
+        def terms(*given: Any) -> Terms:
+            kept = given[2] if hook == "generator_terms" else {}
+            return kept | {"mine": values}
+
+        return lambda: train(points_gan(type("Mine", (Stabilizer,), {hook: terms})()), [random_points()])
+
+    assert f"the {player}'s loss 'mine' has no gradient" in refusal(training_with(torch.ones(8)))
+    training_with(torch.zeros(8))()
+
+
+def test_a_stabilizer_that_holds_the_gan() -> None:
+    class Mine(Stabilizer):
+        @override
+        def attach(self, gan: StabilizedGAN) -> None:
+            self.gan = gan
+
+    assert "self.gan = [gan]" in refusal(lambda: points_gan(Mine()))
+
+
+@pytest.mark.parametrize("name", ["double", "update", "v1.2"])
+def test_a_name_that_pytorch_takes(name: str) -> None:
+    assert f"stabilize.{name}: " in refusal(lambda: Stabilizers({name: R1()}))
+
+
+def test_inputs_that_are_changed_in_place() -> None:
+    class Mine(Stabilizer):
+        @override
+        def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
+            images += 1
+            return images
+
+    gan = points_gan(Mine(), discriminator_updates="separate")
+    assert "Mine.transform_inputs changes" in refusal(lambda: train(gan, [random_points()]))
 
 
 class Penalty(Stabilizer):
@@ -300,6 +340,17 @@ class Nameless(ImageData):
         return DATASET, DATASET
 
 
+def test_classes_whose_names_are_numbers() -> None:
+    class Numbered(Images):
+        @property
+        @override
+        def class_names(self) -> list[str]:
+            return cast(list[str], [0, 1])
+
+    said = refusal(Numbered((DATASET, DATASET), classes=[0, 1], batch_size=2).setup)
+    assert "names are text" in said
+
+
 def test_a_source_without_a_name() -> None:
     options = own("Unlabelled", classes=1), f"data._target_={__name__}.Nameless"
     said = refusal(lambda: build_data(run_config(*options[0], options[1])))
@@ -439,6 +490,30 @@ def test_a_run_that_its_first_step_refuses_leaves_nothing(
 )
 def test_a_metric_that_returns_no_numbers_by_name(points: Source, values: Any) -> None:
     assert "metric.mine" in refusal(lambda: judged(points, mine=values))
+
+
+def test_a_metric_that_changes_what_it_is_given_changes_no_other(points: Source) -> None:
+    class Spoiling(Metric):
+        @override
+        def compute(self, data: EvaluationData) -> dict[str, float]:
+            for samples in (data.real, data.fake, data.training()):
+                samples.features.numpy()[:] = 0
+                samples.images.zero_()
+            return {"own": 0.0}
+
+    class Seeing(Metric):
+        @override
+        def compute(self, data: EvaluationData) -> dict[str, float]:
+            seen = [float(samples.features.abs().sum()) for samples in (data.real, data.fake, data.training())]
+            return {"least": min(seen)}
+
+    assert points.feature_extractor
+    evaluator = Evaluator({"mine": Spoiling(), "other": Seeing()}, points.feature_extractor, points, 10)
+    floors = evaluator.floors("test", conditional=False, transforms=False)
+    (least,) = (value for name, value in floors.items() if name.startswith("least_"))
+    assert least > 0
+    real = evaluator.real("test")
+    assert float(real.features.abs().sum()) > 0
 
 
 def test_two_metrics_with_a_value_of_the_same_name(points: Source) -> None:

@@ -57,10 +57,17 @@ def _files(folder: Path, seen: set[Path]) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"can't read the folder '{folder}': {error.strerror or error}") from error
     for entry in entries:
-        if entry.is_dir():
+        if is_folder(entry):
             yield from _files(folder / entry.name, seen)
         else:
             yield folder / entry.name
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def read_images(paths: Sequence[Path], size: int, channels: int, title: str) -> tuple[Tensor, Tensor]:

@@ -130,8 +130,11 @@ def write_discriminator(gan: GAN, made: Exportable) -> Program:
     count = gan.stabilizers.pack_size
     if count > 1:
         raise InputError(f"stabilize.packing scores {count} images at once")
-    images = made.network(*made.inputs(1))
-    return write_program(ScoreNetwork(gan).eval(), (images, torch.zeros(1, dtype=torch.int64)))
+    network, images, classes = ScoreNetwork(gan).eval(), made.network(*made.inputs(2)), torch.zeros(2).long()
+    together, alone = network(images, classes)[:1], network(images[:1], classes[:1])
+    if not torch.allclose(together, alone, rtol=1e-3, atol=1e-5):
+        raise InputError("an image's score depends on the other images of the batch")
+    return write_program(network, (images[:1], classes[:1]))
 
 
 @torch.no_grad()

@@ -23,6 +23,8 @@ class TestFigure:
     value: float
     floor: float | None
     """Of real training images in place of generated ones; None if it is not known."""
+    sampling: str | None
+    """How the samples were chosen, which the generator alone can't do; None if all were used."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Facts:
     """The data's options, as they are typed."""
     training: dict[str, str]
     figures: list[TestFigure]
+    why_none: str
+    """Why there are no figures."""
     class_names: list[str]
     """Of a generator that takes classes, by index."""
 
@@ -53,11 +57,17 @@ def facts_of(made: Exportable, run: RunFolder | None) -> Facts:
         "versions": ", ".join(f"{name} {version}" for name, version in _packages(versions).items()),
     }
     count = made.generator.class_count
+    figures = _figures(run, made.training_steps) if run else []
     return Facts(
         title=run_title(config),
         data=_call(data),
         training={name: text for name, text in training.items() if text},
-        figures=_figures(run, made.training_steps) if run else [],
+        figures=[each for each in figures if each.sampling is None],
+        why_none=(
+            "the test is of samples that a discriminator has chosen"
+            if figures
+            else "there is no test with metrics of this training step"
+        ),
         class_names=class_names(config, count, run.class_names if run else {})[:count],
     )
 
@@ -71,9 +81,9 @@ def _figures(run: RunFolder, training_steps: int) -> list[TestFigure]:
     figures = []
     for name, value in tested.results.items() if tested else ():
         parsed = MetricName.parse(name)
-        if parsed and not of_class(parsed.figure) and not parsed.sampling:  # a generator alone makes all samples
+        if parsed and not of_class(parsed.figure):
             floor = results.floors.get(str(parsed.of_real_images))
-            figures.append(TestFigure(name, metric_label(parsed.figure), value, floor))
+            figures.append(TestFigure(name, metric_label(parsed.figure), value, floor, parsed.sampling))
     return figures
 
 

@@ -110,7 +110,7 @@ from pathlib import Path
 import torch
 from gans.run.trained import load_generator
 network = load_generator(Path("{file}"){trust}).network
-{output} = network({tensors})  # pixels in {pixel_range}"""
+{output} = network({tensors}){range}"""
     keeps_pixel_range = True
 
     def write(self, made: Exportable, path: Path) -> None:

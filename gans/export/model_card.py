@@ -64,7 +64,7 @@ def usage(made: Exportable, file_format: Format, file: str) -> str:
         inputs="{" + ", ".join(arrays) + "}",
         tensors=", ".join(tensors),
         output=made.output_name,
-        pixel_range=list(made.generator.pixel_range),
+        range="" if made.generator.makes_points else f"  # pixels in {list(made.generator.pixel_range)}",
     )
 
 
@@ -100,7 +100,7 @@ def _distribution(generator: Generator) -> str:
 
 def _figures(facts: Facts) -> str:
     if not facts.figures:
-        return "None are known: no metrics were computed at this training step."
+        return f"None are known: {facts.why_none}."
     rows = [
         f"| `{each.name}` | {each.value:.4g} | {'' if each.floor is None else f'{each.floor:.4g}'} |"
         for each in facts.figures

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gans.figures.drawing import BLUE, mark_level, set_title
 from gans.figures.files import FigureFolder
 from gans.figures.names import class_names, run_title
+from gans.figures.sheets import shortened
 from gans.run.folder import RunFolder
 
 BARS = 40
@@ -36,8 +37,12 @@ def draw_bars(counts: NDArray[numpy.int64], names: Sequence[str]) -> Figure:
     axes.bar(range(len(counts)), counts, color=BLUE)
     mark_level(axes, float(counts.mean()), f"equal\nshares\n{counts.mean():,.4g}")
     every = -(-len(counts) // TICKS)
-    long = max(map(len, names)) * len(names[::every]) > TICKS * 2
-    axes.set_xticks(range(0, len(counts), every), names[::every], rotation=90 if long else 0)
+    shown = [shortened(name) for name in names[::every]]
+    widest = max(map(len, shown))
+    long = widest * len(shown) > TICKS * 2
+    if long:
+        figure.set_figheight(3.4 + 0.06 * widest)
+    axes.set_xticks(range(0, len(counts), every), shown, rotation=90 if long else 0)
     axes.set_ylim(bottom=0, top=None if counts.any() else 1)
     axes.set_xlabel("mode")
     axes.set_ylabel("samples")

@@ -35,6 +35,10 @@ Images = NDArray[numpy.uint8]
 Many = TypeVar("Many", NDArray[Any], list[int])
 
 
+def shortened(label: str) -> str:
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+
+
 def in_rows(images: Many, labels: Sequence[int] = ()) -> list[Many]:
     """Images, or what belongs to each, as rows of ten; of more than a hundred about as many rows as columns.
 
@@ -71,7 +75,7 @@ def magnify(sheet: Images, width: int = SIDE) -> Images:
 
 def picture(rows: Sequence[Images], title: str, labels: Sequence[str] = ()) -> Figure:
     """Rows of images with a title, and a label at the left of each row."""
-    labels = [text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…" for text in labels]
+    labels = [shortened(text) for text in labels]
     pitch = rows[0].shape[1] + GAP
     sheet = magnify(tile(rows))
     factor = sheet.shape[0] // (len(rows) * pitch + 1)

@@ -76,7 +76,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._folder = RunFolder.around(as_path(path))
+        self._folder = RunFolder.around(as_path(path).absolute())  # whatever folder the process changes to
 
     def __repr__(self) -> str:
         return f"gans.Run({str(self.path)!r})"

@@ -153,6 +153,8 @@ class Stabilizers(Stabilizer):
 
     def __init__(self, named: Mapping[str, Stabilizer] | None = None) -> None:
         super().__init__()
+        if taken := [name for name in named or {} if "." in name or hasattr(nn.ModuleDict, name)]:
+            raise InputError(f"stabilize.{taken[0]}: PyTorch has another use of this name: call it otherwise")
         self.named = nn.ModuleDict(dict(named or {}))
 
     def __iter__(self) -> Iterator[Stabilizer]:
@@ -169,12 +171,21 @@ class Stabilizers(Stabilizer):
             stabilizer.rebuild(gan)
 
     def attach(self, gan: StabilizedGAN) -> None:
-        for stabilizer in self:
+        for name, stabilizer in zip(self.named, self, strict=True):
             stabilizer.attach(gan)
+            if any(part is gan for part in stabilizer.modules()):
+                raise InputError(f"stabilize.{name} has the GAN, of which it is a part: keep it as self.gan = [gan]")
 
     def transform_inputs(self, images: Tensor, random: Streams) -> Tensor:
         for stabilizer in self:
-            images = same_shape(stabilizer.transform_inputs(images, random), images, stabilizer, "transform_inputs")
+            version = None if images.is_inference() else images._version
+            made = same_shape(stabilizer.transform_inputs(images, random), images, stabilizer, "transform_inputs")
+            if version is not None and images._version != version:
+                raise InputError(
+                    f"{type(stabilizer).__name__}.transform_inputs changes the images that it is given, which others "
+                    "use too: return a new tensor, as images + noise in place of images += noise"
+                )
+            images = made
         return images
 
     def transform_targets(self, real: Tensor, fake: Tensor, objective: Objective, random: Streams) -> Targets:

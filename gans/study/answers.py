@@ -60,7 +60,7 @@ def _of_figure(result: StudyResult, merit: FigureOfMerit) -> Answer:
         merit.title,
         "",
         verdicts.pop() if len(verdicts) == 1 else "depends on the arm",
-        (*details, *([f"undecided: {', '.join(named)}"] if named else [])),
+        (*details, *([f"undecided: {'; '.join(named)}"] if named else [])),
     )
 
 
@@ -115,4 +115,4 @@ def outlook(found: Comparison, expected: str = "") -> str:
 
 def number(value: float) -> str:
     """Three digits, without an exponent up to a million."""
-    return (f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.3g}").replace("-", MINUS)
+    return (f"{value:,.0f}" if 100 <= abs(value) < 1e6 else f"{value:.3g}").replace("-", MINUS)

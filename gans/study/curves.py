@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gans.metrics.name import MetricName
 from gans.study.analyse import StudyResult
-from gans.study.figures_of_merit import plain_name
+from gans.study.figures_of_merit import values_behind
 from gans.study.plots import Curves
 from gans.study.record import RunRecord
 
@@ -31,8 +31,8 @@ def curves_of(result: StudyResult) -> Curves:
 
 
 def validation_names(result: StudyResult) -> list[str]:
-    """The full names of the study's figures, without their checkpoint or step, in the runs' validation curves."""
-    plain = list(dict.fromkeys(plain_name(m.name) for m in result.definition.merits))
+    """The full names of what the study's figures are made of, in the runs' validation curves."""
+    plain = list(dict.fromkeys(name for merit in result.definition.merits for name in values_behind(merit.name)))
     names: dict[str, None] = {}
     for record in result.records:
         for figure in plain:

@@ -64,7 +64,7 @@ KNOWN = {
     "modes": Known("modes", "number of modes that have samples.", "difference", "higher", matters=0.5),
     "mode_kl": Known(
         "mode KL",
-        "how much the shares of the modes differ from the true ones (KL divergence); 0: not at all.",
+        "how much the shares of the modes differ from equal ones (KL divergence); 0: not at all.",
         "ratio",
         "lower",
     ),

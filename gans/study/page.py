@@ -136,7 +136,7 @@ def summary_of(result: StudyResult) -> str:
     each = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
     failed = sum(record.state == "failed" for record in result.records)
     return (
-        f"{len(seeds)} arms ({', '.join(result.definition.all_arms)}) with {each} seeds each, {len(result.records)} "
+        f"{len(seeds)} arms ({'; '.join(result.definition.all_arms)}) with {each} seeds each, {len(result.records)} "
         "runs"
         + (f", of which {failed} ended in a value that is not finite" if failed else "")
         + ". Arms are compared in pairs of the same seed, which gives the same data, initial weights and latents "
@@ -229,7 +229,8 @@ def _strip(record: RunRecord, strip: Strip) -> dict[str, Any]:
 
 def _cell(value: Any) -> dict[str, Any]:
     is_number = isinstance(value, int | float)
-    return {"number": is_number, "value": value, "text": f"{value:.4g}" if isinstance(value, float) else value}
+    text = f"{value:,.0f}" if is_number and 1e4 <= abs(value) < 1e9 else f"{value:.4g}" if is_number else value
+    return {"number": is_number, "value": value, "text": text}
 
 
 def _svgs(figures: Mapping[str, str], prefix: str) -> list[str]:

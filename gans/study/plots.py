@@ -153,7 +153,7 @@ def draw_runs(result: StudyResult, merit: FigureOfMerit) -> Figure:
     is_log = merit.scale == "ratio" and bool(positive) and max(positive) > 5 * min(positive)
     if is_log:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(positive) < 1e3 * min(positive) else (1,)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     _name_arms(figure, axes, {arm: _note(values[arm], 0 if is_log else -math.inf) for arm in arms})
@@ -173,6 +173,8 @@ def _name_arms(figure: Figure, axes: Axes, names: Mapping[str, str]) -> None:
              for name, note in names.items()]  # fmt: skip
     axes.set_xticks(range(len(texts)), texts, rotation=60 if turned else 0, ha="right" if turned else "center")
     if turned:
+        lines = max(text.count("\n") for text in texts) + 1
+        figure.set_figwidth(max(WIDTH, WIDTH - ROOM / 72 + len(texts) * 1.4 * lines * TICK / 72))
         figure.set_figheight(figure.get_figheight() + max(width_of(text, TICK) for text in texts) / 110)
 
 

@@ -42,7 +42,10 @@ def words_of_comparisons(result: StudyResult) -> dict[str, str]:
             "that are said to hold is wrong. Intervals in the table are of one comparison each, and narrower."
         )
     if claims:
-        words["holds, fails"] = "what the claim expects is so, or is not so: the difference is the other way, or small."
+        words["holds, fails"] = (
+            "what the claim expects is so, or is not so: the difference is the other way, or small; or, where none is "
+            "expected, it matters."
+        )
     words["better, worse"] = "there is a difference; it may be smaller than one that matters."
     words["no difference that matters"] = "the whole interval lies within the shaded zone of small differences."
     words["undecided"] = "these runs can't tell yet. It does not mean that there is no difference."

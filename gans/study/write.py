@@ -124,10 +124,14 @@ def markdown(result: StudyResult, protocol: Sequence[str]) -> str:
 def explores(result: StudyResult) -> str:
     """How to read the table of effects."""
     corrected = "stays after a correction for all cells of its column (e-BH, false discovery rate of 5 %)"
+    beside_claims = (
+        ", so that it may say better where a claim, which is judged together with the others, is still undecided"
+        if result.claims
+        else ""
+    )
     return (
         "Each cell is a mean over pairs of the same seed, of their ratios (geometric) or differences, with its 95 % "
-        "confidence sequence. The table is exploratory: each cell stands for itself, so that it may say better where a "
-        "claim, which is judged together with the others, is still undecided. "
+        f"confidence sequence. The table is exploratory: each cell stands for itself{beside_claims}. "
         + (f"* marks what {corrected}." if result.discoveries else f"No difference {corrected}.")
     )
 

@@ -113,7 +113,7 @@ def received_signals() -> Iterator[list[int]]:
             received.append(number)
             latest = time.monotonic()
 
-    heard = [number for number in slurm.stop_signals() if signal.getsignal(number) != signal.SIG_IGN]
+    heard = [number for number in slurm.stop_signals() if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, take) for number in heard}
     try:
         yield received

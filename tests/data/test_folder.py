@@ -416,6 +416,7 @@ def test_links_are_followed_and_loops_end(pets: Path, tmp_path: Path) -> None:
         write(elsewhere / f"{index}.png", 40)
     (pets / "linked").symlink_to(elsewhere)
     (elsewhere / "loop").symlink_to(elsewhere)
+    (elsewhere / "itself").symlink_to(elsewhere / "itself")
     data = data_in(pets)
     assert data.class_names[2] == "linked"
     assert len(find_images(pets / "linked")) == 10

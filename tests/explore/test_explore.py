@@ -292,7 +292,7 @@ def test_without_a_discriminator_the_page_says_so(explored: Callable[..., Made],
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stabilizer", "word"), [("packing", "packing"), ("minibatch_deviation", "var")])
+@pytest.mark.parametrize(("stabilizer", "word"), [("packing", "packing"), ("minibatch_deviation", "other images")])
 def test_a_discriminator_of_batches_is_left_out(tmp_path: Path, stabilizer: str, word: str) -> None:
     run = trained_run(tmp_path, "dcgan", f"stabilize={stabilizer}")
     (note,) = explore(request(ExploreConfig, run.path)).notes

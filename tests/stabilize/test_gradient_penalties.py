@@ -108,7 +108,7 @@ def test_a_penalty_is_paid_once_a_step_of_all_samples(updates: str) -> None:
         @override
         def penalty(self, batch: PlayerBatch, random: Streams) -> Tensor:
             paid.append((len(batch.fake.images), len(batch.real.images)))
-            return batch.real.images.sum(1)
+            return batch.real.images.sum(1).requires_grad_()
 
     means = train(points_gan(Spy(1.0), discriminator_updates=updates), [random_points()]).means.pop()
     assert paid == [(8, 8)]

@@ -5,7 +5,6 @@ import ipaddress
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -21,18 +20,17 @@ from gans.run.folder import RunFolder
 from gans.sweep.member import Member
 from gans.sweep.ray import Ray
 from tests.configs import ROOT
+from tests.forked import Command
 from tests.run.runs import tiny
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not HAS_RAY, reason="not here: ray (pip install -e '.[ray]')")
-LONG = tiny("trainer.max_epochs=null", "trainer.max_steps=400", "checkpoint.every_steps=10", "log_every=10")
+LONG = tiny("trainer.max_epochs=null", "trainer.max_steps=200", "checkpoint.every_steps=10", "log_every=10")
 OPTIONS: dict[str, Any] = {"n_jobs": -1, "cpus": 1, "gpus": 0, "address": None}
 
 
-def sweep(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(ROOT / "train.py"), "-m", "hydra/launcher=ray", *arguments]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+def sweep(folder: Path, *arguments: str) -> Command:
+    return Command(folder, "train.py", "-m", "hydra/launcher=ray", *arguments)
 
 
 def listening_addresses(session: int) -> set[str]:
@@ -92,7 +90,7 @@ def test_a_sweep_is_stopped_in_order_killed_and_finished_by_the_same_command(tmp
         addresses = listening_addresses(leader.pid)
         assert addresses
         assert all(map(is_loopback, addresses)), addresses
-        os.killpg(leader.pid, number) if number == signal.SIGINT else leader.kill()
+        os.killpg(leader.pid, number) if number == signal.SIGINT else leader.send_signal(number)
         _, errors = leader.communicate()
         assert leader.returncode == code, errors
         wait_until(lambda: not members_of(tmp_path))

@@ -142,12 +142,12 @@
     });
   }
 
-  const inWords = (score) => score.toFixed(2).replace("-", "−");
+  const inWords = (score) => String(Number(score.toPrecision(3))).replace("-", "−");
 
   function tellScore(scores) {
     const { generated, real } = data.scores, [own] = scores;
     const low = Math.min(generated, real ?? generated), high = Math.max(generated, real ?? generated);
-    const margin = Math.max(high - low, 0.5), place = (score) => {
+    const margin = high - low || 0.5, place = (score) => {
       const share = (score - low + margin) / (high - low + 2 * margin);
       return `${100 * Math.min(1, Math.max(0, share))}%`;
     };

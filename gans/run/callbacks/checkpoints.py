@@ -8,6 +8,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from gans.config.schema import RunConfig
+from gans.errors import InputError
 from gans.gan import GAN
 from gans.nonfinite import require_finite_state
 from gans.run.checkpoint_files import checkpoint_path
@@ -74,6 +75,10 @@ class Checkpoints(Callback):
         self._validation_seconds = monotonic() - self._validation_began
         if self.best_by is None:
             return
+        if self.best_by not in trainer.callback_metrics:
+            raise InputError(
+                f"metric.fid does not compute {self.best_by}, which chooses the best checkpoint: rename it"
+            )
         value = float(trainer.callback_metrics[self.best_by])
         if value < self.best:
             require_finite_state(pl_module, trainer.optimizers, pl_module.training_steps)

@@ -22,7 +22,8 @@ from gans.run.callbacks.checkpoints import Checkpoints
 def restored_handlers() -> Iterator[None]:
     """At the end, signals to stop have their present handlers again, which an ``Interrupt`` may have replaced."""
     numbers = slurm.stop_signals() if current_thread() is main_thread() else ()
-    before = {number: signal.getsignal(number) for number in numbers}
+    found = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in found.items() if handler is not None}  # None: not Python's
     try:
         yield
     finally:
@@ -60,7 +61,8 @@ class Interrupt(Callback):
             )
             return self
         before = {number: signal.getsignal(number) for number in slurm.stop_signals()}
-        self._previous = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+        left_alone = (signal.SIG_IGN, None)  # None: a handler that is not Python's, of a program around it
+        self._previous = {number: handler for number, handler in before.items() if handler not in left_alone}
         self._install_handlers()
         return self
 
