@@ -63,6 +63,11 @@ def uncommitted() -> frozenset[Path]:
     return frozenset(top / os.fsdecode(entry[3:]) for entry in entries if entry)
 
 
+def is_installed(path: Path) -> bool:
+    """Whether a file or folder is Python's own, or of an installed package."""
+    return STANDARD_LIBRARY in (path, path.parent) or bool({"site-packages", "dist-packages"} & {*path.parts})
+
+
 @cache
 def code_sha256(module: str) -> str | None:
     """The hash of a module's Python file, and of those that it imports from the folder in which it or its package lies.
@@ -79,9 +84,8 @@ def code_sha256(module: str) -> str | None:
     if package is None or own is None:
         return None
     place = Path(next(iter(package.submodule_search_locations or ()), package.origin or "")).parent
-    is_installed = place == STANDARD_LIBRARY or {"site-packages", "dist-packages"} & {*place.parts}
     is_committed = top == "gans" and Path(own.origin or "").resolve() not in uncommitted()
-    if is_committed or is_installed or not own.has_location or own.origin is None:
+    if is_committed or is_installed(place) or not own.has_location or own.origin is None:
         return ""
     finder = OwnModules([str(place)], excludes=["gans"])
     with suppress(ImportError, SyntaxError, ValueError):

@@ -118,6 +118,19 @@ def test_a_stabilizer_that_holds_the_gan() -> None:
     assert "self.gan = [gan]" in refusal(lambda: points_gan(Mine()))
 
 
+def test_an_error_in_ones_own_class_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "from gans.stabilize import Stabilizer",
+        "class Mine(Stabilizer):",
+        "    def attach(self, gan):",
+        "        {}['weight']",
+    ]
+    (tmp_path / "my_broken_idea.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    config = small_config("model=mlp", {"stabilize": {"mine": {"_target_": "my_broken_idea.Mine"}}})
+    assert refusal(lambda: build_gan(config)) == "model: 'weight' (my_broken_idea.py, line 4)"
+
+
 @pytest.mark.parametrize("name", ["double", "update", "v1.2"])
 def test_a_name_that_pytorch_takes(name: str) -> None:
     assert f"stabilize.{name}: " in refusal(lambda: Stabilizers({name: R1()}))

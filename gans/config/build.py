@@ -1,7 +1,9 @@
 """From a validated config to the objects of a run."""
 
 import re
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ from gans.errors import InputError, is_want_of_memory, one_line, warn_once
 from gans.features.none import NoFeatures
 from gans.features.provide import provide_features
 from gans.figures import Draw
+from gans.files import is_installed
 from gans.gan import GAN
 from gans.metrics.base import Metric
 from gans.metrics.evaluator import Evaluator
@@ -180,10 +183,20 @@ def build(node: dict[str, Any], path: str, **supplied: Any) -> Any:
     except Exception as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
-        raise InputError(f"{path}: {one_line(error)}") from error
+        raise InputError(f"{path}: {one_line(error)}{place_of(error)}") from error
     if any(isinstance(made, base) and attribute not in vars(made) for base, attribute in SET_BY_BASES.items()):
         raise InputError(f"{path}: {type(made).__name__} must call super().__init__() at the start of its __init__")
     return made
+
+
+def place_of(error: BaseException) -> str:
+    """The last line that an error passed in a class, as " (my_ideas.py, line 12)"; "" if it passed none."""
+    found = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path != Path(__file__) and not is_installed(path):
+            found = f" ({path.name}, line {frame.lineno})"
+    return found
 
 
 def _is_network(node: Any) -> bool:
