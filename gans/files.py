@@ -65,7 +65,7 @@ def uncommitted() -> frozenset[Path]:
 
 def is_installed(path: Path) -> bool:
     """Whether a file or folder is Python's own, or of an installed package."""
-    return STANDARD_LIBRARY in (path, path.parent) or bool({"site-packages", "dist-packages"} & {*path.parts})
+    return STANDARD_LIBRARY in (path, *path.parents) or bool({"site-packages", "dist-packages"} & {*path.parts})
 
 
 @cache

@@ -211,8 +211,7 @@ class GAN(L.LightningModule):
                 ten steps later.
         """
         means = mean_terms(per_sample(terms, self, f"{player}_terms"))
-        if not self.training_steps:
-            require_gradients(terms, player)
+        require_gradients(terms, player)
         loss = total(means)
         optimizer.zero_grad()
         self.manual_backward(loss)

@@ -131,7 +131,7 @@ def test_an_error_in_ones_own_class_says_where(tmp_path: Path, monkeypatch: pyte
     assert refusal(lambda: build_gan(config)) == "model: 'weight' (my_broken_idea.py, line 4)"
 
 
-@pytest.mark.parametrize("name", ["double", "update", "v1.2"])
+@pytest.mark.parametrize("name", ["double", "update", "training", "v1.2"])
 def test_a_name_that_pytorch_takes(name: str) -> None:
     assert f"stabilize.{name}: " in refusal(lambda: Stabilizers({name: R1()}))
 

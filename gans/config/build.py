@@ -12,7 +12,7 @@ from torch import nn
 
 from gans.config.compatibility import require_match, require_trainer
 from gans.config.schema import RunConfig
-from gans.config.shell import shell_command
+from gans.config.shell import REPOSITORY, shell_command
 from gans.config.validate import parameters_of
 from gans.data.images import ImageData
 from gans.data.progress import ProgressBar
@@ -31,6 +31,7 @@ from gans.randomness import derive_seed
 from gans.sampling import Sampling
 from gans.stabilize.base import Stabilizers, require_hooks
 
+PACKAGE = REPOSITORY / "gans"
 AS_PARTIAL = {"_convert_": "all", "_partial_": True}
 """What makes Hydra return a function of further arguments, with plain Python's values."""
 SET_BY_BASES: dict[type, str] = {nn.Module: "_modules", Metric: "during_training", Source: "is_set_up"}
@@ -190,13 +191,13 @@ def build(node: dict[str, Any], path: str, **supplied: Any) -> Any:
 
 
 def place_of(error: BaseException) -> str:
-    """The last line that an error passed in a class, as " (my_ideas.py, line 12)"; "" if it passed none."""
-    found = ""
+    """The last line of the user's own files that an error passed: " (my_ideas.py, line 12)"; "" if there is none."""
+    own = ""
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
-        if path != Path(__file__) and not is_installed(path):
-            found = f" ({path.name}, line {frame.lineno})"
-    return found
+        if not (frame.filename.startswith("<") or is_installed(path) or PACKAGE in path.parents):
+            own = f" ({path.name}, line {frame.lineno})"
+    return own
 
 
 def _is_network(node: Any) -> bool:

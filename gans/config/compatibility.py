@@ -29,6 +29,9 @@ def require_match(gan: GAN, data: Source) -> None:
     require_batches(gan, data)
     require_losses(gan, data)
     _ = gan.sampling_generator_name
+    for name, value in gan.generator.state_dict().items():
+        if not isinstance(value, torch.Tensor):  # of get_extra_state
+            raise InputError(f"model.generator: {name} is a {type(value).__name__}: files of weights hold tensors only")
 
 
 def require_classes(gan: GAN, data: Source) -> None:

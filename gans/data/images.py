@@ -170,7 +170,9 @@ class ImageData(Source):
         content, labels = images
         count = len(self.class_names)
         if wrong := [name for name in self.class_names if not isinstance(name, str) or not name]:
-            raise InputError(f"data={self.source}: class_names has {wrong[0]!r}: names are text, such as '{wrong[0]}'")
+            raise InputError(
+                f"data={self.source}: class_names has {wrong[0]!r}: names are text, such as '{wrong[0] or 0}'"
+            )
         if not len(labels):
             raise InputError(f"data={self.source}: there are no {name} images")
         if content.dtype != torch.uint8 or content.ndim != 4 or labels.shape != content.shape[:1]:

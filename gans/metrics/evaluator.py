@@ -185,21 +185,22 @@ class Evaluator:
         for name, metric in self.metrics.items():
             if subset == "val" and not metric.during_training:
                 continue
-            if not metric.applies(data):
+            given = data if is_of_package(metric) else copied(data)  # numpy makes it easy to change what others use too
+            if not metric.applies(given):
                 results.left_out[name] = "not of this data or model"
                 continue
-            if (count := len(data.real.labels)) < metric.minimum:
+            if (count := len(given.real.labels)) < metric.minimum:
                 results.left_out[name] = f"{count} images of each kind are too few: it needs {metric.minimum}"
                 continue
-            images, features = metric.image_count(data), self.features.name if metric.uses_features else None
+            images, features = metric.image_count(given), self.features.name if metric.uses_features else None
             with ProgressBar(f"{'real images' if cache_key else 'generated images'}, {subset}: {name}"):
-                values = _cached(cache_key, name, metric, data) if cache_key else compute(name, metric, data)
+                values = _cached(cache_key, name, metric, given) if cache_key else compute(name, metric, given)
                 protocol = images, features, metric.epochs, sampling
                 named = {str(MetricName(figure, *protocol)): value for figure, value in values.items()}
                 if doubled := sorted(named.keys() & results.values.keys()):
                     raise InputError(f"metric.{name}: another metric has a value '{doubled[0]}' too: rename one")
                 results.values |= named
-                if subset == "test" and not cache_key and (artifacts := metric.artifacts(data)):
+                if subset == "test" and not cache_key and (artifacts := metric.artifacts(given)):
                     results.artifacts[name] = artifacts
         return results
 
@@ -210,9 +211,6 @@ class Evaluator:
 
 def compute(name: str, metric: Metric, data: EvaluationData) -> dict[str, float]:
     """A metric's values as Python numbers; an InputError that names it for other values."""
-    if not is_own(metric):  # numpy makes it easy to change what others use too
-        training = data.training
-        data = replace(data, real=copied(data.real), fake=copied(data.fake), training=lambda: copied(training()))
     values, owner = metric.compute(data), f"metric.{name}: {type(metric).__name__}.compute"
     if not isinstance(values, Mapping) or not values or not all(isinstance(key, str) and key for key in values):
         what = "no value" if isinstance(values, Mapping) and not values else f"a {type(values).__name__}"
@@ -223,13 +221,17 @@ def compute(name: str, metric: Metric, data: EvaluationData) -> dict[str, float]
     return {figure: float(value) for figure, value in values.items()}
 
 
-def is_own(metric: Metric) -> bool:
-    """Whether a metric is one of this package's."""
+def is_of_package(metric: Metric) -> bool:
     return type(metric).__module__.startswith(f"{__package__}.")
 
 
-def copied(samples: SampleFeatures) -> SampleFeatures:
-    return SampleFeatures(*(part.clone() for part in samples))
+def copied(data: EvaluationData) -> EvaluationData:
+    def copies(samples: SampleFeatures) -> SampleFeatures:
+        return SampleFeatures(*(part.clone() for part in samples))
+
+    answers = None if data.answers is None else data.answers.clone()
+    real, fake = copies(data.real), copies(data.fake)
+    return replace(data, real=real, fake=fake, training=lambda: copies(data.training()), answers=answers)
 
 
 def _digest(*parts: Tensor | str) -> str:
@@ -244,7 +246,7 @@ def _cached(key: str, name: str, metric: Metric, data: EvaluationData) -> dict[s
 
     Those of a user's own metric are computed each time: it may depend on anything.
     """
-    if not is_own(metric):
+    if not is_of_package(metric):
         return compute(name, metric, data)
     code = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
     made_of = repr((code, sorted(vars(metric).items()), data.conditional, data.inverted, data.answers is None))

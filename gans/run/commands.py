@@ -302,7 +302,7 @@ def roll_back(run: RunFolder, config: RunConfig, history: History, error: Traini
     if checkpoint:
         rewind(run, checkpoint)
     warn(f"{error}: rolled back to step {step:,}, with other random numbers")
-    history.add("rolled back", to_step=step, why=str(error))
+    history.add("rolled back", training_step=error.training_step or trained, to_step=step, why=str(error))
 
 
 def last_checkpoint(run: RunFolder) -> dict[str, Any] | None:
@@ -351,7 +351,7 @@ def require_reached_limit(trainer: Mapping[str, Any], before: Mapping[str, Any],
     if before and len(changed) == 1 and limits[first] < limits[changed[0]]:
         raise InputError(
             f"trainer.{changed[0]}={trainer[changed[0]]} is never reached: trainer.{first}={trainer[first]} ends "
-            f"training after {limits[first]:,} steps. Give a larger one, too, or trainer.{first}=null"
+            f"training after {limits[first]:,} steps. Raise that one, too, or set trainer.{first}=null"
         )
 
 

@@ -153,7 +153,7 @@ class Stabilizers(Stabilizer):
 
     def __init__(self, named: Mapping[str, Stabilizer] | None = None) -> None:
         super().__init__()
-        if taken := [name for name in named or {} if "." in name or hasattr(nn.ModuleDict, name)]:
+        if taken := [name for name in named or {} if not name or "." in name or hasattr(nn.ModuleDict(), name)]:
             raise InputError(f"stabilize.{taken[0]}: PyTorch has another use of this name: call it otherwise")
         self.named = nn.ModuleDict(dict(named or {}))
 

@@ -2,12 +2,12 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from gans.config.validate import foreign_targets
+from gans.config.validate import foreign_targets, targets_of
 from gans.data.class_names import listed
 from gans.errors import InputError
 from gans.metrics.name import MetricName
@@ -22,6 +22,8 @@ from gans.study.plan import OF_TRAINING
 from gans.study.record import RunRecord, of_real_images
 from gans.study.statistics import LEVEL, e_benjamini_hochberg, mcnemar
 
+OF_CHOICE = (*OF_TRAINING, "classes", "invert", "val_size", "split_seed")
+"""Data options that say which of a source's images a run uses, and how."""
 ENDED, ROLLED_BACK = "ended by a value that is not finite", "rolled back after a value that is not finite"
 
 
@@ -161,9 +163,10 @@ def troubles_of(record: RunRecord) -> dict[str, int]:
     """The first step of each diagnosis; a run that a value ended, or that was rolled back, has one more."""
     history = record.run.history
     failure = history.failure if record.state == "failed" else None
-    rolled_back = [event["to_step"] for event in history.events if event["event"] == "rolled back"][:1]
+    rolled_back = [event for event in history.events if event["event"] == "rolled back"]
+    steps = [event.get("training_step", event["to_step"]) for event in rolled_back]  # earlier versions have no first
     ended = {ENDED: failure[0]} if failure else {}
-    return record.diagnoses | ended | ({ROLLED_BACK: rolled_back[0]} if rolled_back else {})
+    return record.diagnoses | ended | ({ROLLED_BACK: steps[0]} if steps else {})
 
 
 def common_protocols(records: Sequence[RunRecord]) -> dict[str, str]:
@@ -239,7 +242,7 @@ def other_images(records: Sequence[RunRecord]) -> list[str]:
     """A warning for each data set whose images have changed between two runs."""
     of_data = []
     for run in (record.run for record in records):
-        which = {name: option for name, option in run.config["data"].items() if name not in OF_TRAINING}
+        which = {name: option for name, option in run.config["data"].items() if name not in OF_CHOICE}
         options = json.dumps(which, sort_keys=True)
         of_data += [(options, part, own, run) for part, own in enumerate(run.history.images)]  # of training and of test
     where = changes(of_data)
@@ -249,8 +252,9 @@ def other_images(records: Sequence[RunRecord]) -> list[str]:
 def other_code(records: Sequence[RunRecord]) -> list[str]:
     """A warning for each class of the user's own whose code has changed between two runs."""
     of_classes = [
-        (", ".join(sorted(foreign_targets(result_settings(run.config)))) or "gans", 0, run.history.own_code, run)
-        for run in (record.run for record in records)
+        (", ".join(own) or "gans", 0 if own else tuple(sorted(targets_of(settings))), run.history.own_code, run)
+        for run, settings in ((record.run, result_settings(record.run.config)) for record in records)
+        for own in [sorted(foreign_targets(settings))]
     ]
     return [
         f"the code of {classes} changed between {both}, which may be what differs: make them anew"
@@ -274,13 +278,13 @@ def other_features(records: Sequence[RunRecord]) -> list[str]:
     ]
 
 
-def changes(found: Iterable[tuple[str, int, Any, RunFolder]]) -> dict[str, str]:
+def changes(found: Iterable[tuple[str, Hashable, Any, RunFolder]]) -> dict[str, str]:
     """For each name the first two runs whose values of one of its parts differ; empty values are not known.
 
     Args:
-        found: name, number of the part, value, and the run that has it.
+        found: name, part, value, and the run that has it.
     """
-    first: dict[tuple[str, int], tuple[Any, RunFolder]] = {}
+    first: dict[tuple[str, Hashable], tuple[Any, RunFolder]] = {}
     changed: dict[str, str] = {}
     for name, part, value, run in found:
         if value:

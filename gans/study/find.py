@@ -62,11 +62,16 @@ def different_spacings(runs: Iterable[RunFolder], figures: Iterable[FigureOfMeri
     names = [figure.name for figure in figures]
     if not any(name.startswith(LATE_FLUCTUATION) and name.endswith("_loss") for name in names):
         return []
-    sizes = {(run.config.get("log_every"), run.config["data"].get("batch_size")): run for run in runs}
+
+    def samples(run: RunFolder) -> int:
+        return run.config["log_every"] * run.config["data"]["batch_size"]
+
+    sizes = {samples(run): run for run in runs}
     if len(sizes) < 2:
         return []
     where = " and ".join(
-        f"log_every={steps} data.batch_size={size} in '{run.path}'" for (steps, size), run in [*sizes.items()][:2]
+        f"log_every={run.config['log_every']} data.batch_size={run.config['data']['batch_size']} in '{run.path}'"
+        for run in [*sizes.values()][:2]
     )
     return [f"{where}: a loss whose points are means over more samples fluctuates less by that alone"]
 

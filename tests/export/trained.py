@@ -41,7 +41,7 @@ def of_different_networks(models: list[str]) -> list[str]:
 IMAGE_MODELS = of_different_networks([name for name in MODELS if not makes_points(name)])
 POINT_MODELS = [name for name in MODELS if makes_points(name)]
 WITH_EMA = [(model, "none") for model in IMAGE_MODELS] + [("dcgan", "ema")]
-"""Models, and a stabilizer that makes the images of a copy of the generator, with and without classes."""
+"""Models, and a stabilizer that makes the images of a copy of the generator."""
 
 
 def data_of(choice: str) -> str:

@@ -267,6 +267,7 @@ MORE_KILLS: list[tuple[str, signal.Signals, Moment, int]] = [
     ("acgan", signal.SIGKILL, "between the players", 4),
     (STATEFUL, signal.SIGKILL, "between the players", 1),
     ("autoencoder", signal.SIGINT, "between the players", 2),
+    ("autoencoder", signal.SIGTERM, "in the evaluation", 3),
     ("autoencoder", signal.SIGKILL, "in the evaluation", 3),
     ("autoencoder", signal.SIGKILL, "in the final test", STEPS),
 ]

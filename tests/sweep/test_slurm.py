@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from gans.errors import InputError
 from gans.run.folder import RunFolder
@@ -55,9 +56,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
     """Of commands whose bits are compared."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
+    torch.set_num_threads(threads)
 
 
 def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

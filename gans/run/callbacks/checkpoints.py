@@ -77,7 +77,8 @@ class Checkpoints(Callback):
             return
         if self.best_by not in trainer.callback_metrics:
             raise InputError(
-                f"metric.fid does not compute {self.best_by}, which chooses the best checkpoint: rename it"
+                f"metric.fid does not compute {self.best_by}, which chooses the best checkpoint: give your metric "
+                "another name than fid"
             )
         value = float(trainer.callback_metrics[self.best_by])
         if value < self.best:

@@ -16,7 +16,8 @@ SIDE = 41
 
 class Landscape(Samples):
     """Also records a ``lattice`` (m, dimensions), and the discriminator's ``scores`` (m,) there, higher for more real,
-    with their ``gradients`` (m, dimensions); of points in more than two dimensions nothing, as it would have too many.
+    with their ``gradients`` (m, dimensions); of points in more than two dimensions nothing, as the
+    lattice would be too large.
     """
 
     def extra_arrays(self, gan: GAN) -> dict[str, Tensor]:
