@@ -66,6 +66,6 @@ def draw_map(counts: NDArray[numpy.int64]) -> Figure:
     axes.set_xlabel("mode, its last two digits")
     axes.set_ylabel("hundreds")
     axes.set_yticks(range(0, rows, -(-rows // 10)))
-    beyond = "; grey: no such mode" if cells.size > len(counts) else ""
-    figure.colorbar(image, label=f"samples (white: none{beyond})")
+    beyond = ";\ngrey: no such mode" if cells.size > len(counts) else ""
+    figure.colorbar(image, label=f"samples\n(white: none{beyond})")
     return figure
