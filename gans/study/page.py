@@ -228,9 +228,10 @@ def _strip(record: RunRecord, strip: Strip) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> dict[str, Any]:
-    is_number = isinstance(value, int | float)
-    text = f"{value:,.0f}" if isinstance(value, float) and 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    return {"number": is_number, "value": value, "text": text if isinstance(value, float) else value}
+    text = value
+    if isinstance(value, float):
+        text = f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    return {"number": isinstance(value, int | float), "value": value, "text": text}
 
 
 def _svgs(figures: Mapping[str, str], prefix: str) -> list[str]:
