@@ -243,6 +243,21 @@ def test_a_generator_that_says_its_samples_or_inputs_wrong(attribute: str, value
     assert attribute in said
 
 
+def test_a_generator_whose_state_is_no_tensor(points: Source) -> None:
+    """Its file, which is written after training, holds tensors only."""
+
+    class Own(MLPGenerator):
+        @override
+        def get_extra_state(self) -> Any:
+            return {"count": 1}
+
+        @override
+        def set_extra_state(self, state: Any) -> None:
+            pass
+
+    assert "_extra_state is a dict" in refusal(lambda: require_match(gan_with(Own(width=8, depth=1)), points))
+
+
 def test_a_generator_that_says_nothing_or_is_none(points: Source) -> None:
     class Own(Generator):
         pixel_range = (0.0, 1.0)

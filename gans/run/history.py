@@ -61,7 +61,7 @@ class History:
     def own_code(self) -> set[str]:
         """The hash of each version of the user's own code with which the run was started or resumed, "" of none.
 
-        Earlier versions recorded none only.
+        Empty for a run of an earlier version without code of the user's own, which did not record that.
         """
         return {event["own_code_sha256"] for event in self.events if "own_code_sha256" in event}
 

@@ -17,7 +17,7 @@ from gans.errors import InputError
 from gans.run.folder import RunFolder
 from gans.study import make_runs
 from gans.study.allocate import runs_that_count, undecided_arms
-from gans.study.analyse import ROLLED_BACK, analyse, troubles_of
+from gans.study.analyse import ROLLED_BACK, analyse, other_code, troubles_of
 from gans.study.answers import outlook
 from gans.study.ask import ask, missing_runs, twins
 from gans.study.define import StudyDefinition
@@ -206,3 +206,20 @@ def test_an_arm_may_leave_an_option_out() -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         options = Planner(StudyDefinition.model_validate(study)).options("rmsprop", 0)
     assert "RMSprop" in options["model"]["generator_optimizer"]["_target_"]
+
+
+def test_code_is_compared_among_runs_of_the_same_classes(tmp_path: Path, planner: Planner) -> None:
+    """A technique of one's own makes no other code of the runs that are without it."""
+    codes = {("none", 0): "", ("none", 1): "", ("better", 0): "mine", ("better", 1): "mine"}
+    for (arm, seed), code in codes.items():
+        make(tmp_path, planner.plan(arm, seed))
+        RunFolder(tmp_path / f"{arm}-{seed}").history.add("finished", own_code_sha256=code)
+    plans = [planner.plan(arm, seed) for arm, seed in codes]
+
+    def warnings() -> list[str]:
+        return other_code(read_records(Runs([str(tmp_path)]).counted(plans), DEFINITION.merits)[0])
+
+    assert not warnings()
+    RunFolder(tmp_path / "better-1").history.add("finished", own_code_sha256="changed")
+    (warning,) = warnings()
+    assert "better-1" in warning
