@@ -9,7 +9,7 @@ import torch
 def derive_seed(seed: int, name: str, *position: int) -> int:
     """A 63-bit seed that depends on the arguments alone; other arguments give an unrelated seed.
 
-    But a position that ends in 0 gives the same seed as without that 0, so use a name always with equally many.
+    But a last position of 0 changes nothing, so give a name the same number of positions everywhere.
     """
     entropy = (seed, zlib.crc32(name.encode()), *position)
     return int(numpy.random.SeedSequence(entropy).generate_state(1, numpy.uint64)[0] >> 1)

@@ -226,6 +226,8 @@ def is_of_package(metric: Metric) -> bool:
 
 
 def copied(data: EvaluationData) -> EvaluationData:
+    """The same data in tensors of its own."""
+
     def copies(samples: SampleFeatures) -> SampleFeatures:
         return SampleFeatures(*(part.clone() for part in samples))
 

@@ -344,7 +344,11 @@ def limits_in_steps(trainer: Mapping[str, Any], data: Source) -> dict[str, int]:
 
 
 def require_reached_limit(trainer: Mapping[str, Any], before: Mapping[str, Any], data: Source) -> None:
-    """Refuse a limit of training that was changed, if the other one, as it was before, ends training earlier."""
+    """Refuse a limit of training that was changed, if the other one, as it was before, ends training earlier.
+
+    Args:
+        before: the trainer's options as the model or the run has them; empty if they are not known.
+    """
     limits = limits_in_steps(trainer, data)
     changed = [name for name in limits if trainer[name] != before.get(name)]
     first = min(limits, key=lambda name: limits[name])
